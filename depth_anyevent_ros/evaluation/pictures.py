@@ -1,0 +1,74 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Depth and events as pictures for people."""
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+INVALID_COLOR = (90, 90, 90)  # bgr; a grey that the colour map does not contain
+
+
+def colorize(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """
+    Return values as a bgr8 picture, uint8 (H, W, 3): low is dark, high is bright.
+
+    NaN is grey. low and high are given, so that a sequence keeps its colours.
+    """
+    span = high - low
+    unit = (values - low) / span if span > 0 else np.full_like(values, 0.5)
+    valid = np.isfinite(values)
+    gray = (np.clip(np.where(valid, unit, 0), 0, 1) * 255).astype(np.uint8)
+    picture = cv2.applyColorMap(gray, cv2.COLORMAP_INFERNO)
+    picture[~valid] = INVALID_COLOR
+    return picture
+
+
+class SteadyRange:
+    """
+    A range of values that follows a sequence slowly, so that its colours do not flicker.
+
+    It starts at the 2nd and 98th percentile of the first picture, widens by half of what a
+    picture lacks, and shrinks by 2 % of what it leaves unused.
+    """
+
+    def __init__(self):
+        self._range: tuple[float, float] | None = None
+
+    def update(self, values: np.ndarray) -> tuple[float, float]:
+        """Return (low, high) for this picture, float (H, W); NaN does not count."""
+        finite = values[np.isfinite(values)]
+        if not len(finite):
+            return self._range or (0.0, 1.0)
+        low, high = (float(v) for v in np.percentile(finite, (2, 98)))
+        if self._range is None:
+            self._range = (low, high)
+        else:
+            old_low, old_high = self._range
+            self._range = (old_low + (0.5 if low < old_low else 0.02) * (low - old_low),
+                           old_high + (0.5 if high > old_high else 0.02) * (high - old_high))
+        return self._range
+
+
+def tencode_picture(image: np.ndarray) -> np.ndarray:
+    """
+    Return a Tencode, float (3, H, W), as a bgr8 picture on white.
+
+    ON is red, OFF is blue, older is paler.
+    """
+    on, age, off = image
+    seen = (on + off) > 0.5
+    pale = np.clip(age, 0, 1) * 0.7
+    picture = np.ones((*on.shape, 3), np.float32)
+    picture[..., 0] = np.where(on > 0.5, pale, 1)
+    picture[..., 1] = np.where(seen, pale, 1)
+    picture[..., 2] = np.where(off > 0.5, pale, 1)
+    return (picture * 255).astype(np.uint8)
+
+
+def caption(picture: np.ndarray, text: str, height: int = 22) -> np.ndarray:
+    """Return the bgr8 picture with a line of text on a white bar above it."""
+    bar = np.full((height, picture.shape[1], 3), 255, np.uint8)
+    cv2.putText(bar, text, (4, height - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1,
+                cv2.LINE_AA)
+    return np.vstack([bar, picture])

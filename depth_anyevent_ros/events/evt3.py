@@ -1,0 +1,350 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Decoder of Prophesee's EVT 3.0 stream (encoding `evt3`).
+
+A stream of little-endian 16-bit words, the upper four bits of which are the type. Time, row
+and vector base persist from word to word and from packet to packet, so the decoder is a state
+machine over the stream: how the bytes are cut into packets makes no difference.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from depth_anyevent_ros.events.jit import njit
+from depth_anyevent_ros.events.sinks import ArraySink, put
+from depth_anyevent_ros.events.types import Events, Packet
+
+ADDR_Y, ADDR_X, VECT_BASE_X, VECT_12, VECT_8, TIME_LOW = 0x0, 0x2, 0x3, 0x4, 0x5, 0x6
+CONTINUED_4, TIME_HIGH, EXT_TRIGGER, OTHERS, CONTINUED_12 = 0x7, 0x8, 0xA, 0xE, 0xF
+KNOWN_TYPES = (1 << ADDR_Y | 1 << ADDR_X | 1 << VECT_BASE_X | 1 << VECT_12 | 1 << VECT_8
+               | 1 << TIME_LOW | 1 << CONTINUED_4 | 1 << TIME_HIGH | 1 << EXT_TRIGGER
+               | 1 << OTHERS | 1 << CONTINUED_12)
+
+# The state of the stream, one int64 each. Times in microseconds; HIGH counts units of 4096 us
+# and carries the wraps. NOW is the time that the stream has certainly reached: when HIGH moves,
+# LOW still belongs to the unit before, and events are stamped HIGH, LOW as the format says.
+(HIGH, LOW, Y, BASE_X, BASE_P, HAS_HIGH, HAS_LOW, HAS_Y, RESYNC, TRIGGERS, OUT_OF_RANGE,
+ UNKNOWN_WORDS, CORRUPT_TIMES, TIME_JUMPS, UNSYNCHRONISED, ON, EVENTS, FIRST, LAST,
+ NOW) = range(20)
+STATE_SIZE = 20
+
+WRAP = 4096  # values of a TIME_HIGH word
+# A sensor repeats TIME_HIGH many times in each of its 4096 us units, so a good word is the same
+# as the last or one more. Now and then one falls back a little (seen in recordings; the
+# reference decoder allows ten units as well); further back is the wrap of the 24-bit clock.
+SMALL_STEP_BACK = 10
+NO_LIMIT = np.iinfo(np.int64).max
+# Words held back until the next TIME_HIGH tells whether a suspicious one is right. Sensors send
+# one every 4 ms at least, so this is reached by garbage only.
+MAX_HELD_WORDS = 1 << 21
+
+
+@njit
+def _next_time_high(words, begin):
+    """Return the value of the first TIME_HIGH word at or after begin, -1 where there is none."""
+    for i in range(begin, len(words)):
+        if words[i] >> 12 == TIME_HIGH:
+            return np.int64(words[i] & 0xFFF)
+    return np.int64(-1)
+
+
+@njit
+def _accept_time_high(state, value):
+    """Move HIGH to the nearest time that shows this value and is not far back."""
+    step = (value - state[HIGH]) % WRAP
+    if WRAP - step <= SMALL_STEP_BACK:
+        step -= WRAP
+    state[HIGH] += step
+
+
+@njit
+def _read_time_high(words, i, state, final):
+    """
+    Take the TIME_HIGH word at i into the state; return False if that has to wait for more words.
+
+    A step of 0 or 1 is normal. Any other step is believed only when the next TIME_HIGH word
+    agrees with it, so that one corrupt word cannot move the clock. `final` says that there is
+    no next word to wait for.
+    """
+    value = np.int64(words[i] & 0xFFF)
+    if not state[HAS_HIGH]:
+        state[HIGH] = value
+        state[HAS_HIGH] = 1
+        return True
+    step = (value - state[HIGH]) % WRAP
+    if step <= 1:
+        state[HIGH] += step
+        return True
+    if state[RESYNC]:
+        _accept_time_high(state, value)
+        return True
+    following = _next_time_high(words, i + 1)
+    if following < 0 and not final:
+        return False
+    if following >= 0 and (following - value) % WRAP <= 1:
+        _accept_time_high(state, value)
+        state[TIME_JUMPS] += 1
+    else:
+        state[CORRUPT_TIMES] += 1
+    return True
+
+
+@njit
+def _decode(words, begin, limit_us, limit_events, final, width, height, state, sink):
+    """
+    Decode words[begin:] into the sink until sensor time reaches limit_us or limit_events came.
+
+    Returns (next word, number of events). All words are used unless a limit was reached or a
+    suspicious TIME_HIGH has to wait for its successor (`final` is False).
+    FIRST and LAST of the state become the times of the first and last event of this call.
+    """
+    n = 0
+    first, last = np.int64(-1), np.int64(-1)
+    # The hot part of the state lives in registers; the rest is rare.
+    high, low, y = state[HIGH], state[LOW], state[Y]
+    has_low, has_y = state[HAS_LOW] != 0, state[HAS_Y] != 0
+    on, now = np.int64(0), state[NOW]
+    t = (high * 4096 + low) * 1000
+    if has_low and now >= limit_us:
+        state[FIRST] = first
+        return begin, n
+    i = begin
+    while i < len(words) and n < limit_events:
+        word = np.int64(words[i])
+        kind = word >> 12
+        if kind == TIME_LOW:
+            low = word & 0xFFF
+            if state[HAS_HIGH]:
+                has_low = True
+                state[RESYNC] = 0
+                now = high * 4096 + low
+                t = now * 1000
+                if now >= limit_us:
+                    i += 1
+                    break
+        elif kind == ADDR_X:
+            x = word & 0x7FF
+            if not (has_low and has_y):
+                state[UNSYNCHRONISED] += 1
+            elif x < width and y < height:
+                p = word >> 11 & 1
+                put(sink, n, t, x, y, p)
+                on += p
+                if n == 0:
+                    first = t
+                last = t
+                n += 1
+            else:
+                state[OUT_OF_RANGE] += 1
+        elif kind == ADDR_Y:
+            y = word & 0x7FF
+            has_y = True
+        elif kind == TIME_HIGH:
+            step = (word - high) & 0xFFF
+            if step != 0 or not state[HAS_HIGH]:
+                if step == 1 and state[HAS_HIGH]:
+                    high += 1
+                else:
+                    state[HIGH] = high
+                    if not _read_time_high(words, i, state, final):
+                        break
+                    high = state[HIGH]
+                t = (high * 4096 + low) * 1000
+                now = high * 4096
+                if has_low and now >= limit_us:
+                    i += 1
+                    break
+        elif kind == VECT_12 or kind == VECT_8:
+            lanes = 12 if kind == VECT_12 else 8
+            base = state[BASE_X]
+            p = state[BASE_P]
+            usable = has_low and has_y and base >= 0
+            for lane in range(lanes):
+                if word >> lane & 1:
+                    x = base + lane
+                    if not usable:
+                        state[UNSYNCHRONISED] += 1
+                    elif x < width and y < height:
+                        put(sink, n, t, x, y, p)
+                        on += p
+                        if n == 0:
+                            first = t
+                        last = t
+                        n += 1
+                    else:
+                        state[OUT_OF_RANGE] += 1
+            if base >= 0:
+                state[BASE_X] = base + lanes
+        elif kind == VECT_BASE_X:
+            state[BASE_X] = word & 0x7FF
+            state[BASE_P] = word >> 11 & 1
+        elif kind == EXT_TRIGGER:
+            if has_low:
+                state[TRIGGERS] += 1
+        elif not KNOWN_TYPES >> kind & 1:
+            state[UNKNOWN_WORDS] += 1
+        i += 1
+    state[HIGH], state[LOW], state[Y] = high, low, y
+    state[HAS_LOW], state[HAS_Y] = has_low, has_y
+    state[ON] += on
+    state[EVENTS] += n
+    state[FIRST], state[LAST], state[NOW] = first, last, now
+    return i, n
+
+
+@njit
+def _first_time(words, state):
+    """Return the time in us of the first TIME_LOW word, -1 where it cannot be told."""
+    high = state[HIGH]
+    known = state[HAS_HIGH] != 0 and state[RESYNC] == 0
+    for i in range(len(words)):
+        kind = words[i] >> 12
+        if kind == TIME_HIGH:
+            value = np.int64(words[i] & 0xFFF)
+            if not state[HAS_HIGH]:
+                high = value
+                known = True
+                continue
+            step = (value - high) % WRAP
+            if not known or step > 1:
+                return np.int64(-1)
+            high += step
+        elif kind == TIME_LOW and known:
+            return high * 4096 + np.int64(words[i] & 0xFFF)
+    return np.int64(-1)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What one call of `decode_until` put into the sink: count, and the times in ns."""
+
+    events: int
+    t_first: int
+    t_last: int
+
+
+class Evt3Decoder:
+    """
+    A stateful decoder of one evt3 stream from a sensor of width x height pixels.
+
+    feed() takes the bytes of a packet, decode_until() turns them into events up to a sensor
+    time; decode() does both for a packet at once and returns arrays. Events outside of the
+    sensor, before the first row and time of the stream, and words of no known type are
+    dropped and counted (`counters()`).
+    """
+
+    encoding = 'evt3'
+
+    def __init__(self, width: int, height: int):
+        self.width, self.height = width, height
+        self._state = np.zeros(STATE_SIZE, np.int64)
+        self._words = np.empty(0, np.uint16)
+        self._next = 0
+        self._odd_byte: np.ndarray | None = None
+        self._truncated = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream: the next one starts anew. The counters stay."""
+        self._state[[HIGH, LOW, Y, BASE_P, HAS_HIGH, HAS_LOW, HAS_Y, RESYNC, NOW]] = 0
+        self._state[BASE_X] = -1
+        self._words = np.empty(0, np.uint16)
+        self._next = 0
+        self._odd_byte = None
+
+    def note_gap(self) -> None:
+        """Say that packets were lost: row, vector base and time are unknown until sent again."""
+        self._state[[HAS_LOW, HAS_Y]] = 0
+        self._state[BASE_X] = -1
+        self._state[RESYNC] = 1
+        self._odd_byte = None
+
+    @property
+    def time_ns(self) -> int | None:
+        """Sensor time certainly reached, None before the stream has told one."""
+        return int(self._state[NOW]) * 1000 if self._state[HAS_LOW] else None
+
+    def counters(self) -> dict[str, int]:
+        """Count since the construction: events, triggers, and what was dropped or mended."""
+        s = self._state
+        return {'events': int(s[EVENTS]), 'on': int(s[ON]), 'triggers': int(s[TRIGGERS]),
+                'out_of_range': int(s[OUT_OF_RANGE]), 'unknown_words': int(s[UNKNOWN_WORDS]),
+                'corrupt_times': int(s[CORRUPT_TIMES]), 'time_jumps': int(s[TIME_JUMPS]),
+                'unsynchronised': int(s[UNSYNCHRONISED]), 'truncated': self._truncated}
+
+    def feed(self, packet: Packet) -> int | None:
+        """
+        Take the bytes of the next packet of the stream.
+
+        Returns the sensor time in ns that the packet starts with, None where it tells none.
+        """
+        words = self._to_words(packet)
+        held = self._words[self._next:]
+        if len(held) > MAX_HELD_WORDS:
+            held = held[1:]  # gives up on the word that was waited for
+            self._state[CORRUPT_TIMES] += 1
+        first_us = int(_first_time(words, self._state)) if not len(held) else -1
+        self._words = np.concatenate([held, words]) if len(held) else words
+        self._next = 0
+        return None if first_us < 0 else first_us * 1000
+
+    def decode_until(self, limit_ns: int | None, sink, final: bool = False,
+                     limit_events: int = NO_LIMIT) -> Segment:
+        """
+        Put what was fed into the sink, up to events of sensor time limit_ns (None: all of it).
+
+        limit_ns is exclusive and rounded up to the microsecond. limit_events stops after the
+        word that reaches it. An ArraySink must have room for `room()` events. final: nothing
+        follows, so a suspicious time word is not waited for.
+        """
+        limit_us = NO_LIMIT if limit_ns is None else -(-limit_ns // 1000)
+        self._next, n = _decode(self._words, self._next, limit_us, limit_events, final,
+                                self.width, self.height, self._state, sink)
+        return Segment(n, int(self._state[FIRST]), int(self._state[LAST]))
+
+    def room(self) -> int:
+        """Return how many events what was fed can hold at most."""
+        kinds = np.bincount(self._words[self._next:] >> 12, minlength=16)
+        return int(kinds[ADDR_X] + 12 * kinds[VECT_12] + 8 * kinds[VECT_8])
+
+    def decode(self, packet: Packet) -> Events:
+        """Decode one packet to arrays."""
+        self.feed(packet)
+        return self._to_arrays(final=False)
+
+    def flush(self) -> Events:
+        """Decode what is still held back at the end of a stream."""
+        return self._to_arrays(final=True)
+
+    def _to_arrays(self, final: bool) -> Events:
+        n = self.room()
+        sink = ArraySink(np.empty(n, np.int64), np.empty(n, np.uint16),
+                         np.empty(n, np.uint16), np.empty(n, np.uint8))
+        used = self.decode_until(None, sink, final).events
+        return Events(*(array[:used] for array in sink))
+
+    def _to_words(self, packet: Packet) -> np.ndarray:
+        """Return the packet as uint16 words, the odd byte of the last packet in front."""
+        data = np.ascontiguousarray(packet.events)
+        if self._odd_byte is not None:
+            joined = np.concatenate([self._odd_byte, data])
+            # A stream cut between the bytes of a word goes on with the other byte; a packet
+            # that lost its end does not. Words that no sensor sends tell the two apart.
+            if _unknown_share(joined, packet) <= _unknown_share(data, packet):
+                data = joined
+            else:
+                self._truncated += 1
+        self._odd_byte = data[-1:].copy() if len(data) % 2 else None
+        words = data[:len(data) // 2 * 2].view('>u2' if packet.is_bigendian else '<u2')
+        return words.astype(np.uint16) if packet.is_bigendian else words
+
+
+def _unknown_share(data: np.ndarray, packet: Packet) -> float:
+    """Return the share of words of no known type among the first 256."""
+    head = data[:min(len(data) // 2 * 2, 512)].view('>u2' if packet.is_bigendian else '<u2')
+    if not len(head):
+        return 0.0
+    return float(np.mean((KNOWN_TYPES >> (head >> 12).astype(np.int64)) & 1 == 0))

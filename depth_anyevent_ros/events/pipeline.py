@@ -1,0 +1,238 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Packets in, network input out: the whole way from bytes to Tencode in one object."""
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from depth_anyevent_ros.events.clock import SensorClock
+from depth_anyevent_ros.events.evt3 import Evt3Decoder
+from depth_anyevent_ros.events.surface import LatestEventSurface
+from depth_anyevent_ros.events.tencode import TIME_NORMALIZATIONS
+from depth_anyevent_ros.events.types import Packet, PacketError
+from depth_anyevent_ros.events.windows import CountWindows, OpenWindow, TimeWindows
+
+DECODERS = {decoder.encoding: decoder for decoder in (Evt3Decoder,)}
+MAX_SIDE = 1 << 15  # pixels; beyond any event camera, so a corrupt size allocates nothing
+# Header stamps of one stream may fall back by scheduling; a looping bag falls back by more.
+STAMP_STEP_BACK_NS = 500_000_000
+
+
+@dataclass(frozen=True)
+class Representation:
+    """
+    How a window becomes a network input of height x width.
+
+    placement: `grid` puts each event straight into the cell of the input that it falls into;
+    `resize` makes the Tencode at sensor resolution and resizes it by bicubic interpolation, as
+    the authors of Depth AnyEvent do. time_normalization: see `tencode.py`.
+    """
+
+    height: int
+    width: int
+    placement: str = 'grid'
+    time_normalization: str = 'window'
+
+    def __post_init__(self):
+        if self.placement not in ('grid', 'resize'):
+            raise ValueError(f"placement is 'grid' or 'resize', not {self.placement!r}")
+        if self.time_normalization not in TIME_NORMALIZATIONS:
+            raise ValueError(f'time_normalization is one of {TIME_NORMALIZATIONS}, '
+                             f'not {self.time_normalization!r}')
+
+
+@dataclass(frozen=True)
+class Window:
+    """
+    One window of events as network input.
+
+    image: Tencode, float32 (3, H, W). t_start, t_end: sensor time in ns, half-open. stamp_ns:
+    t_end in ROS time. events: how many fell into the window. interrupted: the stream began
+    anew before this window, so recurrent state from before does not apply.
+    """
+
+    image: np.ndarray
+    t_start: int
+    t_end: int
+    stamp_ns: int
+    events: int
+    interrupted: bool
+
+
+class EventPipeline:
+    """
+    One stream of event packets, cut into windows and rendered as Tencode.
+
+    representation_of(width, height) tells the network input for a sensor of that size, as the
+    size is known only when the first packet comes. push() takes packets in order of arrival;
+    the counters tell what was lost, dropped or mended. Not to be shared between threads.
+    """
+
+    def __init__(self, representation_of: Callable[[int, int], Representation],
+                 windows: TimeWindows | CountWindows):
+        self._representation_of = representation_of
+        self._cutter = windows.cutter()
+        self._clock = SensorClock()
+        self._decoder: Evt3Decoder | None = None
+        self._surface: LatestEventSurface | None = None
+        self._representation: Representation | None = None
+        self._last: Packet | None = None
+        self._last_stamp = 0
+        self._loss_noted = False
+        self._interrupted = True
+        self._interruptions_seen = 0
+        self._counts = Counter(packets=0, bytes=0, windows=0, gaps=0, lost_packets=0,
+                               restarts=0, size_changes=0, bad_packets=0)
+        self._retired = Counter()  # what decoders of former sensor sizes counted
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Return (width, height) of the sensor, None before the first packet."""
+        return (self._decoder.width, self._decoder.height) if self._decoder else None
+
+    @property
+    def clock(self) -> SensorClock:
+        """Return the map from sensor time to ROS time."""
+        return self._clock
+
+    def counters(self) -> dict[str, int]:
+        """
+        Count since the construction.
+
+        gaps: places where `seq` leaps, lost_packets: by how much. restarts: time or `seq` went
+        backwards. interruptions: leaps of sensor time over the bound. The rest as in
+        `Evt3Decoder.counters`.
+        """
+        total = Counter(self._counts)
+        total.update(self._retired)
+        total.update(interruptions=self._cutter.interruptions)
+        if self._decoder:
+            total.update(self._decoder.counters())
+        return dict(total)
+
+    def reset(self) -> None:
+        """Begin anew, as if the next packet were the first of a stream."""
+        if self._decoder:
+            self._decoder.reset()
+            self._surface.reset()
+        self._cutter.restart()
+        self._clock.reset()
+        self._last = None
+        self._last_stamp = 0
+        self._interrupted = True
+
+    def replace_rules(self, representation_of: Callable[[int, int], Representation],
+                      windows: TimeWindows | CountWindows) -> None:
+        """Go on with another network input and other windows; the stream begins anew."""
+        self._representation_of = representation_of
+        self._retired['interruptions'] += self._cutter.interruptions
+        self._cutter = windows.cutter()
+        self._interruptions_seen = 0
+        if self._decoder:
+            self._set_size(self._decoder.width, self._decoder.height)
+
+    def note_loss(self) -> None:
+        """Say that the caller dropped packets, so that the leap of `seq` is not the sender's."""
+        self._loss_noted = True
+
+    def push(self, packet: Packet) -> Iterator[Window]:
+        """
+        Take the next packet; yield the windows that it completes.
+
+        Raises PacketError for a packet that cannot be used; the stream goes on after it.
+        """
+        try:
+            check_packet(packet)
+        except PacketError:
+            self._counts['bad_packets'] += 1
+            raise
+        self._watch_sequence(packet)
+        if (packet.width, packet.height) != self.size:
+            self._counts['size_changes'] += self._decoder is not None
+            self._set_size(packet.width, packet.height)
+        self._counts['packets'] += 1
+        self._counts['bytes'] += len(packet.events)
+        self._last = packet
+        first = self._decoder.feed(packet)
+        if first is not None:
+            self._clock.observe(first, packet.stamp_ns)
+        return self._windows(final=False)
+
+    def finish(self) -> Iterator[Window]:
+        """Decode what was held back at the end of a stream; yield windows that it completes."""
+        return self._windows(final=True) if self._decoder else iter(())
+
+    def _watch_sequence(self, packet: Packet) -> None:
+        """Notice lost packets, and a stream that began anew."""
+        last, self._loss_noted, noted = self._last, False, self._loss_noted
+        if last is None:
+            return
+        stamp_fell = (packet.stamp_ns and last.stamp_ns
+                      and packet.stamp_ns < last.stamp_ns - STAMP_STEP_BACK_NS)
+        if packet.seq < last.seq or stamp_fell:
+            self._counts['restarts'] += 1
+            self.reset()
+        elif packet.seq > last.seq + 1 or noted:
+            self._decoder.note_gap()
+            if not noted:
+                self._counts['gaps'] += 1
+                self._counts['lost_packets'] += packet.seq - last.seq - 1
+
+    def _set_size(self, width: int, height: int) -> None:
+        """Begin anew with a sensor of this size."""
+        representation = self._representation_of(width, height)
+        if self._decoder:
+            self._retired.update(self._decoder.counters())
+        self._representation = representation
+        self._decoder = Evt3Decoder(width, height)
+        in_grid = representation.placement == 'grid'
+        self._surface = LatestEventSurface(width, height,
+                                           representation.width if in_grid else width,
+                                           representation.height if in_grid else height)
+        self.reset()
+
+    def _windows(self, final: bool) -> Iterator[Window]:
+        for window in self._cutter.advance(self._decoder, self._surface.sink, final):
+            self._counts['windows'] += 1
+            yield self._render(window)
+
+    def _render(self, window: OpenWindow) -> Window:
+        interrupted = (self._interrupted
+                       or self._cutter.interruptions != self._interruptions_seen)
+        self._interrupted = False
+        self._interruptions_seen = self._cutter.interruptions
+        if self._representation.time_normalization == 'window':
+            t0, t1 = window.t_start, window.t_end
+        else:
+            t0, t1 = window.t_first, window.t_last
+        image = self._surface.tencode(window.t_start, window.t_end, t0, t1)
+        if self._representation.placement == 'resize':
+            image = resize(image, self._representation.height, self._representation.width)
+        # The fit of the clock is refined while packets arrive; stamps must not fall back by it.
+        self._last_stamp = max(self._clock.to_ros(window.t_end), self._last_stamp + 1)
+        return Window(image, window.t_start, window.t_end, self._last_stamp, window.events,
+                      interrupted)
+
+
+def check_packet(packet: Packet) -> None:
+    """Raise PacketError for a packet that no decoder here can use."""
+    if packet.encoding not in DECODERS:
+        raise PacketError(
+            f'event packets are encoded as {packet.encoding!r}; this version decodes '
+            f'{", ".join(sorted(DECODERS))}. Set the driver to one of these.')
+    if not (0 < packet.width <= MAX_SIDE and 0 < packet.height <= MAX_SIDE):
+        raise PacketError(
+            f'an event packet says that the sensor has {packet.width}x{packet.height} pixels; '
+            f'expected 1 to {MAX_SIDE} each. The driver must fill in width and height.')
+
+
+def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize float32 (3, h, w) to (3, height, width) by bicubic interpolation, no antialias."""
+    resized = cv2.resize(np.ascontiguousarray(image.transpose(1, 2, 0)), (width, height),
+                         interpolation=cv2.INTER_CUBIC)
+    return np.ascontiguousarray(resized.transpose(2, 0, 1))

@@ -1,0 +1,60 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the rest of the package says about events: arrays of events, and packets of bytes."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+class PacketError(ValueError):
+    """A packet that cannot be used; the message says what was expected and what came."""
+
+
+@dataclass(frozen=True)
+class Events:
+    """
+    Events of one camera in stream order.
+
+    t: int64 (N,), nanoseconds of sensor time. x, y: uint16 (N,), pixels from the upper left.
+    p: uint8 (N,), 1 for ON (brighter), 0 for OFF (darker).
+    """
+
+    t: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    p: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    @staticmethod
+    def concatenate(parts: list[Events]) -> Events:
+        """Join parts in order; no part at all gives no events."""
+        if not parts:
+            return Events(np.empty(0, np.int64), np.empty(0, np.uint16),
+                          np.empty(0, np.uint16), np.empty(0, np.uint8))
+        return Events(*(np.concatenate([getattr(part, name) for part in parts])
+                        for name in ('t', 'x', 'y', 'p')))
+
+
+@dataclass(frozen=True)
+class Packet:
+    """
+    A ROS-free twin of event_camera_msgs/msg/EventPacket.
+
+    events: uint8 (N,), the encoded bytes. seq: the publisher's packet counter.
+    time_base: nanoseconds, used by some encodings. stamp_ns: header.stamp, the arrival of the
+    packet at the host in ROS time, 0 where unknown.
+    """
+
+    events: np.ndarray
+    encoding: str
+    width: int
+    height: int
+    seq: int = 0
+    time_base: int = 0
+    is_bigendian: bool = False
+    stamp_ns: int = 0
+    frame_id: str = ''

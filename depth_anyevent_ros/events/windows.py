@@ -1,0 +1,148 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+When windows begin and end.
+
+Windows of time are half-open intervals of sensor time, [end - duration, end), whose ends are
+multiples of the period: the same stream gives the same windows live, from a bag, and after a
+restart. Rate and length are independent, so windows may overlap or leave gaps.
+Windows of count end with every n-th event.
+"""
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from depth_anyevent_ros.events.sinks import SurfaceSink
+
+
+@dataclass
+class OpenWindow:
+    """A window that events fall into: bounds and first and last event in ns, and a count."""
+
+    t_start: int
+    t_end: int
+    events: int = 0
+    t_first: int = -1
+    t_last: int = -1
+
+    def add(self, events: int, t_first: int, t_last: int) -> None:
+        """Count a run of events that lies within this window."""
+        if not events:
+            return
+        if not self.events:
+            self.t_first = t_first
+        self.t_last = t_last
+        self.events += events
+
+
+@dataclass(frozen=True)
+class TimeWindows:
+    """
+    Windows of duration_ns that end at every multiple of period_ns.
+
+    Where sensor time leaps by more than max_gap_ns no windows are made of the time between.
+    """
+
+    duration_ns: int
+    period_ns: int
+    max_gap_ns: int
+
+    def cutter(self) -> TimeCutter:
+        """Return the state machine that cuts a stream into these windows."""
+        return TimeCutter(self)
+
+
+@dataclass(frozen=True)
+class CountWindows:
+    """Windows of `count` events each, one after the other."""
+
+    count: int
+
+    def cutter(self) -> CountCutter:
+        """Return the state machine that cuts a stream into these windows."""
+        return CountCutter(self)
+
+
+@dataclass
+class TimeCutter:
+    """Cuts windows of time. Only windows that the stream covers from start to end are made."""
+
+    rule: TimeWindows
+    interruptions: int = 0
+    _open: deque[OpenWindow] = field(default_factory=deque)
+    _next_start: int | None = None
+
+    def restart(self) -> None:
+        """Forget open windows: the stream was interrupted."""
+        self._open.clear()
+        self._next_start = None
+
+    def advance(self, decoder, sink: SurfaceSink, final: bool = False):
+        """Decode what the decoder was fed; yield each window at the moment when it is full."""
+        if self._next_start is None and not self._start(decoder):
+            # Reading up to time 0 takes the words before the first time, and no event.
+            decoder.decode_until(0, sink, final)
+            if not self._start(decoder):
+                return
+        while True:
+            limit = self._limit()
+            segment = decoder.decode_until(limit, sink, final)
+            for window in self._open:
+                window.add(segment.events, segment.t_first, segment.t_last)
+            now = decoder.time_ns
+            if now is None or now < limit:
+                return
+            if now - limit > self.rule.max_gap_ns:
+                self.interruptions += 1
+                self.restart()
+                self._start(decoder)
+                continue
+            while self._open and self._open[0].t_end <= now:
+                yield self._open.popleft()
+            while self._next_start <= now:
+                self._open.append(OpenWindow(self._next_start,
+                                             self._next_start + self.rule.duration_ns))
+                self._next_start += self.rule.period_ns
+
+    def _start(self, decoder) -> bool:
+        """Place the first window after the time that the decoder has reached, if it knows one."""
+        if decoder.time_ns is None:
+            return False
+        period, duration = self.rule.period_ns, self.rule.duration_ns
+        end = -(-(decoder.time_ns + duration) // period) * period
+        self._next_start = end - duration
+        return True
+
+    def _limit(self) -> int:
+        """Return the next time at which a window begins or ends."""
+        if not self._open:
+            return self._next_start
+        return min(self._next_start, self._open[0].t_end)
+
+
+@dataclass
+class CountCutter:
+    """Cuts windows of count; one word of a vector may put some events more into a window."""
+
+    rule: CountWindows
+    interruptions: int = 0
+    _window: OpenWindow | None = None
+
+    def restart(self) -> None:
+        """Forget the open window: the stream was interrupted."""
+        self._window = None
+
+    def advance(self, decoder, sink: SurfaceSink, final: bool = False):
+        """Decode what the decoder was fed; yield each window at the moment when it is full."""
+        while True:
+            had = self._window.events if self._window else 0
+            segment = decoder.decode_until(None, sink, final, self.rule.count - had)
+            if segment.events:
+                self._window = self._window or OpenWindow(segment.t_first, 0)
+                self._window.add(segment.events, segment.t_first, segment.t_last)
+            if self._window is None or self._window.events < self.rule.count:
+                return
+            full, self._window = self._window, None
+            full.t_end = full.t_last + 1
+            yield full

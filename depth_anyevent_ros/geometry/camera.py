@@ -1,0 +1,90 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A calibrated camera, in the conventions of sensor_msgs/CameraInfo."""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+POLYNOMIAL_MODELS = ('plumb_bob', 'rational_polynomial')
+EQUIDISTANT_MODELS = ('equidistant', 'fisheye')
+
+
+class CalibrationError(ValueError):
+    """A calibration that cannot be used; the message says why."""
+
+
+@dataclass(frozen=True)
+class CameraModel:
+    """
+    Intrinsics of a camera whose pixels (u, v) have their centre at whole numbers.
+
+    k: float64 (3, 3) camera matrix. d: float64 (n,) distortion by the model named.
+    r: float64 (3, 3) rectification. p: float64 (3, 4) projection of the rectified camera.
+    A k[0, 0] of zero means: not calibrated (REP 104).
+    """
+
+    width: int
+    height: int
+    k: np.ndarray
+    d: np.ndarray
+    distortion_model: str = 'plumb_bob'
+    r: np.ndarray | None = None
+    p: np.ndarray | None = None
+
+    @staticmethod
+    def uncalibrated(width: int, height: int) -> CameraModel:
+        """Return a camera of which only the size is known."""
+        return CameraModel(width, height, np.zeros((3, 3)), np.zeros(0), '')
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether there is a camera matrix."""
+        return bool(self.k[0, 0] > 0 and self.k[1, 1] > 0)
+
+    def scaled(self, width: int, height: int) -> CameraModel:
+        """
+        Return the camera of the same picture resized to width x height.
+
+        Edges stay edges: u' + 1/2 = (u + 1/2) * width / self.width. Distortion is a property
+        of the rays and does not change.
+        """
+        sx, sy = width / self.width, height / self.height
+        resize = np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2], [0, 0, 1]])
+        if not self.calibrated:
+            return replace(self, width=width, height=height)
+        return replace(self, width=width, height=height, k=resize @ self.k,
+                       p=None if self.p is None else resize @ self.p)
+
+    def rays(self) -> np.ndarray:
+        """
+        Return (x, y) of the ray (x, y, 1) through every pixel, float32 (height, width, 2).
+
+        In the camera's optical frame (z forward, x right, y down), free of distortion.
+        Raises CalibrationError where the camera is not calibrated or its model is unknown.
+        """
+        if not self.calibrated:
+            raise CalibrationError('the camera is not calibrated: its camera matrix is zero')
+        u, v = np.meshgrid(np.arange(self.width, dtype=np.float64),
+                           np.arange(self.height, dtype=np.float64))
+        pixels = np.stack([u, v], -1).reshape(-1, 1, 2)
+        if not np.any(self.d):
+            x = (u - self.k[0, 2]) / self.k[0, 0]
+            y = (v - self.k[1, 2]) / self.k[1, 1]
+            return np.stack([x, y], -1).astype(np.float32)
+        if self.distortion_model in POLYNOMIAL_MODELS:
+            criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-9)
+            # OpenCV 5 merged the two functions; that of OpenCV 4 without criteria stops early.
+            if hasattr(cv2, 'undistortPointsIter'):
+                rays = cv2.undistortPointsIter(pixels, self.k, self.d, None, None, criteria)
+            else:
+                rays = cv2.undistortPoints(pixels, self.k, self.d, criteria=criteria)
+        elif self.distortion_model in EQUIDISTANT_MODELS:
+            rays = cv2.fisheye.undistortPoints(pixels, self.k, self.d[:4])
+        else:
+            raise CalibrationError(
+                f'the distortion model {self.distortion_model!r} is not known; expected one of '
+                f'{", ".join(POLYNOMIAL_MODELS + EQUIDISTANT_MODELS)}')
+        return rays.reshape(self.height, self.width, 2).astype(np.float32)

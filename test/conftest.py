@@ -1,0 +1,23 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures that several tests use."""
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Return the folder of real recordings beside the checkout; they are not ours to ship."""
+    folder = ROOT.parent / 'shared' / 'data'
+    if not folder.is_dir():
+        pytest.skip('the recordings of ../shared/data are not here')
+    return folder
+
+
+@pytest.fixture
+def own_recording() -> Path:
+    """Return the bag that scripts/make_recording.py made."""
+    return ROOT / 'test' / 'data' / 'boxes_evt3'

@@ -1,0 +1,166 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Packets to windows: bounds, losses, restarts, and the whole against plain decoding."""
+from dataclasses import replace
+
+import cv2
+from evt3_words import event_words, packet, plain_decode, random_words
+import numpy as np
+import pytest
+
+from depth_anyevent_ros.events.pipeline import EventPipeline, Representation
+from depth_anyevent_ros.events.tencode import tencode
+from depth_anyevent_ros.events.types import Events, Packet, PacketError
+from depth_anyevent_ros.events.windows import CountWindows, TimeWindows
+
+MS = 1_000_000
+
+
+def full_size(normalization='window', placement='grid'):
+    return lambda width, height: Representation(height, width, placement, normalization)
+
+
+def steady_stream(begin_us, end_us, step_us=500, per_packet=40, x=1):
+    """Return packets of one event each step_us, with seq and stamps."""
+    times = np.arange(begin_us, end_us, step_us)
+    return [packet(np.concatenate([event_words(int(t), x, 2, 1) for t in part]), seq=i,
+                   stamp_ns=5 * 10**18 + int(part[-1]) * 1000)
+            for i, part in enumerate(np.split(times, range(per_packet, len(times), per_packet)))]
+
+
+def run(packets, windows, representation=None):
+    pipeline = EventPipeline(representation or full_size(), windows)
+    made = [w for p in packets for w in pipeline.push(p)]
+    return made + list(pipeline.finish()), pipeline
+
+
+@pytest.mark.parametrize('normalization', ['window', 'first_last'])
+@pytest.mark.parametrize('period, duration', [(20, 50), (50, 20), (7, 7), (33, 5)])
+def test_windows_are_half_open_and_hold_their_events(normalization, period, duration):
+    words = random_words(4, 6000, start_us=(1 << 24) - 300_000)
+    parts = np.array_split(words, 23)
+    rule = TimeWindows(duration * MS, period * MS, 10**9)
+    windows, _ = run([packet(p, seq=i) for i, p in enumerate(parts)], rule,
+                     full_size(normalization))
+    events = plain_decode(words, 64, 48)
+    assert len(windows) >= (events.t[-1] - events.t[0]) // (period * MS) - 3
+    for window in windows:
+        assert window.t_end % (period * MS) == 0
+        assert window.t_end - window.t_start == duration * MS
+        inside = (events.t >= window.t_start) & (events.t < window.t_end)
+        part = Events(*(getattr(events, name)[inside] for name in 'txyp'))
+        assert window.events == len(part)
+        if normalization == 'window':
+            t0, t1 = window.t_start, window.t_end
+        else:
+            t0, t1 = (int(part.t[0]), int(part.t[-1])) if len(part) else (0, 0)
+        np.testing.assert_allclose(window.image, tencode(part, 64, 48, t0, t1), atol=1e-6)
+
+
+def test_windows_do_not_depend_on_packets():
+    words = random_words(8, 6000)
+    rule = TimeWindows(30 * MS, 20 * MS, 10**9)
+    whole, _ = run([packet(words)], rule)
+    for pieces in (3, 50, 900):
+        cut, _ = run([packet(p, seq=i) for i, p in enumerate(np.array_split(words, pieces))], rule)
+        assert [w.t_end for w in cut] == [w.t_end for w in whole]
+        for a, b in zip(cut, whole):
+            np.testing.assert_array_equal(a.image, b.image)
+
+
+def test_windows_of_count():
+    windows, _ = run(steady_stream(10_000, 60_000), CountWindows(30))
+    assert [w.events for w in windows] == [30, 30, 30]
+    assert windows[1].t_start == 25_000_000
+    assert windows[1].t_end == 39_500_001
+
+
+def test_resize_is_bicubic_without_antialias():
+    def resized(width, height):
+        return Representation(28, 42, 'resize', 'window')
+    packets = [packet(p, seq=i) for i, p in enumerate(np.array_split(random_words(2, 4000), 5))]
+    rule = TimeWindows(30 * MS, 20 * MS, 10**9)
+    small, _ = run(packets, rule, resized)
+    large, _ = run(packets, rule)
+    for a, b in zip(small, large):
+        for channel in range(3):
+            expected = cv2.resize(b.image[channel], (42, 28), interpolation=cv2.INTER_CUBIC)
+            np.testing.assert_allclose(a.image[channel], expected, atol=1e-5)
+
+
+def test_stamps_are_the_end_of_the_window_in_ros_time():
+    windows, _ = run(steady_stream(0, 400_000), TimeWindows(50 * MS, 100 * MS, 10**9))
+    # The stamps above are those of the last event of a packet of 20 ms, the first is 19.5 older.
+    for window in windows:
+        assert window.stamp_ns == 5 * 10**18 + 19_500_000 + window.t_end
+
+
+def test_lost_packets_are_counted_and_a_long_loss_resets():
+    packets = steady_stream(0, 1_000_000)
+    rule = TimeWindows(50 * MS, 50 * MS, 100 * MS)
+    windows, pipeline = run(packets[:10] + packets[12:20] + packets[40:], rule)
+    counters = pipeline.counters()
+    assert (counters['gaps'], counters['lost_packets']) == (2, 22)
+    assert counters['interruptions'] == 1
+    interrupted = [w.t_end // MS for w in windows if w.interrupted]
+    assert interrupted == [50, 850]
+
+
+def test_packets_that_the_caller_dropped_are_no_gap_of_the_sender():
+    packets = steady_stream(0, 400_000)
+    pipeline = EventPipeline(full_size(), TimeWindows(50 * MS, 50 * MS, 10**9))
+    for one in packets[:5]:
+        list(pipeline.push(one))
+    pipeline.note_loss()
+    for one in packets[8:]:
+        list(pipeline.push(one))
+    assert pipeline.counters()['gaps'] == 0
+
+
+def test_time_backwards_resets():
+    packets = steady_stream(100_000, 400_000)
+    looped = [replace(p, seq=p.seq) for p in packets]
+    windows, pipeline = run(packets + looped, TimeWindows(50 * MS, 50 * MS, 10**9))
+    assert pipeline.counters()['restarts'] == 1
+    ends = [w.t_end // MS for w in windows]
+    assert ends == [*range(150, 400, 50)] * 2
+    assert [w.interrupted for w in windows] == [i % 5 == 0 for i in range(10)]
+    stamps = [w.stamp_ns for w in windows]
+    assert stamps[5:] == stamps[:5]
+
+
+def test_a_stamp_that_falls_back_resets_where_seq_is_not_used():
+    packets = [replace(p, seq=0) for p in steady_stream(100_000, 1_500_000)]
+    _, pipeline = run(packets + packets, TimeWindows(50 * MS, 50 * MS, 10**9))
+    assert pipeline.counters()['restarts'] == 1
+    assert pipeline.counters()['gaps'] == 0
+
+
+def test_a_changed_sensor_begins_anew_and_is_counted():
+    packets = steady_stream(0, 200_000)
+    other = [replace(p, width=32, seq=p.seq + 100) for p in steady_stream(200_000, 400_000)]
+    windows, pipeline = run(packets + other, TimeWindows(50 * MS, 50 * MS, 10**9))
+    assert pipeline.counters()['size_changes'] == 1
+    assert pipeline.counters()['events'] == 800
+    assert [w.image.shape for w in windows[:3:2]] == [(3, 48, 64)] * 2
+    assert windows[-1].image.shape == (3, 48, 32)
+    assert sum(w.interrupted for w in windows) == 2
+
+
+@pytest.mark.parametrize('fields, words', [
+    ({'encoding': 'evt2'}, 'evt2'), ({'width': 0}, '0x48'), ({'height': 1 << 20}, 'pixels')])
+def test_a_packet_that_cannot_be_used_is_told_and_counted(fields, words):
+    pipeline = EventPipeline(full_size(), TimeWindows(50 * MS, 50 * MS, 10**9))
+    good, bad = steady_stream(0, 100_000), replace(steady_stream(0, 1000)[0], **fields)
+    list(pipeline.push(good[0]))
+    with pytest.raises(PacketError, match=words):
+        pipeline.push(bad)
+    assert pipeline.counters()['bad_packets'] == 1
+    assert [w for p in good[1:] for w in pipeline.push(p)]
+
+
+def test_an_empty_packet_is_harmless():
+    packets = steady_stream(0, 200_000)
+    empty = Packet(np.empty(0, np.uint8), 'evt3', 64, 48)
+    _, pipeline = run([empty, *packets], TimeWindows(50 * MS, 50 * MS, 10**9))
+    assert pipeline.counters()['windows'] == 3

@@ -1,0 +1,81 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Cameras, rays and metric depth against closed forms."""
+import cv2
+import numpy as np
+import pytest
+
+from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel
+from depth_anyevent_ros.geometry.depth import MetricScale, points
+
+K = np.array([[300.0, 0, 170.3], [0, 310.0, 128.7], [0, 0, 1]])
+
+
+def camera(d=(), model='plumb_bob'):
+    return CameraModel(346, 260, K, np.array(d, float), model)
+
+
+def project(rays, cam):
+    """Project rays (N, 2) at depth 1 into pixels with OpenCV."""
+    spatial = np.c_[rays, np.ones(len(rays))].reshape(-1, 1, 3)
+    zero = np.zeros(3)
+    function = cv2.fisheye.projectPoints if cam.distortion_model == 'equidistant' \
+        else cv2.projectPoints
+    return function(spatial, zero, zero, cam.k, cam.d)[0].reshape(-1, 2)
+
+
+@pytest.mark.parametrize('d, model', [
+    ((), 'plumb_bob'), ((-.36, .2, .001, -.002, -.05), 'plumb_bob'),
+    ((.1, -.05, .001, .002, .01, .02, .01, .001), 'rational_polynomial'),
+    ((-.02, .01, -.003, .001), 'equidistant')])
+def test_rays_project_back_to_their_pixels(d, model):
+    cam = camera(d, model)
+    rays = cam.rays()
+    assert rays.shape == (260, 346, 2) and rays.dtype == np.float32
+    v, u = np.mgrid[0:260, 0:346]
+    back = project(rays.reshape(-1, 2).astype(float), cam)
+    np.testing.assert_allclose(back, np.c_[u.ravel(), v.ravel()], atol=0.02)
+
+
+def test_scaled_camera_sees_the_same_rays():
+    small = camera().scaled(173, 130)
+    # A pixel of the small picture lies between two of the large one.
+    large = camera().rays()
+    between = (large[0::2, 0::2] + large[1::2, 1::2]) / 2
+    np.testing.assert_allclose(small.rays(), between, atol=1e-5)
+
+
+def test_scaling_an_uncalibrated_camera_changes_only_its_size():
+    cam = CameraModel.uncalibrated(640, 480).scaled(320, 200)
+    assert (cam.width, cam.height, cam.calibrated) == (320, 200, False)
+    with pytest.raises(CalibrationError, match='zero'):
+        cam.rays()
+
+
+def test_unknown_distortion_model_is_named():
+    with pytest.raises(CalibrationError, match='thin_prism'):
+        camera((.1, .2), 'thin_prism').rays()
+
+
+def test_metric_depth_has_the_codes_of_rep_117():
+    inverse = np.array([[1.0, np.nan, 100.0], [0.0, -1.0, 0.1]], np.float32)
+    depth = MetricScale(0.5, 0.0, min_range=0.5, max_range=10).depth(inverse)
+    expected = [[2.0, np.nan, -np.inf], [np.inf, np.inf, np.inf]]
+    np.testing.assert_array_equal(depth, np.array(expected, np.float32))
+    assert depth.dtype == np.float32
+
+
+@pytest.mark.parametrize('scale, low, high', [(0, .1, 80), (-1, .1, 80), (1, 5, 5), (1, 0, 80)])
+def test_impossible_scales_and_ranges_are_refused(scale, low, high):
+    with pytest.raises(ValueError, match='metric'):
+        MetricScale(scale, 0, low, high)
+
+
+def test_points_lie_on_their_rays_at_their_depth():
+    depth = np.full((260, 346), 3.0, np.float32)
+    depth[0, 0], depth[1, 1] = np.inf, np.nan
+    cloud = points(depth, camera().rays())
+    assert np.isnan(cloud[0, 0]).all() and np.isnan(cloud[1, 1]).all()
+    u, v = 200, 100
+    np.testing.assert_allclose(
+        cloud[v, u], [3 * (u - 170.3) / 300, 3 * (v - 128.7) / 310, 3], rtol=1e-5)
