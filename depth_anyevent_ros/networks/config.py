@@ -1,0 +1,264 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a depth network, its input and a whole model are made of. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+import json
+from types import MappingProxyType
+from typing import Any, Mapping
+
+from depth_anyevent_ros.networks.value_checks import (
+    choice, integer, integers, number, numbers, shown)
+
+PATCH = 14  # pixels, side of a DINOv2 patch
+MAX_SIDE = 2800  # pixels, twice the longer side of the largest event cameras
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+ACTIVATIONS = ('relu', 'sigmoid', 'softplus', 'none')
+UNTRAINED = 'nothing (random weights)'
+
+
+def check_size(height: int, width: int) -> None:
+    """Raise ValueError unless height and width, in pixels, can be cut into patches."""
+    for name, value in (('height', height), ('width', width)):
+        integer(name, value, PATCH, MAX_SIDE)
+        if value % PATCH:
+            lower = value // PATCH * PATCH
+            raise ValueError(f'{name} must be a multiple of {PATCH} pixels, not {value}: '
+                             f'use {lower} or {lower + PATCH}.')
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """A vision transformer: token width, number of blocks, heads, tapped blocks (from 0)."""
+
+    width: int
+    depth: int
+    heads: int
+    taps: tuple[int, int, int, int]
+
+
+# vits, vitb and vitl are DINOv2's. vitt6 is ViT-Ti cut to 6 blocks, for CPUs; its taps end
+# each quarter of the blocks, as those of vits do.
+ENCODERS: Mapping[str, EncoderConfig] = MappingProxyType({
+    'vitt6': EncoderConfig(192, 6, 3, (1, 2, 4, 5)),
+    'vits': EncoderConfig(384, 12, 6, (2, 5, 8, 11)),
+    'vitb': EncoderConfig(768, 12, 12, (2, 5, 8, 11)),
+    'vitl': EncoderConfig(1024, 24, 16, (4, 11, 17, 23)),
+})
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """
+    The architecture of a `DepthNetwork`.
+
+    encoder: a name in `ENCODERS`.
+    features: channels of the head's fusion path, even.
+    out_channels: channels of the four reassembled maps, finest first.
+    recurrent_levels: DPT scales with a ConvLSTM block, 1 (finest) to 4 (coarsest); () is the
+        vanilla network.
+    recurrent_padding: padding of the convolution before each ConvLSTM. 0 as in
+        DepthAnyEvent-R, which takes 2 pixels off each map; 1 keeps the size of small maps.
+    align_corners: of the last resize, to the input's size. True in Depth Anything V2, False
+        in DepthAnyEvent and DepthAnyEvent-R. The resizes between scales always align corners.
+    activation: of the output, one of `ACTIVATIONS`.
+    max_depth: metres. None for relative inverse depth. Set for the metric variants of Depth
+        Anything V2, whose sigmoid times max_depth is depth.
+
+    Raises ValueError, in a sentence, for a value out of range.
+    """
+
+    encoder: str
+    features: int
+    out_channels: tuple[int, int, int, int]
+    recurrent_levels: tuple[int, ...] = ()
+    recurrent_padding: int = 0
+    align_corners: bool = True
+    activation: str = 'relu'
+    max_depth: float | None = None
+
+    def __post_init__(self):
+        choice('encoder', self.encoder, ENCODERS)
+        integer('features', self.features, 2, 1024)
+        if self.features % 2:
+            raise ValueError(f'features must be even, not {self.features}.')
+        out_channels = integers('out_channels', self.out_channels, 1, 4096)
+        if len(out_channels) != 4:
+            raise ValueError(f'out_channels must be four integers, not {out_channels}.')
+        levels = tuple(sorted(integers('recurrent_levels', self.recurrent_levels, 1, 4)))
+        if len(set(levels)) != len(levels):
+            raise ValueError(f'recurrent_levels must name each level once, not {levels}.')
+        object.__setattr__(self, 'out_channels', out_channels)
+        object.__setattr__(self, 'recurrent_levels', levels)
+        integer('recurrent_padding', self.recurrent_padding, 0, 1)
+        if not isinstance(self.align_corners, bool):
+            raise ValueError('align_corners must be true or false, '
+                             f'not {shown(self.align_corners)}.')
+        choice('activation', self.activation, ACTIVATIONS)
+        if self.max_depth is not None:
+            number('max_depth', self.max_depth, 0.1, 1e4)
+            if self.activation != 'sigmoid':
+                raise ValueError('max_depth goes with the activation sigmoid, not with '
+                                 f'{self.activation}: leave max_depth out, or use sigmoid.')
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether the network carries a state from frame to frame."""
+        return bool(self.recurrent_levels)
+
+
+@dataclass(frozen=True)
+class InputConfig:
+    """
+    What the network was trained to see, and so has to be given.
+
+    representation: 'tencode' (events) or 'rgb'.
+    window_ms: length of an event window in milliseconds.
+    time_normalization: of Tencode's green channel: by the bounds of the 'window', or by its
+        first and last event ('first_last', as the authors of DepthAnyEvent).
+    placement: 'grid' puts events straight into the cells of the network's input; 'resize'
+        draws at sensor size and resizes.
+    height, width: nominal input size in pixels, multiples of 14; for 'grid' their product is
+        the area that sensors of another shape get.
+    mean, std: per channel, applied to values in [0, 1].
+
+    Raises ValueError, in a sentence, for a value out of range.
+    """
+
+    representation: str = 'tencode'
+    window_ms: float = 50.0
+    time_normalization: str = 'window'
+    placement: str = 'grid'
+    height: int = 196
+    width: int = 252
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    def __post_init__(self):
+        choice('representation', self.representation, ('tencode', 'rgb'))
+        number('window_ms', self.window_ms, 0.1, 60_000)
+        choice('time_normalization', self.time_normalization, ('window', 'first_last'))
+        choice('placement', self.placement, ('grid', 'resize'))
+        check_size(self.height, self.width)
+        object.__setattr__(self, 'mean', numbers('mean', self.mean, 3, -10, 10))
+        object.__setattr__(self, 'std', numbers('std', self.std, 3, 1e-3, 10))
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """
+    All that a checkpoint says about itself.
+
+    provenance: JSON values by name, with at least `trained_on`, a sentence on the data; it is
+    `UNTRAINED` for random weights.
+
+    Raises ValueError, in a sentence, for a bad value.
+    """
+
+    name: str
+    network: NetworkConfig
+    input: InputConfig
+    provenance: Mapping[str, Any] = field(default_factory=lambda: {'trained_on': UNTRAINED})
+
+    def __post_init__(self):
+        if not (isinstance(self.name, str) and 0 < len(self.name) <= 100
+                and self.name.isprintable()):
+            raise ValueError('name must be 1 to 100 printable characters, '
+                             f'not {shown(self.name)}.')
+        for name, kind in (('network', NetworkConfig), ('input', InputConfig)):
+            if not isinstance(getattr(self, name), kind):
+                raise ValueError(f'{name} must be a {kind.__name__}, '
+                                 f'not {type(getattr(self, name)).__name__}.')
+        object.__setattr__(self, 'provenance', _provenance(self.provenance))
+
+    @property
+    def trained_on(self) -> str:
+        """What the weights were trained on, in words."""
+        return self.provenance['trained_on']
+
+    @property
+    def trained(self) -> bool:
+        """False for random weights."""
+        return self.trained_on != UNTRAINED
+
+    def to_json(self) -> str:
+        """Return the configuration as one line of JSON with sorted keys."""
+        return json.dumps(asdict(self), sort_keys=True, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelConfig:
+        """Read `to_json`'s text; ValueError for missing or unknown keys and bad values."""
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f'The model configuration is not JSON: {error}.') from error
+        values = _keys_of(cls, values, 'model configuration')
+        values['network'] = NetworkConfig(**_keys_of(NetworkConfig, values['network'], 'network'))
+        values['input'] = InputConfig(**_keys_of(InputConfig, values['input'], 'input'))
+        return cls(**values)
+
+
+_TINY = {'encoder': 'vitt6', 'features': 32, 'out_channels': (24, 48, 96, 192),
+         'align_corners': False, 'activation': 'softplus'}
+_VITS = {'encoder': 'vits', 'features': 64, 'out_channels': (48, 96, 192, 384)}
+
+# The tiny students end in a softplus: a ReLU gives exact zeros, which are infinitely far once
+# inverted and have no gradient to leave zero by.
+NETWORKS: Mapping[str, NetworkConfig] = MappingProxyType({
+    'vits': NetworkConfig(**_VITS),
+    'vitb': NetworkConfig('vitb', 128, (96, 192, 384, 768)),
+    'vitl': NetworkConfig('vitl', 256, (256, 512, 1024, 1024)),
+    'vits-r': NetworkConfig(**_VITS, recurrent_levels=(1, 2, 3, 4), align_corners=False),
+    'tiny': NetworkConfig(**_TINY),
+    'tiny-r': NetworkConfig(**_TINY, recurrent_levels=(3, 4), recurrent_padding=1),
+})
+
+_RGB = InputConfig('rgb', placement='resize', height=518, width=518)
+_INPUTS = {
+    'vits': _RGB, 'vitb': _RGB, 'vitl': _RGB,
+    'vits-r': InputConfig(time_normalization='first_last', placement='resize', height=266,
+                          width=350),
+    'tiny': InputConfig(), 'tiny-r': InputConfig(),
+}
+
+
+def network_preset(name: str) -> NetworkConfig:
+    """Return the network called `name` in `NETWORKS`; ValueError if there is none."""
+    choice('preset', name, NETWORKS)
+    return NETWORKS[name]
+
+
+def model_preset(name: str) -> ModelConfig:
+    """Return preset `name` with the input it is meant for, described as untrained."""
+    return ModelConfig(name, network_preset(name), _INPUTS[name])
+
+
+def _keys_of(cls, values, where: str) -> dict:
+    """Return `values` as a dict with exactly the fields of dataclass `cls`."""
+    if not isinstance(values, dict):
+        raise ValueError(f'{where} must be an object of named values, '
+                         f'not {type(values).__name__}.')
+    names = {item.name for item in fields(cls)}
+    for problem, keys in (('lacks', names - set(values)), ('has unknown', set(values) - names)):
+        if keys:
+            raise ValueError(f'The {where} {problem} keys {", ".join(sorted(keys)[:5])[:200]}; '
+                             f'expected {", ".join(sorted(names))}. '
+                             'It may come from another version of this package.')
+    return dict(values)
+
+
+def _provenance(values) -> dict:
+    """Return a copy of `values` as it comes back from JSON, so that nobody shares it."""
+    if not isinstance(values, Mapping):
+        raise ValueError(f'provenance must be a dict, not {type(values).__name__}.')
+    try:
+        copy = json.loads(json.dumps(dict(values), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f'provenance must hold JSON values only: {error}.') from error
+    if not isinstance(copy.get('trained_on'), str) or not copy['trained_on'].strip():
+        raise ValueError('provenance must have a text trained_on that says what the weights '
+                         f'were trained on, not {shown(copy.get("trained_on"))}.')
+    return copy

@@ -1,0 +1,75 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Convolutional LSTM (Shi et al., NeurIPS 2015) and the block of DepthAnyEvent-R around it.
+
+Names of attributes follow the published state dict of DepthAnyEvent-R.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn, Tensor
+import torch.nn.functional as F
+
+
+class ConvLSTM(nn.Module):
+    """ConvLSTM cell without peepholes: hidden and cell have the input's `features` channels."""
+
+    def __init__(self, features: int):
+        super().__init__()
+        self.Gates = nn.Conv2d(2 * features, 4 * features, kernel_size=3, padding=1)
+
+    def forward(self, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        """Advance by one frame; x, hidden, cell and both results are (N, F, h, w)."""
+        gates = self.Gates(torch.cat((x, hidden), dim=1))
+        enter, forget, leave, candidate = gates.chunk(4, dim=1)
+        cell = forget.sigmoid() * cell + enter.sigmoid() * candidate.tanh()
+        return leave.sigmoid() * cell.tanh(), cell
+
+
+class InputConvolution(nn.Module):
+    """3x3 convolution and ReLU; without padding the map loses a pixel on each side."""
+
+    def __init__(self, features: int, padding: int):
+        super().__init__()
+        self.conv2d = nn.Conv2d(features, features, kernel_size=3, padding=padding)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve x (N, F, h, w)."""
+        return F.relu(self.conv2d(x))
+
+
+class RecurrentBlock(nn.Module):
+    """Input convolution, then a ConvLSTM whose hidden state is the block's output."""
+
+    def __init__(self, features: int, padding: int):
+        super().__init__()
+        self.conv = InputConvolution(features, padding)
+        self.recurrent_block = ConvLSTM(features)
+
+    def forward(self, x: Tensor, state: tuple[Tensor, Tensor] | None = None,
+                resets: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """
+        Run over T frames of N lanes.
+
+        x: (T, N, F, h, w). state: hidden and cell, (N, F, h', w') each; None means zeros.
+        resets: (T, N) bool, true where a lane starts anew before that frame.
+        Returns the hidden states (T, N, F, h', w') and the state after the last frame.
+        """
+        x = self.conv(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        if state is None:
+            # At least float32, so that under autocast the cell does not add up in half.
+            dtype = torch.promote_types(x.dtype, torch.float32)
+            hidden = cell = torch.zeros_like(x[0], dtype=dtype)
+        else:
+            hidden, cell = state
+        outputs = []
+        for step, frame in enumerate(x):
+            if resets is not None:
+                # masked_fill, not a product: zero times NaN would stay NaN.
+                restart = resets[step, :, None, None, None]
+                hidden, cell = hidden.masked_fill(restart, 0), cell.masked_fill(restart, 0)
+            hidden, cell = self.recurrent_block(frame, hidden, cell)
+            outputs.append(hidden)
+        return torch.stack(outputs), (hidden, cell)

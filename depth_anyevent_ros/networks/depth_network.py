@@ -1,0 +1,105 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The network as a whole: DINOv2 encoder and DPT head, teacher and student alike."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn, Tensor
+import torch.nn.functional as F
+
+from depth_anyevent_ros.networks.config import check_size, ENCODERS, NetworkConfig, PATCH
+from depth_anyevent_ros.networks.dinov2 import DinoV2
+from depth_anyevent_ros.networks.dpt import DPTHead
+from depth_anyevent_ros.networks.state import RecurrentState
+
+_ACTIVATIONS = {'relu': F.relu, 'sigmoid': torch.sigmoid, 'softplus': F.softplus,
+                'none': lambda x: x}
+
+
+class DepthNetwork(nn.Module):
+    """
+    Depth Anything V2, or DepthAnyEvent-R where the configuration names recurrent levels.
+
+    The output is inverse depth, larger is nearer: relative, or in 1/m for metric variants.
+    Weights are torch's defaults until `initialize_weights` or a checkpoint sets them.
+    """
+
+    def __init__(self, config: NetworkConfig):
+        super().__init__()
+        self.config = config
+        self.pretrained = DinoV2(ENCODERS[config.encoder])
+        self.depth_head = DPTHead(config)
+
+    def forward(self, image: Tensor, state: RecurrentState | None = None
+                ) -> tuple[Tensor, RecurrentState | None]:
+        """
+        Predict one frame.
+
+        image: (N, 3, H, W) float, normalised by the input's mean and std; H and W multiples
+        of 14. state: what the frame before returned, None at the start of a sequence.
+        Returns inverse depth (N, H, W) and the new state (None if not recurrent).
+        Raises ValueError for a size or state that does not fit.
+        """
+        inverse_depth, state = self.forward_sequence(image.unsqueeze(0), state)
+        return inverse_depth.squeeze(0), state
+
+    def forward_sequence(self, images: Tensor, state: RecurrentState | None = None,
+                         resets: Tensor | None = None) -> tuple[Tensor, RecurrentState | None]:
+        """
+        Predict T frames; all but the ConvLSTM cells runs on the T * N images at once.
+
+        images: (T, N, 3, H, W). resets: (T, N) bool, true where a lane's state is zeroed
+        before that frame. Returns inverse depth (T, N, H, W) and the state after frame T.
+        """
+        self._check(images, state, resets)
+        steps, lanes = images.shape[:2]
+        maps = self.pretrained(images.flatten(0, 1))
+        x, state = self.depth_head(maps, lanes, state, resets)
+        return self._inverse_depth(x).unflatten(0, (steps, lanes)), state
+
+    def state_shapes(self, lanes: int, height: int, width: int) -> dict[int, tuple[int, ...]]:
+        """
+        Return the shape (N, F, h, w) of hidden state and cell by level, coarsest first.
+
+        Raises ValueError where a map is too small for its convolution without padding.
+        """
+        shapes = {}
+        loss = 2 - 2 * self.config.recurrent_padding
+        for level in self.depth_head.recurrent_levels:
+            sides = [_level_side(level, side // PATCH) - loss for side in (height, width)]
+            if min(sides) < 1:
+                raise ValueError(
+                    f'An input of {height}x{width} pixels is too small for the ConvLSTM of '
+                    f'level {level}: use {5 * PATCH}x{5 * PATCH} or more.')
+            shapes[level] = (lanes, self.config.features, *sides)
+        return shapes
+
+    def _inverse_depth(self, x: Tensor) -> Tensor:
+        if self.config.max_depth is not None:
+            # 1 / (max_depth * sigmoid(x)), written so that it cannot divide by zero.
+            return (1 + torch.exp(-x.float())) / self.config.max_depth
+        return _ACTIVATIONS[self.config.activation](x)
+
+    def _check(self, images: Tensor, state: RecurrentState | None, resets: Tensor | None):
+        if images.dim() != 5 or images.shape[2] != 3 or 0 in images.shape:
+            raise ValueError('The network takes images (N, 3, H, W), or (T, N, 3, H, W) as a '
+                             f'sequence; with a time axis in front came {tuple(images.shape)}.')
+        if not images.is_floating_point():
+            raise ValueError('The network takes normalised floating-point images, not '
+                             f'{images.dtype}: divide by 255 and apply mean and std.')
+        steps, lanes, _, height, width = images.shape
+        check_size(height, width)
+        shapes = self.state_shapes(lanes, height, width)
+        if not shapes and (state is not None or resets is not None):
+            raise ValueError('This network is not recurrent: it takes no state and no resets.')
+        if state is not None:
+            state.check(shapes)
+        if resets is not None and (resets.shape != (steps, lanes) or resets.dtype != torch.bool):
+            raise ValueError(f'resets must be booleans of shape {(steps, lanes)}, one per frame '
+                             f'and lane, not {resets.dtype} of shape {tuple(resets.shape)}.')
+
+
+def _level_side(level: int, patches: int) -> int:
+    """Return the side of a pyramid level over `patches` patches, before its ConvLSTM."""
+    return {1: 4 * patches, 2: 2 * patches, 3: patches, 4: (patches + 1) // 2}[level]

@@ -1,0 +1,60 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a recurrent student remembers between frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class RecurrentState:
+    """
+    Hidden state and cell of each ConvLSTM, coarsest level first (4, 3, 2, 1).
+
+    pairs: one (hidden, cell) per recurrent level, (N, F, h, w) each. Where a state is
+    optional, None means zeros. Never changed in place: each method returns a new state.
+    """
+
+    pairs: tuple[tuple[Tensor, Tensor], ...]
+
+    def detach(self) -> RecurrentState:
+        """Cut the state from the graph of the frames before, for truncated back-propagation."""
+        return self._each(Tensor.detach)
+
+    def to(self, *args, **kwargs) -> RecurrentState:
+        """Move or convert the state, as `torch.Tensor.to`."""
+        return self._each(lambda tensor: tensor.to(*args, **kwargs))
+
+    def reset_lanes(self, lanes: Tensor) -> RecurrentState:
+        """Return a state with the lanes where `lanes`, (N,) bool, is true set to zero."""
+        size = self.pairs[0][0].shape[0]
+        if lanes.shape != (size,) or lanes.dtype != torch.bool:
+            raise ValueError(f'lanes must be {size} booleans, one per lane of the state, '
+                             f'not {lanes.dtype} of shape {tuple(lanes.shape)}.')
+        restart = lanes[:, None, None, None]
+        return self._each(lambda tensor: tensor.masked_fill(restart, 0))
+
+    def is_finite(self) -> bool:
+        """Whether no value is NaN or infinite; waits for the device."""
+        return all(bool(tensor.isfinite().all()) for pair in self.pairs for tensor in pair)
+
+    def check(self, shapes: Mapping[int, tuple[int, ...]]) -> None:
+        """Raise ValueError unless the state has the shapes, given by level, coarsest first."""
+        if len(self.pairs) != len(shapes):
+            raise ValueError(f'The network has {len(shapes)} recurrent levels, the state '
+                             f'{len(self.pairs)}: give a state of the same network, or None.')
+        for (level, shape), pair in zip(shapes.items(), self.pairs):
+            for name, tensor in zip(('hidden state', 'cell'), pair):
+                if tuple(tensor.shape) != tuple(shape):
+                    raise ValueError(
+                        f'The {name} of level {level} must have shape {tuple(shape)} for this '
+                        f'input, not {tuple(tensor.shape)}: after a change of input size or '
+                        'batch start with None.')
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> RecurrentState:
+        return RecurrentState(tuple((change(h), change(c)) for h, c in self.pairs))

@@ -1,0 +1,54 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The recurrent state."""
+
+import pytest
+import torch
+
+from depth_anyevent_ros.networks.state import RecurrentState
+
+
+@pytest.fixture
+def state():
+    torch.manual_seed(0)
+    return RecurrentState(tuple(
+        (torch.randn(2, 3, size, size, requires_grad=True), torch.randn(2, 3, size, size))
+        for size in (2, 4)))
+
+
+def test_detach_cuts_the_graph(state):
+    detached = state.detach()
+    assert state.pairs[0][0].requires_grad
+    assert not detached.pairs[0][0].requires_grad
+    assert torch.equal(state.pairs[1][1], detached.pairs[1][1])
+
+
+def test_reset_lanes_zeroes_those_lanes_only(state):
+    state.pairs[1][1][0] = float('nan')
+    after = state.reset_lanes(torch.tensor([True, False]))
+    for before_pair, after_pair in zip(state.pairs, after.pairs):
+        for before, tensor in zip(before_pair, after_pair):
+            assert not tensor[0].any()
+            assert torch.equal(tensor[1], before[1])
+    assert not state.is_finite()
+    assert after.is_finite()
+
+
+def test_reset_lanes_refuses_another_count(state):
+    with pytest.raises(ValueError, match='2 booleans'):
+        state.reset_lanes(torch.tensor([True]))
+    with pytest.raises(ValueError, match='2 booleans'):
+        state.reset_lanes(torch.tensor([1, 0]))
+
+
+def test_to_converts_every_tensor(state):
+    converted = state.to(torch.float64)
+    assert all(tensor.dtype == torch.float64 for pair in converted.pairs for tensor in pair)
+
+
+def test_check_says_which_level_has_which_shape(state):
+    state.check({4: (2, 3, 2, 2), 3: (2, 3, 4, 4)})
+    with pytest.raises(ValueError, match=r'level 3 must have shape \(2, 3, 5, 4\).*2, 3, 4, 4'):
+        state.check({4: (2, 3, 2, 2), 3: (2, 3, 5, 4)})
+    with pytest.raises(ValueError, match='4 recurrent levels, the state 2'):
+        state.check(dict.fromkeys((4, 3, 2, 1), (2, 3, 2, 2)))
