@@ -1,0 +1,129 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Writing rosbag2 recordings without ROS."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rosbags.interfaces import Connection
+from rosbags.rosbag2 import StoragePlugin, Writer
+
+from depth_anyevent_ros.datasets.bag_types import BagError
+from depth_anyevent_ros.datasets.messages import (
+    encode_event_packet, EVENT_PACKET, NANOSECONDS, typestore)
+from depth_anyevent_ros.events.types import Packet
+from depth_anyevent_ros.geometry.camera import CameraModel
+
+PLUGINS = {'sqlite3': StoragePlugin.SQLITE3, 'mcap': StoragePlugin.MCAP}
+# Version 8 is the latest whose QoS is one string, as the readers of Humble and Iron expect it.
+METADATA_VERSION = 8
+# Type and channels of the encodings of sensor_msgs/image_encodings that the project writes.
+IMAGE_ENCODINGS = {
+    'mono8': ('u1', 1), '8UC1': ('u1', 1), 'mono16': ('<u2', 1), '16UC1': ('<u2', 1),
+    '32FC1': ('<f4', 1), 'rgb8': ('u1', 3), 'bgr8': ('u1', 3)}
+
+
+class BagWriter:
+    """
+    A new rosbag2 folder that ROS 2 from Humble to Kilted reads; use it in a with statement.
+
+    path: the folder, which must not exist; the folders above it are made. format: sqlite3 or
+    mcap. Times are nanoseconds: stamp_ns goes into the header, timestamp_ns is when the message
+    is taken to have been received. What was written before an error stays readable.
+    """
+
+    def __init__(self, path: str | Path, format: str = 'sqlite3') -> None:  # noqa: A002
+        path = Path(path)
+        if format not in PLUGINS:
+            raise BagError(f'The bag format {format!r} is unknown, expected '
+                           f'{" or ".join(PLUGINS)}.')
+        if path.exists():
+            raise BagError(f'{path} exists already and is not overwritten; give another path or '
+                           'remove it first.')
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = Writer(path, version=METADATA_VERSION, storage_plugin=PLUGINS[format])
+        self._writer.open()
+        self._connections: dict[str, Connection] = {}
+
+    def __enter__(self) -> BagWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write what is pending and the metadata."""
+        self._writer.close()
+
+    def write_raw(self, topic: str, message_type: str, data: bytes, timestamp_ns: int) -> None:
+        """Write a message of CDR bytes; its type is a standard one or an event packet."""
+        connection = self._connections.get(topic)
+        if connection is None:
+            connection = self._writer.add_connection(topic, message_type, typestore=typestore())
+            self._connections[topic] = connection
+        elif connection.msgtype != message_type:
+            raise BagError(f'{topic} was begun with the type {connection.msgtype} and cannot '
+                           f'take a message of type {message_type}.')
+        self._writer.write(connection, timestamp_ns, data)
+
+    def write_event_packet(self, topic: str, packet: Packet, timestamp_ns: int) -> None:
+        """Write a packet of events as event_camera_msgs/msg/EventPacket."""
+        self.write_raw(topic, EVENT_PACKET, encode_event_packet(packet), timestamp_ns)
+
+    def write_image(self, topic: str, array: np.ndarray, encoding: str, stamp_ns: int,
+                    frame_id: str, timestamp_ns: int) -> None:
+        """
+        Write an image as sensor_msgs/msg/Image.
+
+        array: (height, width) or (height, width, 3), of the type that the encoding says (one of
+        IMAGE_ENCODINGS, e.g. float32 for 32FC1).
+        """
+        if encoding not in IMAGE_ENCODINGS:
+            raise BagError(f'The image encoding {encoding!r} is unknown, expected one of '
+                           f'{", ".join(IMAGE_ENCODINGS)}.')
+        dtype, channels = IMAGE_ENCODINGS[encoding]
+        expected = np.dtype(dtype)
+        if array.shape[2:] != ((channels,) if channels > 1 else ()) or array.ndim < 2 \
+                or array.dtype != expected.newbyteorder('='):
+            raise BagError(f'An image of encoding {encoding} needs {expected.name} of shape '
+                           f'(height, width{", 3" if channels > 1 else ""}), got '
+                           f'{array.dtype.name} of shape {array.shape}.')
+        height, width = array.shape[:2]
+        data = np.frombuffer(np.ascontiguousarray(array, expected).tobytes(), np.uint8)
+        types = typestore().types
+        self._write('sensor_msgs/msg/Image', topic, timestamp_ns, types['sensor_msgs/msg/Image'](
+            header=_header(stamp_ns, frame_id), height=height, width=width, encoding=encoding,
+            is_bigendian=0, step=width * channels * expected.itemsize, data=data))
+
+    def write_camera_info(self, topic: str, camera: CameraModel, stamp_ns: int, frame_id: str,
+                          timestamp_ns: int) -> None:
+        """
+        Write a camera as sensor_msgs/msg/CameraInfo.
+
+        Without r it gets the identity, without p the camera matrix and a column of zeros.
+        """
+        r = np.eye(3) if camera.r is None else camera.r
+        p = np.c_[camera.k, np.zeros(3)] if camera.p is None else camera.p
+        types = typestore().types
+        region = types['sensor_msgs/msg/RegionOfInterest'](
+            x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
+        self._write(
+            'sensor_msgs/msg/CameraInfo', topic, timestamp_ns,
+            types['sensor_msgs/msg/CameraInfo'](
+                header=_header(stamp_ns, frame_id), height=camera.height, width=camera.width,
+                distortion_model=camera.distortion_model, d=np.asarray(camera.d, np.float64),
+                k=np.asarray(camera.k, np.float64).ravel(), r=np.asarray(r, np.float64).ravel(),
+                p=np.asarray(p, np.float64).ravel(), binning_x=0, binning_y=0, roi=region))
+
+    def _write(self, message_type: str, topic: str, timestamp_ns: int, message: Any) -> None:
+        data = typestore().serialize_cdr(message, message_type)
+        self.write_raw(topic, message_type, data, timestamp_ns)
+
+
+def _header(stamp_ns: int, frame_id: str) -> Any:
+    types = typestore().types
+    seconds, nanoseconds = divmod(stamp_ns, NANOSECONDS)
+    stamp = types['builtin_interfaces/msg/Time'](sec=seconds, nanosec=nanoseconds)
+    return types['std_msgs/msg/Header'](stamp=stamp, frame_id=frame_id)
