@@ -1,0 +1,97 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The student over a recording, without a ROS graph."""
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from depth_anyevent_ros.datasets.bags import (BagError, BagReader, BagWriter, decode,
+                                              decode_event_packet, event_topics, RawMessage)
+from depth_anyevent_ros.depth_estimator import DepthEstimator
+from depth_anyevent_ros.evaluation.pictures import colorize, SteadyRange
+from depth_anyevent_ros.events.pipeline import Window
+from depth_anyevent_ros.events.types import Packet, PacketError
+from depth_anyevent_ros.geometry.camera import CameraModel
+
+INVERSE_DEPTH, INFO = '/inverse_depth/image', '/inverse_depth/camera_info'
+VISUALIZATION = '/visualization/image'
+
+
+def choose_event_topic(reader: BagReader, wanted: str | None) -> str:
+    """Return the event topic to use; raise BagError with the topics found where it is unclear."""
+    candidates = event_topics(reader)
+    if wanted in candidates or (wanted is None and len(candidates) == 1):
+        return wanted or candidates[0]
+    found = ', '.join(f'{t.name} ({t.type})' for t in reader.topics.values()) or 'none'
+    if wanted is not None:
+        raise BagError(f'{reader.path} has no event topic {wanted}; its topics are {found}.')
+    if candidates:
+        raise BagError(f'{reader.path} has several event topics, {", ".join(candidates)}: '
+                       'choose one with --topic.')
+    raise BagError(f'{reader.path} has no topic of event packets '
+                   f'(event_camera_msgs/msg/EventPacket); its topics are {found}.')
+
+
+class DepthWriter:
+    """Writes inverse depth with its camera_info, and pictures if asked for, to a bag."""
+
+    def __init__(self, writer: BagWriter, visualization: bool):
+        self._writer, self._visualization = writer, visualization
+        self._colors = SteadyRange()
+        self.camera: CameraModel | None = None
+        self.published = 0
+
+    def write(self, inverse_depth: np.ndarray, window: Window, packet: Packet) -> None:
+        """Write the result of a window that this packet completed."""
+        height, width = inverse_depth.shape
+        stamps = {'stamp_ns': window.stamp_ns, 'frame_id': packet.frame_id,
+                  'timestamp_ns': window.stamp_ns}
+        camera = self.camera
+        if camera is None or (camera.width, camera.height) != (packet.width, packet.height):
+            camera = CameraModel.uncalibrated(packet.width, packet.height)
+        self._writer.write_image(INVERSE_DEPTH, inverse_depth, '32FC1', **stamps)
+        self._writer.write_camera_info(INFO, camera.scaled(width, height), **stamps)
+        if self._visualization:
+            picture = colorize(inverse_depth, *self._colors.update(inverse_depth))
+            self._writer.write_image(VISUALIZATION, picture, 'bgr8', **stamps)
+        self.published += 1
+
+
+def infer_bag(reader: BagReader, topic: str, camera_topic: str | None,
+              estimator: DepthEstimator, writer: BagWriter, visualization: bool = False,
+              progress: Callable[[int], object] = lambda n: None) -> dict:
+    """
+    Infer every window of a bag; return {windows, published, packets, events, dropped, gaps}.
+
+    camera_topic: CameraInfo of the event camera, by default camera_info beside the topic.
+    dropped counts packets that could not be used, `problem` tells why the first could not.
+    """
+    camera_topic = camera_topic or topic.rsplit('/', 1)[0] + '/camera_info'
+    output = DepthWriter(writer, visualization)
+    dropped, problem, packet = 0, '', None
+    for raw in reader.messages([topic, camera_topic]):
+        if raw.topic == camera_topic:
+            output.camera = _camera(raw)
+            continue
+        progress(1)
+        try:
+            packet = decode_event_packet(raw)
+            for window in estimator.push(packet):
+                output.write(estimator.infer(window), window, packet)
+        except PacketError as error:
+            dropped += 1
+            problem = problem or str(error)
+    for window in estimator.finish():
+        output.write(estimator.infer(window), window, packet)
+    counters = estimator.pipeline.counters()
+    return {'windows': counters['windows'], 'published': output.published,
+            'packets': counters['packets'] + dropped, 'events': counters.get('events', 0),
+            'dropped': dropped, 'gaps': counters['gaps'], 'problem': problem}
+
+
+def _camera(raw: RawMessage) -> CameraModel:
+    info = decode(raw)
+    return CameraModel(info.width, info.height, info.k.reshape(3, 3), info.d,
+                       info.distortion_model, info.r.reshape(3, 3), info.p.reshape(3, 4))

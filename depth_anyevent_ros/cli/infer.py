@@ -1,0 +1,74 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""depth_anyevent infer: a bag of events in, a bag of depth out."""
+from __future__ import annotations
+
+import sys
+import time
+
+from tqdm import tqdm
+
+from depth_anyevent_ros.bag_inference import choose_event_topic, infer_bag
+from depth_anyevent_ros.datasets.bags import BagWriter, open_bag
+from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
+from depth_anyevent_ros.models import load_student
+
+HELP = """\
+Run the student on every window of a bag, as fast as it goes and without a ROS graph, and write
+inverse depth (32FC1, larger is nearer) with its camera_info to a new bag."""
+EXAMPLES = """\
+  depth_anyevent infer --bag drive_01 --output drive_01_depth
+  depth_anyevent infer --bag drive_01 --output out --rate 30 --visualization --json out.json"""
+
+
+def add_arguments(parser) -> None:
+    """Add the options of this command."""
+    parser.add_argument('--bag', required=True, help='rosbag2 folder, .db3 or .mcap file')
+    parser.add_argument('--output', required=True, help='folder of the new bag')
+    parser.add_argument('--format', choices=('sqlite3', 'mcap'), default='sqlite3',
+                        help='storage of the new bag (default: %(default)s)')
+    parser.add_argument('--topic', help='the event topic, where the bag has several')
+    parser.add_argument('--camera-info', metavar='TOPIC',
+                        help='calibration of the event camera (default: camera_info beside the '
+                        'event topic)')
+    parser.add_argument('--checkpoint', default='', metavar='FILE',
+                        help='the student (default: the bundled one)')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument('--precision', default='auto', choices=('auto', 'fp32', 'bf16', 'fp16'))
+    parser.add_argument('--rate', type=float, default=10.0, metavar='HZ',
+                        help='windows per second of sensor time (default: %(default)s)')
+    parser.add_argument('--window-ms', type=float, default=0.0,
+                        help="length of a window (default: the checkpoint's)")
+    parser.add_argument('--visualization', action='store_true',
+                        help='write visualization/image (bgr8) too')
+
+
+def run(arguments) -> tuple[int, dict]:
+    """Infer a bag."""
+    begin = time.monotonic()
+    settings = WindowSettings(rate_hz=arguments.rate, duration_ms=arguments.window_ms)
+    with open_bag(arguments.bag) as reader:
+        topic = choose_event_topic(reader, arguments.topic)
+        estimator = DepthEstimator(load_student(arguments.checkpoint), settings,
+                                   arguments.device, arguments.precision)
+        for caution in estimator.cautions():
+            print(f'note: {caution}', file=sys.stderr)
+        with BagWriter(arguments.output, arguments.format) as writer, \
+                tqdm(total=reader.topics[topic].count, unit=' packets', disable=None) as bar:
+            counts = infer_bag(reader, topic, arguments.camera_info, estimator, writer,
+                               arguments.visualization, bar.update)
+        for warning in reader.warnings:
+            print(f'note: {warning}', file=sys.stderr)
+    problem = counts.pop('problem')
+    result = {**counts, 'checkpoint': estimator.runtime.describe(),
+              'seconds': round(time.monotonic() - begin, 3)}
+    print(f'{counts["published"]} depth images of {counts["windows"]} windows '
+          f'({counts["packets"]} packets, {counts["events"]} events, {counts["gaps"]} gaps, '
+          f'{counts["dropped"]} packets dropped) in {result["seconds"]:.1f} s: '
+          f'{arguments.output}')
+    if problem:
+        print(f'depth_anyevent infer: {problem}', file=sys.stderr)
+    elif not counts['published']:
+        print('depth_anyevent infer: the events do not fill one window; is the bag shorter than '
+              'the window?', file=sys.stderr)
+    return (1 if problem or not counts['published'] else 0), result

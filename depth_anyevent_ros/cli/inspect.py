@@ -1,0 +1,69 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""depth_anyevent inspect: what is in a bag."""
+from __future__ import annotations
+
+import sys
+
+from tqdm import tqdm
+
+from depth_anyevent_ros.datasets.bags import BagError, event_topics, open_bag
+from depth_anyevent_ros.inspection import inspect_bag
+
+HELP = """\
+Decode every event packet of a bag (rosbag2 folder, .db3 or .mcap) and say what is in it:
+encoding, sensor size, packets, events, lost packets, times. Nothing but the bag is needed."""
+EXAMPLES = """\
+  depth_anyevent inspect drive_01
+  depth_anyevent inspect drive_01/drive_01_0.db3 --json drive_01.json"""
+
+
+def add_arguments(parser) -> None:
+    """Add the options of this command."""
+    parser.add_argument('bag', metavar='BAG', help='rosbag2 folder, .db3 or .mcap file')
+
+
+def run(arguments) -> tuple[int, dict]:
+    """Inspect a bag; the exit status is 1 where a packet could not be decoded."""
+    with open_bag(arguments.bag) as reader:
+        if not event_topics(reader):
+            found = ', '.join(f'{t.name} ({t.type})' for t in reader.topics.values())
+            raise BagError(f'{arguments.bag} has no topic of event packets '
+                           f'(event_camera_msgs/msg/EventPacket); it has {found or "no topic"}.')
+        total = sum(topic.count or 0 for topic in reader.topics.values())
+        with tqdm(total=total, unit=' messages', leave=False, disable=None) as bar:
+            result = inspect_bag(reader, bar.update)
+    print_report(result)
+    problems = [f'{name}: {figures["bad_packets"]} packets could not be decoded: '
+                f'{figures.get("problem", "")}'
+                for name, figures in result['topics'].items() if figures.get('bad_packets')]
+    for problem in problems:
+        print(f'depth_anyevent inspect: {problem}', file=sys.stderr)
+    return (1 if problems else 0), result
+
+
+def print_report(result: dict) -> None:
+    """Print the figures for people."""
+    print(result['path'])
+    for name, figures in sorted(result['topics'].items()):
+        print(f'\n{name}  {figures["type"]}')
+        if 'packets' not in figures:
+            print(f'  {figures["messages"]} messages')
+            continue
+        events = figures['on'] + figures['off']
+        print(f'  {figures["encoding"]}, {figures["width"]}x{figures["height"]} pixels')
+        print(f'  {figures["packets"]} packets, {figures["bytes"]} bytes, '
+              f'{figures["gaps"]} gaps in seq')
+        print(f'  {events} events: {figures["on"]} ON, {figures["off"]} OFF; '
+              f'{figures["triggers"]} external triggers')
+        if figures['first']:
+            seconds = (figures['last'][0] - figures['first'][0]) / 1e9
+            rate = f', {events / seconds / 1e6:.3f} million events/s' if seconds > 0 else ''
+            print(f'  sensor time {figures["first"][0] / 1e9:.6f} s to '
+                  f'{figures["last"][0] / 1e9:.6f} s: {seconds:.3f} s{rate}')
+        if figures['dropped']:
+            print('  dropped or mended: ' + ', '.join(
+                f'{count} {name.replace("_", " ")}'
+                for name, count in figures['dropped'].items()))
+    for warning in result['warnings']:
+        print(f'\nnote: {warning}')

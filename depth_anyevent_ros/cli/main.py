@@ -1,0 +1,88 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The command `depth_anyevent` and what its subcommands share."""
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+from pathlib import Path
+import sys
+import traceback
+
+# A subcommand is a module of this name with HELP, EXAMPLES, add_arguments(parser) and
+# run(arguments) -> (exit status, result for --json). It is imported when it is needed, so that
+# `--help` does not wait for torch.
+COMMANDS = {
+    'doctor': 'What is installed, what is missing, whether large messages get through.',
+    'inspect': 'What is in a bag.',
+    'infer': 'Run the student on a bag and write its depth to another, without a ROS graph.',
+}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line; the process ends with 0 only on success."""
+    sys.exit(execute(sys.argv[1:] if argv is None else argv))
+
+
+def execute(argv: list[str]) -> int:
+    """Run the command line and return its exit status."""
+    name = next((word for word in argv if not word.startswith('-')), None)
+    parser, arguments = _parse(argv, name)
+    if arguments.command is None:
+        parser.print_help()
+        return 2
+    command = importlib.import_module(f'depth_anyevent_ros.cli.{name}')
+    try:
+        status, result = command.run(arguments)
+        if arguments.json:
+            write_json(arguments.json, result)
+        return status
+    except KeyboardInterrupt:
+        print('Interrupted.', file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:  # the last resort of a command: a sentence, not a traceback
+        if arguments.debug:
+            traceback.print_exc()
+        else:
+            expected = isinstance(error, (ValueError, OSError))
+            kind = '' if expected else f'{type(error).__name__}: '
+            print(f'depth_anyevent {name}: {kind}{error}', file=sys.stderr)
+            if not expected:
+                print('This should not happen; --debug shows where it did.', file=sys.stderr)
+        return 1
+
+
+def write_json(path: str, result: dict) -> None:
+    """Write a result to a file, or to standard output for `-`."""
+    text = json.dumps(result, indent=2) + '\n'
+    if path == '-':
+        sys.stdout.write(text)
+    else:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(text)
+
+
+def _parse(argv: list[str], name: str | None):
+    parser = argparse.ArgumentParser(
+        prog='depth_anyevent',
+        description='Dense depth from event cameras, taught by a vision foundation model.',
+        epilog='depth_anyevent COMMAND --help shows the options of a command, with examples.')
+    commands = parser.add_subparsers(dest='command', metavar='COMMAND')
+    for command, summary in COMMANDS.items():
+        child = commands.add_parser(command, help=summary)
+        if command != name:
+            continue
+        module = importlib.import_module(f'depth_anyevent_ros.cli.{command}')
+        child.description, child.epilog = module.HELP, 'examples:\n' + module.EXAMPLES
+        child.formatter_class = argparse.RawDescriptionHelpFormatter
+        module.add_arguments(child)
+        child.add_argument('--json', metavar='FILE',
+                           help='write the result as JSON to this file, - for standard output')
+        child.add_argument('--debug', action='store_true',
+                           help='show the traceback of an error')
+    return parser, parser.parse_args(argv)

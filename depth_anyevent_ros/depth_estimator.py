@@ -1,0 +1,188 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Event packets in, inverse depth out, without ROS: what the node and the command line share."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+import math
+
+import numpy as np
+
+from depth_anyevent_ros.events.pipeline import EventPipeline, Representation, Window
+from depth_anyevent_ros.events.types import Packet
+from depth_anyevent_ros.events.windows import CountWindows, TimeWindows
+from depth_anyevent_ros.networks.checkpoint import Checkpoint
+from depth_anyevent_ros.networks.config import InputConfig
+from depth_anyevent_ros.networks.runtime import TorchRuntime
+
+PATCH = 14  # pixels of a DINOv2 patch
+# What a network that was trained on RGB images gets of events: the authors' setting for MVSEC.
+EVENTS_FOR_RGB = InputConfig('tencode', 50.0, 'first_last', 'resize', 266, 350)
+SAME_ASPECT = 0.04  # a nominal size whose aspect is off by less is taken as it is
+
+
+@dataclass(frozen=True)
+class WindowSettings:
+    """
+    How the stream is cut, as a user says it.
+
+    mode: `time` or `count`. rate_hz: windows per second of sensor time. duration_ms: length,
+    0 for the checkpoint's. count: events of a window. max_gap_ms: a longer leap of sensor time
+    resets the recurrent state.
+    """
+
+    mode: str = 'time'
+    rate_hz: float = 10.0
+    duration_ms: float = 0.0
+    count: int = 0
+    max_gap_ms: float = 200.0
+
+    def __post_init__(self):
+        if self.mode not in ('time', 'count'):
+            raise ValueError(f"window.mode is 'time' or 'count', not {self.mode!r}")
+        if self.mode == 'count' and self.count < 1:
+            raise ValueError("window.mode 'count' needs window.count, the events of a window")
+        if not 0.1 <= self.rate_hz <= 1000:
+            raise ValueError(f'rate_hz must be from 0.1 to 1000, not {self.rate_hz}')
+        if self.duration_ms != 0 and not 0.1 <= self.duration_ms <= 10_000:
+            raise ValueError('window.duration_ms must be 0 (as the checkpoint was trained) '
+                             f'or from 0.1 to 10000, not {self.duration_ms}')
+        if not self.max_gap_ms > 0:
+            raise ValueError(f'events.max_gap_ms must be above 0, not {self.max_gap_ms}')
+
+    def rule(self, trained_duration_ms: float) -> TimeWindows | CountWindows:
+        """Return the rule that cuts windows, for a checkpoint trained with this length."""
+        if self.mode == 'count':
+            return CountWindows(self.count)
+        period_ns = round(1e9 / self.rate_hz)
+        gap_ns = round(self.max_gap_ms * 1e6)
+        return TimeWindows(round((self.duration_ms or trained_duration_ms) * 1e6), period_ns,
+                           max(gap_ns, period_ns))
+
+
+def event_input(config: InputConfig) -> InputConfig:
+    """Return how events are given to a checkpoint with this input."""
+    return EVENTS_FOR_RGB if config.representation == 'rgb' else config
+
+
+def representation_for(config: InputConfig, width: int, height: int) -> Representation:
+    """
+    Return the network input of a sensor of width x height pixels.
+
+    Placement `grid`: the checkpoint's size is a budget of pixels. Where the sensor has another
+    shape, so has the input; it never has more cells than the sensor has pixels, since empty
+    columns would look like structure. Placement `resize`: the checkpoint's size as it is.
+    """
+    if config.placement == 'resize':
+        return Representation(config.height, config.width, 'resize', config.time_normalization)
+    if min(width, height) < PATCH:
+        raise ValueError(f'a sensor of {width}x{height} pixels is smaller than one patch of '
+                         f'{PATCH}x{PATCH}')
+    rows, columns = grid_patches(config.height // PATCH, config.width // PATCH,
+                                 width / height, height // PATCH, width // PATCH)
+    return Representation(rows * PATCH, columns * PATCH, 'grid', config.time_normalization)
+
+
+def grid_patches(rows: int, columns: int, aspect: float, most_rows: int,
+                 most_columns: int) -> tuple[int, int]:
+    """Return (rows, columns) of about the given area, of the shape of the sensor, within it."""
+    if abs(math.log(columns / rows / aspect)) < SAME_ASPECT:
+        candidates = [(rows, columns)]
+    else:
+        ideal = math.sqrt(rows * columns / aspect)
+        candidates = [(max(r, 1), max(round(r * aspect), 1))
+                      for r in (math.floor(ideal), math.ceil(ideal))]
+        within = [(r, c) for r, c in candidates if r * c <= 1.1 * rows * columns]
+        candidates = within or candidates
+    fitting = [(min(r, most_rows), min(c, most_columns)) for r, c in candidates]
+    return min(fitting, key=lambda size: abs(math.log(size[1] / size[0] / aspect)))
+
+
+class DepthEstimator:
+    """
+    A stream of packets to inverse depth, with the checkpoint's own settings.
+
+    push() cuts and renders windows; infer() runs the student on one. Both belong to one
+    thread. Where windows are skipped, say so by what is passed to infer(): the recurrent state
+    is reset when any window since the last was interrupted.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, settings: WindowSettings,
+                 device: str = 'auto', precision: str = 'auto'):
+        self.checkpoint = checkpoint
+        self.settings = settings
+        self.runtime = TorchRuntime(checkpoint, device, precision)
+        self.pipeline = self._new_pipeline()
+
+    def cautions(self) -> list[str]:
+        """Return what a user must know before trusting the output, in sentences."""
+        config = self.checkpoint.config
+        said = []
+        if not self.checkpoint.trained:
+            said.append('This student is UNTRAINED: its output has nothing to do with depth. '
+                        'Choose a checkpoint.')
+        if config.input.representation == 'rgb':
+            said.append(f'{self.checkpoint.name} has the keys of Depth Anything V2, which was '
+                        'trained on RGB images: unless it was trained on Tencode since, its '
+                        'depth from events is a guess.')
+        if self.runtime.fallback:
+            said.append(self.runtime.fallback)
+        return said
+
+    def push(self, packet: Packet) -> Iterator[Window]:
+        """Take the next packet; yield the windows that it completes (see EventPipeline)."""
+        return self.pipeline.push(packet)
+
+    def finish(self) -> Iterator[Window]:
+        """Yield what the end of the stream still completes."""
+        return self.pipeline.finish()
+
+    def infer(self, window: Window, reset: bool = False) -> np.ndarray:
+        """Return inverse depth, float32 (H, W) at network resolution, larger is nearer."""
+        if reset or window.interrupted:
+            self.runtime.reset()
+        return self.runtime.infer(window.image)
+
+    def reset(self) -> None:
+        """Forget the stream and the recurrent state."""
+        self.pipeline.reset()
+        self.runtime.reset()
+
+    def input_size(self, checkpoint: Checkpoint) -> tuple[int, int]:
+        """Return (height, width) of a checkpoint's input for the sensor, or its nominal size."""
+        config = event_input(checkpoint.config.input)
+        if self.pipeline.size is None:
+            return config.height, config.width
+        representation = representation_for(config, *self.pipeline.size)
+        return representation.height, representation.width
+
+    def replace_model(self, checkpoint: Checkpoint, runtime: TorchRuntime) -> None:
+        """Go on with another student from the next window; its recurrent state is empty."""
+        same_input = checkpoint.config.input == self.checkpoint.config.input
+        self.checkpoint, self.runtime = checkpoint, runtime
+        if not same_input:
+            self.pipeline.replace_rules(*self._rules())
+
+    def warm_up(self, width: int, height: int) -> None:
+        """Compile and allocate what a sensor of this size needs, so that nothing stalls later."""
+        representation = representation_for(event_input(self.checkpoint.config.input), width,
+                                            height)
+        self.runtime.warm_up(representation.height, representation.width)
+        warm_up_decoders(self._new_pipeline(), width, height)
+
+    def _new_pipeline(self) -> EventPipeline:
+        return EventPipeline(*self._rules())
+
+    def _rules(self):
+        """Return what the checkpoint asks of the pipeline: network input by size, windows."""
+        config = event_input(self.checkpoint.config.input)
+        return (lambda width, height: representation_for(config, width, height),
+                self.settings.rule(config.window_ms))
+
+
+def warm_up_decoders(pipeline: EventPipeline, width: int, height: int) -> None:
+    """Run the compiled loops once, on a packet of two time words and one event."""
+    words = np.array([0x8000, 0x6000, 0x0000, 0x2000, 0x8064], '<u2')
+    for _ in pipeline.push(Packet(words.view(np.uint8), 'evt3', width, height)):
+        pass

@@ -1,0 +1,117 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What is in a recording: every packet decoded, counted and summed."""
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from depth_anyevent_ros.datasets.bags import (BagReader, decode_event_packet, event_topics,
+                                              RawMessage)
+from depth_anyevent_ros.events.pipeline import check_packet, DECODERS
+from depth_anyevent_ros.events.types import Events, Packet, PacketError
+
+
+class EventTopic:
+    """Figures of one topic of event packets. The packets are decoded as one stream."""
+
+    def __init__(self, message_type: str):
+        self._type = message_type
+        self._decoder = None
+        self._last_seq: int | None = None
+        self._figures = dict.fromkeys(('packets', 'bytes', 'on', 'off', 'gaps', 'bad_packets'), 0)
+        self._sums = np.zeros(3, np.uint64)  # of t, x, y; sums of t wrap
+        self._encoding, self._size = '', (0, 0)
+        self._first = self._last = None
+        self._stamps: list[int] = []
+        self.problem = ''
+
+    def add(self, raw: RawMessage) -> None:
+        """Take the next message of the topic; what is wrong with it is counted and kept."""
+        try:
+            packet = decode_event_packet(raw)
+            self._count(packet)
+            check_packet(packet)
+        except PacketError as error:
+            self._figures['bad_packets'] += 1
+            self.problem = self.problem or str(error)
+            return
+        size = (packet.width, packet.height)
+        if self._decoder is None or size != self._size:
+            if self._decoder is not None:
+                self.problem = (f'the sensor changes from {self._size[0]}x{self._size[1]} to '
+                                f'{size[0]}x{size[1]} pixels')
+            self._size, self._decoder = size, DECODERS[packet.encoding](*size)
+        self._sum(self._decoder.decode(packet))
+
+    def finish(self) -> dict:
+        """Return the figures, by the names of the JSON contract."""
+        counters = {}
+        if self._decoder is not None:
+            self._sum(self._decoder.flush())
+            counters = self._decoder.counters()
+        width, height = self._size
+        figures = {'type': self._type, 'encoding': self._encoding, 'width': width,
+                   'height': height, **self._figures}
+        figures.update(zip(('sum_t', 'sum_x', 'sum_y'), (int(s) for s in self._sums)))
+        figures.update(triggers=counters.get('triggers', 0), first=self._first, last=self._last)
+        figures['dropped'] = {
+            name: counters[name] for name in ('out_of_range', 'unknown_words', 'corrupt_times',
+                                              'unsynchronised', 'truncated')
+            if counters.get(name)}
+        if self._stamps:
+            figures['first_stamp'], figures['last_stamp'] = self._stamps[0], self._stamps[-1]
+        if self.problem:
+            figures['problem'] = self.problem
+        return figures
+
+    def _count(self, packet: Packet) -> None:
+        self._figures['packets'] += 1
+        self._figures['bytes'] += len(packet.events)
+        self._encoding = self._encoding or packet.encoding
+        if self._size == (0, 0) and self._decoder is None:
+            self._size = (packet.width, packet.height)
+        if self._last_seq is not None and packet.seq > self._last_seq + 1:
+            self._figures['gaps'] += 1
+        self._last_seq = packet.seq
+        self._stamps[1:] = [packet.stamp_ns]
+
+    def _sum(self, events: Events) -> None:
+        if not len(events):
+            return
+        on = int(np.count_nonzero(events.p))
+        self._figures['on'] += on
+        self._figures['off'] += len(events) - on
+        self._sums += [np.sum(values, dtype=np.uint64)
+                       for values in (events.t.view(np.uint64), events.x, events.y)]
+        if self._first is None:
+            self._first = _event(events, 0)
+        self._last = _event(events, -1)
+
+
+def inspect_bag(reader: BagReader, progress: Callable[[int], object] = lambda n: None) -> dict:
+    """
+    Return what is in a bag: {path, topics: {name: figures}, warnings, truncated}.
+
+    Event topics have the figures of `EventTopic`, others their type and number of messages.
+    progress(n) is called with the number of messages that were read.
+    """
+    topics = {name: EventTopic(reader.topics[name].type) for name in event_topics(reader)}
+    others = dict.fromkeys((name for name in reader.topics if name not in topics), 0)
+    for raw in reader.messages():
+        if raw.topic in topics:
+            topics[raw.topic].add(raw)
+        else:
+            others[raw.topic] += 1
+        progress(1)
+    figures = {name: topic.finish() for name, topic in topics.items()}
+    figures.update((name, {'type': reader.topics[name].type, 'messages': count})
+                   for name, count in others.items())
+    return {'path': str(reader.path), 'topics': figures, 'warnings': list(reader.warnings),
+            'truncated': reader.truncated}
+
+
+def _event(events: Events, index: int) -> list[int]:
+    """Return one event as [t, x, y, p]."""
+    return [int(values[index]) for values in (events.t, events.x, events.y, events.p)]

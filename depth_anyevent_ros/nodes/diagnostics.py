@@ -1,0 +1,66 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One status on /diagnostics, once a second."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+from depth_anyevent_ros.nodes.topics import DIAGNOSTICS
+
+try:
+    import diagnostic_updater
+except ImportError:
+    diagnostic_updater = None  # not in the wheels of ROS 2; the lines below serve as well
+
+PERIOD_S = 1.0
+LEVELS = {'ok': DiagnosticStatus.OK, 'warn': DiagnosticStatus.WARN,
+          'error': DiagnosticStatus.ERROR}
+
+
+@dataclass(frozen=True)
+class Report:
+    """A level (ok, warn, error), a sentence, and values by name."""
+
+    level: str
+    message: str
+    values: dict[str, object]
+
+
+class Diagnostics:
+    """Publishes what collect() returns; by diagnostic_updater where that is installed."""
+
+    def __init__(self, node: Node, name: str, collect: Callable[[], Report]):
+        self._node, self._name, self._collect = node, name, collect
+        if diagnostic_updater is not None:
+            self._updater = diagnostic_updater.Updater(node, PERIOD_S)
+            self._updater.setHardwareID(node.get_fully_qualified_name())
+            self._updater.add(name, self._fill)
+            return
+        self._publisher = node.create_publisher(DiagnosticArray, DIAGNOSTICS, 10)
+        # Steady time: a paused or missing /clock must not silence the diagnostics.
+        self._timer = node.create_timer(PERIOD_S, self._publish,
+                                        clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _fill(self, status):
+        report = self._collect()
+        status.summary(LEVELS[report.level], report.message)
+        for key, value in report.values.items():
+            status.add(key, str(value))
+        return status
+
+    def _publish(self) -> None:
+        report = self._collect()
+        status = DiagnosticStatus(
+            level=LEVELS[report.level], message=report.message,
+            name=f'{self._node.get_name()}: {self._name}',
+            hardware_id=self._node.get_fully_qualified_name(),
+            values=[KeyValue(key=key, value=str(value))
+                    for key, value in report.values.items()])
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(array)

@@ -1,0 +1,170 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The node that turns event packets into depth images."""
+from __future__ import annotations
+
+import sys
+
+from rclpy.clock import Clock, ClockType
+from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo
+from std_srvs.srv import Trigger
+
+from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
+from depth_anyevent_ros.geometry.depth import MetricScale
+from depth_anyevent_ros.models import load_student
+from depth_anyevent_ros.nodes import topics
+from depth_anyevent_ros.nodes.conversions import to_camera_model, to_packet
+from depth_anyevent_ros.nodes.depth_publisher import DepthPublisher
+from depth_anyevent_ros.nodes.diagnostics import Diagnostics
+from depth_anyevent_ros.nodes.event_subscription import EventSubscription
+from depth_anyevent_ros.nodes.inference_report import InferenceReport
+from depth_anyevent_ros.nodes.lifecycle import AutostartNode, run
+from depth_anyevent_ros.nodes.parameters import INFERENCE_PARAMETERS
+from depth_anyevent_ros.nodes.weights_subscription import WeightsSubscription
+from depth_anyevent_ros.packet_queue import PacketQueue
+from depth_anyevent_ros.streaming import StreamWorker
+
+SENSOR_SIZE_AT_WARM_UP = (346, 260)  # DAVIS346; the loops are compiled for every size
+ADAPT_PERIOD_S = 0.2
+
+
+class InferenceNode(AutostartNode):
+    """
+    Events in, inverse depth (and depth, with a metric scale) out.
+
+    Callbacks only move bytes into a queue; a StreamWorker decodes, cuts windows and infers on
+    one thread, a DepthPublisher publishes on another. topics.py and parameters.py name its ends.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__('inference', INFERENCE_PARAMETERS, **kwargs)
+        self._estimator: DepthEstimator | None = None
+        self._publisher: DepthPublisher | None = None
+        self._worker: StreamWorker | None = None
+        self._events: EventSubscription | None = None
+        self._weights: WeightsSubscription | None = None
+        self._camera_info = None
+        self._warned: set[str] = set()
+        self._report = InferenceReport()
+        self._reset = self.create_service(Trigger, topics.RESET, self._on_reset)
+        self._diagnostics = Diagnostics(self, 'inference', self._collect)
+        self._adapt_timer = self.create_timer(
+            ADAPT_PERIOD_S, self._adapt, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def configure(self) -> None:
+        """Load the student and warm it up."""
+        names = [parameter.name for parameter in INFERENCE_PARAMETERS]
+        metric = metric_scale({name: self.value(name) for name in names})
+        settings = WindowSettings(
+            self.value('window.mode'), self.value('rate_hz'), self.value('window.duration_ms'),
+            self.value('window.count'), self.value('events.max_gap_ms'))
+        checkpoint = load_student(self.value('checkpoint'))
+        self._estimator = DepthEstimator(checkpoint, settings, self.value('device'),
+                                         self.value('precision'))
+        self._estimator.warm_up(*SENSOR_SIZE_AT_WARM_UP)
+        self._publisher = DepthPublisher(self, self.value('frame_id'), self._warn_once)
+        self._publisher.metric = metric
+        self._tell_student()
+
+    def apply_live(self, values: dict[str, object]) -> None:
+        """Take a new metric scale."""
+        self._publisher.metric = metric_scale(values)
+
+    def activate(self) -> None:
+        """Start the threads, then subscribe."""
+        self._warned.clear()
+        self._publisher.start()
+        queue = PacketQueue(self.value('events.queue_mb') << 20)
+        self._worker = StreamWorker(self._estimator, queue, self._publisher.wanted,
+                                    self._publisher.put, self._on_problem)
+        self._report.watch(self._estimator, self._worker, queue, self._publisher)
+        self._worker.start()
+        overrides = QoSOverridingOptions.with_default_policies()
+        self._camera_info = self.create_subscription(
+            CameraInfo, topics.CAMERA_INFO, self._on_camera_info, qos_profile_sensor_data,
+            qos_overriding_options=overrides)
+        self._weights = WeightsSubscription(self, self.value('weights_dir'), self._worker)
+        self._events = EventSubscription(self, lambda msg: queue.put(to_packet(msg)),
+                                         self.value('events.reliability'))
+        self.get_logger().info(f'Listening to {self._events.topic}.')
+
+    def deactivate(self) -> None:
+        """Unsubscribe, then end the threads."""
+        for part in (self._events, self._weights):
+            if part is not None:
+                part.destroy()
+        if self._camera_info is not None:
+            self.destroy_subscription(self._camera_info)
+        if self._worker is not None:
+            self._worker.stop()
+        if self._publisher is not None:
+            self._publisher.stop()
+        self._events = self._weights = self._camera_info = self._worker = None
+
+    def release(self) -> None:
+        """Free the student."""
+        if self._publisher is not None:
+            self._publisher.destroy()
+        self._report.forget()
+        self._estimator = self._publisher = None
+
+    def _adapt(self) -> None:
+        if self._events is not None:
+            self._events.adapt()
+
+    def _on_camera_info(self, msg: CameraInfo) -> None:
+        camera = self._publisher.camera
+        if camera is None or _changed(camera, msg):
+            self._publisher.camera = to_camera_model(msg)
+
+    def _on_reset(self, _request, response):
+        if self._worker is None:
+            response.success, response.message = False, 'The node is not active.'
+        else:
+            self._worker.request(self._estimator.reset)
+            response.success, response.message = True, 'Stream and recurrent state are reset.'
+        return response
+
+    def _tell_student(self) -> None:
+        about = self._estimator.runtime.describe()
+        self.get_logger().info('Student: ' + ', '.join(f'{k} {v}' for k, v in about.items()))
+        for caution in self._estimator.cautions():
+            self.get_logger().warning(caution)
+
+    def _on_problem(self, sentence: str) -> None:
+        self._report.problem(sentence)
+        self.get_logger().error(sentence, throttle_duration_sec=5.0)
+
+    def _warn_once(self, sentence: str) -> None:
+        if sentence not in self._warned:
+            self._warned.add(sentence)
+            self.get_logger().warning(sentence)
+
+    def _collect(self):
+        return self._report.collect(self._events, self._weights)
+
+
+def metric_scale(values: dict[str, object]) -> MetricScale | None:
+    """Return the scale that the parameters state, None for metric.source none."""
+    if values['metric.source'] == 'none':
+        return None
+    return MetricScale(values['metric.scale'], values['metric.shift'],
+                       values['metric.min_range'], values['metric.max_range'])
+
+
+def _changed(camera, msg: CameraInfo) -> bool:
+    """Return whether a CameraInfo differs from the calibration in use."""
+    return ((camera.width, camera.height) != (msg.width, msg.height)
+            or camera.k.ravel().tolist() != list(msg.k) or camera.d.tolist() != list(msg.d)
+            or camera.distortion_model != msg.distortion_model)
+
+
+def main(args=None) -> None:
+    """Run the node."""
+    sys.exit(run(InferenceNode, args))
+
+
+if __name__ == '__main__':
+    main()

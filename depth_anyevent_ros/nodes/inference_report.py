@@ -1,0 +1,96 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the inference node says about itself on /diagnostics."""
+from __future__ import annotations
+
+import time
+
+from depth_anyevent_ros.depth_estimator import DepthEstimator
+from depth_anyevent_ros.nodes.depth_publisher import DepthPublisher
+from depth_anyevent_ros.nodes.diagnostics import Report
+from depth_anyevent_ros.nodes.event_subscription import EventSubscription
+from depth_anyevent_ros.nodes.weights_subscription import WeightsSubscription
+from depth_anyevent_ros.packet_queue import PacketQueue
+from depth_anyevent_ros.statistics import RecentRate
+from depth_anyevent_ros.streaming import StreamWorker
+
+SILENCE_S = 2.0
+PROBLEM_SHOWN_S = 10.0
+
+
+class InferenceReport:
+    """Collects counters of the parts, and turns them into a level, a sentence and values."""
+
+    def __init__(self):
+        self._parts: tuple[DepthEstimator, StreamWorker, PacketQueue, DepthPublisher] | None = None
+        self._problem, self._problem_time = '', float('-inf')
+        self._rates = {name: RecentRate() for name in ('published', 'events', 'bytes')}
+        self._before: dict[str, int] = {}
+        self._topic = ''
+        self.problems = 0
+
+    def watch(self, estimator: DepthEstimator, worker: StreamWorker, queue: PacketQueue,
+              publisher: DepthPublisher) -> None:
+        """Report on these from now on."""
+        self._parts = estimator, worker, queue, publisher
+        self._rates = {name: RecentRate() for name in self._rates}
+
+    def forget(self) -> None:
+        """Report on nothing: the node is not configured."""
+        self._parts = None
+
+    def problem(self, sentence: str) -> None:
+        """Take a problem with a packet or a window, to be shown for a while."""
+        self.problems += 1
+        self._problem, self._problem_time = sentence, time.monotonic()
+
+    def collect(self, events: EventSubscription | None,
+                weights: WeightsSubscription | None) -> Report:
+        """Return the present state."""
+        if self._parts is None or events is None:
+            return Report('ok', 'not active', {})
+        self._topic = events.topic
+        estimator, worker, queue, publisher = self._parts
+        about = estimator.runtime.describe()
+        stream = estimator.pipeline.counters()
+        values = {
+            'rate (Hz)': round(self._rates['published'].update(publisher.counts['published']), 2),
+            'latency p50 (ms)': _rounded(publisher.latency_ms.percentile(50)),
+            'latency p99 (ms)': _rounded(publisher.latency_ms.percentile(99)),
+            'inference p50 (ms)': _rounded(publisher.inference_ms.percentile(50)),
+            'events/s': round(self._rates['events'].update(stream.get('events', 0))),
+            'bytes/s': round(self._rates['bytes'].update(stream['bytes'])),
+            **stream, **worker.counts, **publisher.counts,
+            'queue drops': queue.dropped,
+            'problems': self.problems,
+            'weights swapped': weights.swapped, 'weights refused': weights.refused,
+            'events reliability': events.reliability,
+            'clock drift (ppm)': round(estimator.pipeline.clock.drift * 1e6, 1),
+            **about,
+        }
+        level, message = self._judge(worker, values, estimator)
+        self._before = {name: values[name] for name in ('gaps', 'skipped', 'queue drops')}
+        return Report(level, message, values)
+
+    def _judge(self, worker: StreamWorker, values: dict,
+               estimator: DepthEstimator) -> tuple[str, str]:
+        """Return level and sentence: the worst thing there is to say."""
+        silent_s = (time.monotonic_ns() - worker.last_packet_ns) / 1e9
+        if time.monotonic() - self._problem_time < PROBLEM_SHOWN_S:
+            return 'error', self._problem
+        if worker.last_packet_ns == 0:
+            return 'warn', f'no event packet has come on {self._topic}'
+        if silent_s > SILENCE_S:
+            return 'warn', f'no event packet for {silent_s:.0f} s'
+        for name, sentence in (('queue drops', 'event packets are dropped: the queue is full'),
+                               ('gaps', 'event packets are lost on the way'),
+                               ('skipped', 'windows are skipped: the student is too slow')):
+            if values[name] > self._before.get(name, 0):
+                return 'warn', sentence
+        for caution in estimator.cautions():
+            return 'warn', caution
+        return 'ok', f'depth from events; student trained on {estimator.checkpoint.trained_on}'
+
+
+def _rounded(value: float | None) -> float | str:
+    return '' if value is None else round(value, 2)

@@ -1,0 +1,101 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters of the nodes as tables: type, default, description, range. Imports no ROS."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """
+    A ROS parameter. Its type is that of the default (bool, int, float, str, list of str).
+
+    bounds: least and greatest value. choices: the values of a string. live: may change while
+    the node is active; the others are read when the node is configured.
+    """
+
+    name: str
+    default: bool | int | float | str | tuple[str, ...]
+    description: str
+    bounds: tuple[float, float] | None = None
+    choices: tuple[str, ...] | None = None
+    live: bool = False
+
+    def problem(self, value) -> str | None:
+        """Return why a value of the right type cannot be taken, None where it can."""
+        if self.bounds and not self.bounds[0] <= value <= self.bounds[1]:
+            return (f'{self.name} must be from {self.bounds[0]:g} to {self.bounds[1]:g}, '
+                    f'not {value:g}')
+        if self.choices and value not in self.choices:
+            return f'{self.name} must be one of {", ".join(self.choices)}; not {value!r}'
+        return None
+
+
+AUTOSTART = Parameter(
+    'autostart', True,
+    'Configure and activate the node by itself; false leaves the transitions to a manager.')
+
+INFERENCE_PARAMETERS = (
+    AUTOSTART,
+    Parameter('checkpoint', '',
+              'File of the student: a safetensors file of this package or an official Depth '
+              'Anything V2 .pth. Empty: the student in models/, or an untrained one if there is '
+              'none yet, which is said in log and diagnostics.'),
+    Parameter('weights_dir', '',
+              'Folder of the weight files that the topic `weights` may name. Empty: weights '
+              'that arrive on the topic are refused.'),
+    Parameter('device', 'auto',
+              'Where the student runs: auto (the first GPU, else the CPU), cpu, cuda, cuda:N.'),
+    Parameter('precision', 'auto',
+              'Arithmetic of the student; auto is bf16 on a GPU and fp32 on a CPU.',
+              choices=('auto', 'fp32', 'bf16', 'fp16')),
+    Parameter('runtime', 'torch', 'What runs the student.', choices=('torch',)),
+    Parameter('window.mode', 'time',
+              'Windows end at multiples of 1 / rate_hz of sensor time (time), or with every '
+              'window.count events (count).', choices=('time', 'count')),
+    Parameter('window.duration_ms', 0.0,
+              'Length of a window of time in ms. 0: as the checkpoint was trained.',
+              bounds=(0.0, 10000.0)),
+    Parameter('window.count', 0, 'Events of a window of count.', bounds=(0, 1000000000)),
+    Parameter('rate_hz', 10.0, 'Windows of time per second of sensor time.',
+              bounds=(0.1, 1000.0)),
+    Parameter('metric.source', 'none',
+              'Where metres come from: none (no depth topic is published) or fixed (1 / depth '
+              '= metric.scale * inverse depth + metric.shift).',
+              choices=('none', 'fixed'), live=True),
+    Parameter('metric.scale', 1.0, 'Scale of metric.source fixed, 1/m per unit.',
+              bounds=(1e-9, 1e9), live=True),
+    Parameter('metric.shift', 0.0, 'Shift of metric.source fixed, 1/m.',
+              bounds=(-1e3, 1e3), live=True),
+    Parameter('metric.min_range', 0.1, 'Nearer depth is published as -Inf, m.',
+              bounds=(1e-3, 1e4), live=True),
+    Parameter('metric.max_range', 80.0, 'Farther depth is published as +Inf, m.',
+              bounds=(1e-3, 1e5), live=True),
+    Parameter('events.reliability', 'auto',
+              'QoS of the event subscription: auto follows the publisher (both camera drivers '
+              'publish best effort).', choices=('auto', 'reliable', 'best_effort')),
+    Parameter('events.queue_mb', 64,
+              'Encoded events that may wait for the student, MB. Beyond it the oldest packets '
+              'are dropped and counted.', bounds=(1, 4096)),
+    Parameter('events.max_gap_ms', 200.0,
+              'A longer leap of sensor time resets the recurrent state.',
+              bounds=(1.0, 1e6)),
+    Parameter('frame_id', '',
+              'Frame of the outputs. Empty: that of the event packets, which should be the '
+              'optical frame of the event camera.'),
+)
+
+REPLAY_PARAMETERS = (
+    AUTOSTART,
+    Parameter('bag', '', 'Bag to replay: a rosbag2 folder, a .db3 or an .mcap file.'),
+    Parameter('rate', 1.0, 'Speed: 2.0 is twice as fast as recorded.', bounds=(0.001, 1000.0)),
+    Parameter('loop', False, 'Begin again at the end.'),
+    Parameter('start', 0.0, 'Seconds of the bag to leave out at its beginning.',
+              bounds=(0.0, 1e9)),
+    Parameter('clock', True, 'Publish /clock, in the time at which the bag was recorded.'),
+    Parameter('wait_for_subscribers', 1,
+              'Begin when every event topic has this many subscribers; 0 begins at once.',
+              bounds=(0, 100)),
+    Parameter('exit_when_done', False, 'End the process when the bag has been replayed.'),
+)

@@ -1,0 +1,119 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A real ROS graph for tests: nodes in threads or processes, and a client that listens."""
+import os
+from pathlib import Path
+import subprocess
+import sys
+import threading
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
+
+ROOT = Path(__file__).resolve().parents[1]
+# One domain per test process, away from the default one.
+DOMAIN = 20 + os.getpid() % 80
+
+
+class Spinner:
+    """A context of its own with an executor that spins in a thread."""
+
+    def __init__(self):
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context, domain_id=DOMAIN)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+
+    def _spin(self):
+        try:
+            while self.context.ok():
+                self.executor.spin_once(timeout_sec=0.1)
+        except ExternalShutdownException:
+            pass
+
+    def close(self):
+        self.context.try_shutdown()
+        self._thread.join()
+
+
+class Client(Spinner):
+    """A node that collects messages, publishes, and calls services."""
+
+    def __init__(self):
+        super().__init__()
+        self.node = rclpy.create_node('client', context=self.context)
+        self.executor.add_node(self.node)
+        self.heard = {}
+        self._subscriptions = []
+        self._diagnostics = {}
+        self.node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
+
+    def _on_diagnostics(self, msg):
+        for status in msg.status:
+            values = {item.key: item.value for item in status.values}
+            self._diagnostics[status.name] = (status.level[0], status.message, values)
+
+    def listen(self, kind, topic, depth=100):
+        """Collect the messages of a topic in heard[topic]."""
+        self.heard[topic] = []
+        self._subscriptions.append(self.node.create_subscription(
+            kind, topic, self.heard[topic].append, QoSProfile(depth=depth)))
+
+    def deafen(self):
+        """End what listen() began."""
+        while self._subscriptions:
+            self.node.destroy_subscription(self._subscriptions.pop())
+
+    def diagnostics(self, name):
+        """Return (level, message, values) of the last status; level -1 before the first."""
+        return self._diagnostics.get(name, (-1, '', {}))
+
+    def call(self, kind, name, request=None, timeout=15.0):
+        """Call a service and return its response."""
+        client = self.node.create_client(kind, name)
+        assert client.wait_for_service(timeout), f'no service {name}'
+        future = client.call_async(request or kind.Request())
+        wait_for(future.done, timeout, f'a response of {name}')
+        self.node.destroy_client(client)
+        return future.result()
+
+
+def wait_for(condition, timeout=20.0, what='the condition'):
+    """Wait until the condition holds; fail after the timeout."""
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, f'waited {timeout} s for {what}'
+        time.sleep(0.01)
+
+
+def overrides(**values):
+    """Return parameters; a name's dots are written as two underscores."""
+    return [Parameter(name.replace('__', '.'), value=value) for name, value in values.items()]
+
+
+def start_process(module, folder, *arguments, **environment):
+    """Start a node as a process; its output goes to a file in the folder."""
+    log = open(Path(folder) / f'{module}.log', 'w+')
+    process = subprocess.Popen(
+        [sys.executable, '-m', f'depth_anyevent_ros.nodes.{module}', '--ros-args', *arguments],
+        stdout=log, stderr=subprocess.STDOUT, cwd=ROOT,
+        env={**os.environ, 'ROS_DOMAIN_ID': str(DOMAIN), 'ROS_LOG_DIR': str(folder),
+             **environment})
+    process.log = lambda: Path(log.name).read_text()
+    return process
+
+
+def stop_process(process):
+    """Interrupt a process as Ctrl-C would, and return its exit status."""
+    process.send_signal(2)
+    try:
+        return process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise

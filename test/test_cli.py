@@ -1,0 +1,190 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The command line as a user meets it: figures, files, exit status, sentences."""
+import json
+import shutil
+
+from evt3_words import event_words, packet
+import numpy as np
+import pytest
+
+from depth_anyevent_ros.cli.main import COMMANDS, execute
+from depth_anyevent_ros.datasets.bags import BagWriter, decode, open_bag
+from depth_anyevent_ros.geometry.camera import CameraModel
+from depth_anyevent_ros.networks.checkpoint import save_checkpoint, untrained_student
+
+CONTRACT = ('type', 'encoding', 'width', 'height', 'packets', 'bytes', 'on', 'off', 'sum_t',
+            'sum_x', 'sum_y', 'triggers', 'gaps', 'first', 'last')
+
+
+def run(*arguments):
+    return execute([str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize('command', COMMANDS)
+def test_help_shows_examples(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        run(command, '--help')
+    assert end.value.code == 0
+    assert f'depth_anyevent {command}' in capsys.readouterr().out.split('examples:')[1]
+
+
+def test_without_a_command_help_is_shown(capsys):
+    assert run() == 2
+    assert 'inspect' in capsys.readouterr().out
+
+
+def test_inspect_real_recording_as_expected(shared_data, tmp_path):
+    expected = json.loads((shared_data / 'bags' / 'expected.json').read_text())
+    expected = expected['test_data_evt3_trigger']
+    output = tmp_path / 'deep' / 'inspect.json'
+    assert run('inspect', shared_data / 'bags' / 'test_data_evt3_trigger', '--json', output) == 0
+    figures = json.loads(output.read_text())['topics']['/event_camera/events']
+    assert set(CONTRACT) <= set(figures)
+    for name in set(CONTRACT) & set(expected):
+        assert figures[name] == expected[name], name
+    assert (figures['width'], figures['height']) == tuple(expected['wh'])
+    assert figures['triggers'] == expected['trig']['n'] and figures['gaps'] == 0
+
+
+@pytest.mark.parametrize('damage', ['no metadata', 'bare file', 'renamed', 'nonsense'])
+def test_inspect_does_not_need_good_metadata(shared_data, tmp_path, damage, capsys):
+    bag = shutil.copytree(shared_data / 'bags' / 'test_data_evt3_trigger', tmp_path / 'bag',
+                          copy_function=shutil.copy)
+    path = bag
+    for file in bag.iterdir():
+        file.chmod(0o644)
+    bag.chmod(0o755)
+    if damage == 'no metadata':
+        (bag / 'metadata.yaml').unlink()
+    elif damage == 'bare file':
+        path = next(bag.glob('*.db3'))
+    elif damage == 'renamed':
+        next(bag.glob('*.db3')).rename(bag / 'other.db3')
+    else:
+        (bag / 'metadata.yaml').write_text('rosbag2_bagfile_information: {version: 99}\n')
+    output = tmp_path / 'inspect.json'
+    assert run('inspect', path, '--json', output) == 0
+    assert json.loads(output.read_text())['topics']['/event_camera/events']['packets'] == 105
+
+
+def write_bag(path, encoding='evt3', topic='/cam/events', count=60, skip=()):
+    """Write a bag of packets of 10 ms with 20 events each, with a calibration."""
+    k = np.array([[100., 0, 69.5], [0, 110, 48.5], [0, 0, 1]])
+    with BagWriter(path) as writer:
+        writer.write_camera_info('/cam/camera_info', CameraModel(140, 98, k, np.zeros(5)),
+                                 10**18, 'cam_optical_frame', 10**18)
+        for i in range(count):
+            if i in skip:
+                continue
+            words = np.concatenate([event_words(i * 10_000 + j * 500, j, i, j % 2)
+                                    for j in range(20)])
+            one = packet(words, 140, 98, seq=i, stamp_ns=10**18 + i * 10**7,
+                         frame_id='cam_optical_frame')
+            object.__setattr__(one, 'encoding', encoding)
+            writer.write_event_packet(topic, one, 10**18 + i * 10**7)
+    return path
+
+
+def test_inspect_counts_gaps_and_tells_an_unknown_encoding(tmp_path, capsys):
+    bag = write_bag(tmp_path / 'gaps', skip=(7, 30, 31))
+    assert run('inspect', bag, '--json', tmp_path / 'a.json') == 0
+    figures = json.loads((tmp_path / 'a.json').read_text())['topics']['/cam/events']
+    assert (figures['packets'], figures['gaps'], figures['on']) == (57, 2, 570)
+    capsys.readouterr()
+    assert run('inspect', write_bag(tmp_path / 'odd', encoding='evt21')) == 1
+    assert "'evt21'" in capsys.readouterr().err
+
+
+def test_infer_writes_depth_with_its_calibration(tmp_path, capsys):
+    student = untrained_student('tiny-r', seed=1)
+    save_checkpoint(tmp_path / 'student.safetensors', student.network, student.config)
+    result = tmp_path / 'infer.json'
+    assert run('infer', '--bag', write_bag(tmp_path / 'bag'), '--output', tmp_path / 'out',
+               '--checkpoint', tmp_path / 'student.safetensors', '--rate', 20, '--visualization',
+               '--json', result) == 0
+    figures = json.loads(result.read_text())
+    assert {name: figures[name] for name in ('windows', 'published', 'packets', 'events',
+                                             'dropped', 'gaps')} == {
+        'windows': 11, 'published': 11, 'packets': 60, 'events': 1200, 'dropped': 0, 'gaps': 0}
+    assert figures['checkpoint']['checkpoint'] == 'student.safetensors'
+    assert figures['seconds'] > 0
+    assert 'UNTRAINED' in capsys.readouterr().err
+    with open_bag(tmp_path / 'out') as reader:
+        messages = [(raw.topic, decode(raw)) for raw in reader.messages()]
+    images = [m for topic, m in messages if topic == '/inverse_depth/image']
+    infos = [m for topic, m in messages if topic == '/inverse_depth/camera_info']
+    pictures = [m for topic, m in messages if topic == '/visualization/image']
+    assert len(images) == len(infos) == len(pictures) == 11
+    assert [m.header for m in images] == [m.header for m in infos]
+    stamps = [m.header.stamp.sec * 10**9 + m.header.stamp.nanosec for m in images]
+    assert np.allclose(np.diff(stamps), 5e7)
+    assert stamps[0] == 10**18 + 5 * 10**7
+    assert (infos[0].k[0], infos[0].width) == (100.0, 140)
+    assert np.isfinite(images[0].data.view(np.float32)).all()
+
+
+def test_infer_twice_gives_the_same_bytes(tmp_path):
+    bag = write_bag(tmp_path / 'bag')
+    depths = []
+    for name in ('a', 'b'):
+        assert run('infer', '--bag', bag, '--output', tmp_path / name) == 0
+        with open_bag(tmp_path / name) as reader:
+            depths.append([raw.data for raw in reader.messages(['/inverse_depth/image'])])
+    assert depths[0] == depths[1] and len(depths[0]) == 5
+
+
+def test_a_bag_without_events_names_its_topics(tmp_path, capsys):
+    k = np.eye(3)
+    with BagWriter(tmp_path / 'bag') as writer:
+        writer.write_camera_info('/rgb/camera_info', CameraModel(4, 3, k, np.zeros(5)), 1, 'f', 1)
+    for arguments in (('inspect', tmp_path / 'bag'),
+                      ('infer', '--bag', tmp_path / 'bag', '--output', tmp_path / 'out')):
+        assert run(*arguments) == 1
+        error = capsys.readouterr().err
+        assert '/rgb/camera_info' in error and 'EventPacket' in error
+        assert 'Traceback' not in error
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (('inspect', '/nowhere'), 'does not exist'),
+    (('infer', '--bag', 'BAG', '--output', 'BAG'), 'exists already'),
+    (('infer', '--bag', 'BAG', '--output', 'NEW', '--checkpoint', '/nowhere.pth'),
+     'does not exist'),
+    (('infer', '--bag', 'BAG', '--output', 'NEW', '--rate', '0'), 'rate_hz'),
+    (('infer', '--bag', 'BAG', '--output', 'NEW', '--topic', '/x'), 'no event topic /x'),
+    (('infer', '--bag', 'BAG', '--output', 'NEW', '--device', 'tpu'), 'device')])
+def test_what_cannot_be_done_is_a_sentence(tmp_path, capsys, arguments, words):
+    places = {'BAG': write_bag(tmp_path / 'bag', count=8), 'NEW': tmp_path / 'new'}
+    assert run(*(places.get(argument, argument) for argument in arguments)) == 1
+    error = capsys.readouterr().err
+    assert words in error and 'Traceback' not in error
+
+
+def test_events_that_fill_no_window_are_no_success(tmp_path, capsys):
+    bag = write_bag(tmp_path / 'bag', count=4)
+    assert run('infer', '--bag', bag, '--output', tmp_path / 'out') == 1
+    assert 'window' in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback(capsys):
+    assert run('inspect', '/nowhere', '--debug') == 1
+    assert 'Traceback' in capsys.readouterr().err
+
+
+@pytest.mark.ros
+def test_doctor_without_transport_finds_what_is_installed(capsys, tmp_path):
+    status = run('doctor', '--no-transport', '--json', tmp_path / 'doctor.json')
+    checks = {c['name']: c for c in json.loads((tmp_path / 'doctor.json').read_text())['checks']}
+    for name in ('Python', 'torch', 'numba', 'rclpy', 'event_camera_msgs'):
+        assert checks[name]['state'] == 'ok', checks[name]
+    assert status == int(any(check['state'] == 'bad' for check in checks.values()))
+
+
+@pytest.mark.ros
+def test_doctor_measures_large_messages(monkeypatch):
+    from depth_anyevent_ros.nodes.transport_check import check_transport
+    monkeypatch.setenv('ROS_DOMAIN_ID', '19')
+    result = check_transport()
+    assert result.sent == 150 and 0 < result.received <= 150
+    assert 0 < result.p50_ms <= result.p99_ms
