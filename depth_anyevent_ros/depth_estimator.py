@@ -114,6 +114,7 @@ class DepthEstimator:
         self.settings = settings
         self.runtime = TorchRuntime(checkpoint, device, precision)
         self.pipeline = self._new_pipeline()
+        self._warm: tuple[TorchRuntime, tuple[int, int]] | None = None
 
     def cautions(self) -> list[str]:
         """Return what a user must know before trusting the output, in sentences."""
@@ -168,8 +169,18 @@ class DepthEstimator:
         """Compile and allocate what a sensor of this size needs, so that nothing stalls later."""
         representation = representation_for(event_input(self.checkpoint.config.input), width,
                                             height)
-        self.runtime.warm_up(representation.height, representation.width)
+        self._warm_up_runtime((representation.height, representation.width))
         warm_up_decoders(self._new_pipeline(), width, height)
+
+    def adapt_to_sensor(self) -> None:
+        """Warm the student up for the sensor that sends, if it is not yet."""
+        if self.pipeline.size is not None:
+            self._warm_up_runtime(self.input_size(self.checkpoint))
+
+    def _warm_up_runtime(self, size: tuple[int, int]) -> None:
+        if self._warm != (self.runtime, size):
+            self.runtime.warm_up(*size)
+            self._warm = self.runtime, size
 
     def _new_pipeline(self) -> EventPipeline:
         return EventPipeline(*self._rules())

@@ -32,6 +32,24 @@ class RecentRate:
         return (last - first) / (end - begin) if end > begin else 0.0
 
 
+class RecentTimes:
+    """Rate of things that happen one by one; times may be added by another thread."""
+
+    def __init__(self, span_s: float = 5.0):
+        self._span_s = span_s
+        self._times: deque[float] = deque(maxlen=1000)
+
+    def add(self, now: float | None = None) -> None:
+        """Say that it happened, at a monotonic time in seconds."""
+        self._times.append(time.monotonic() if now is None else now)
+
+    def rate(self, now: float | None = None) -> float:
+        """Return how often a second it happened in the last span, from the first to the last."""
+        now = time.monotonic() if now is None else now
+        times = [t for t in list(self._times) if t > now - self._span_s]
+        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
+
+
 class RecentValues:
     """Percentiles of the last few values; values may be added by another thread."""
 

@@ -96,7 +96,7 @@ class StreamWorker:
         self._waiting: deque[Waiting] = deque()
         self._pace = Pace()
         self._idle = True
-        self._warm_size: tuple[int, int] | None = None
+        self._size: tuple[int, int] | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name='inference', daemon=True)
         self.counts = Counter(inferred=0, skipped=0, failed=0, unheard_packets=0)
@@ -146,9 +146,9 @@ class StreamWorker:
                 self._waiting.append(Waiting(window, packet, arrival_ns, window.interrupted))
         except (PacketError, ValueError) as error:
             self._report(str(error))
-        if self.estimator.pipeline.size != self._warm_size:
-            self._warm_size = self.estimator.pipeline.size
-            self.estimator.runtime.warm_up(*self.estimator.input_size(self.estimator.checkpoint))
+        if self.estimator.pipeline.size != self._size:
+            self._size = self.estimator.pipeline.size
+            self.estimator.adapt_to_sensor()
 
     def _skip(self) -> None:
         """Drop waiting windows that the student cannot make up for."""

@@ -49,3 +49,13 @@ def test_help_waits_for_no_torch():
             'sys.exit(any(n in sys.modules for n in ("torch", "numba", "rclpy")))')
     assert subprocess.run([sys.executable, '-c', code], cwd=PACKAGE.parent,
                           stdout=subprocess.DEVNULL).returncode == 0
+
+
+def test_docs_list_every_parameter_and_topic():
+    from depth_anyevent_ros.nodes import topics
+    from depth_anyevent_ros.nodes.parameters import INFERENCE_PARAMETERS, REPLAY_PARAMETERS
+    text = (PACKAGE.parent / 'docs' / 'nodes.md').read_text()
+    for parameter in INFERENCE_PARAMETERS + REPLAY_PARAMETERS:
+        assert f'`{parameter.name}`' in text and parameter.description in text, parameter.name
+    for topic in topics.INFERENCE_INPUTS + topics.INFERENCE_OUTPUTS:
+        assert f'`{topic}`' in text, topic

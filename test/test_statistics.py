@@ -3,7 +3,7 @@
 """Rates and percentiles."""
 import pytest
 
-from depth_anyevent_ros.statistics import RecentRate, RecentValues
+from depth_anyevent_ros.statistics import RecentRate, RecentTimes, RecentValues
 
 
 def test_rate_is_right_from_the_start_and_follows():
@@ -17,6 +17,15 @@ def test_rate_is_right_from_the_start_and_follows():
         seen = rate.update(330, second)
     assert seen == 0
     assert rate.update(0, 41) == 0  # the counter began anew
+
+
+def test_rate_of_times_counts_intervals_and_fades():
+    times = RecentTimes(span_s=5.0)
+    assert times.rate(0.0) == 0
+    for i in range(100):
+        times.add(10 + i / 10)
+    assert times.rate(20.0) == pytest.approx(10)
+    assert times.rate(30.0) == 0
 
 
 def test_percentiles_of_the_last_values():

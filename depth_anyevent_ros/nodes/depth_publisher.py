@@ -21,7 +21,7 @@ from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel
 from depth_anyevent_ros.geometry.depth import MetricScale, points
 from depth_anyevent_ros.nodes import topics
 from depth_anyevent_ros.nodes.conversions import to_camera_info, to_header, to_image, to_points
-from depth_anyevent_ros.statistics import RecentValues
+from depth_anyevent_ros.statistics import RecentTimes, RecentValues
 from depth_anyevent_ros.streaming import Result
 
 WAITING = 4  # results; a publisher that is slower than the student drops the oldest
@@ -54,6 +54,7 @@ class DepthPublisher:
         self._rays: tuple[CameraModel, tuple[int, int], np.ndarray] | None = None
         self._results: queue.Queue[Result | None] = queue.Queue(WAITING)
         self._thread: threading.Thread | None = None
+        self.times = RecentTimes()
         self.latency_ms = RecentValues()
         self.inference_ms = RecentValues()
         self.counts = Counter(published=0, unpublished=0)
@@ -98,6 +99,7 @@ class DepthPublisher:
         while (result := self._results.get()) is not None:
             self._publish(result)
             self.counts['published'] += 1
+            self.times.add()
             self.inference_ms.add(result.inference_ms)
             self.latency_ms.add((time.monotonic_ns() - result.arrival_ns) / 1e6)
 

@@ -24,7 +24,7 @@ class InferenceReport:
     def __init__(self):
         self._parts: tuple[DepthEstimator, StreamWorker, PacketQueue, DepthPublisher] | None = None
         self._problem, self._problem_time = '', float('-inf')
-        self._rates = {name: RecentRate() for name in ('published', 'events', 'bytes')}
+        self._rates = {name: RecentRate() for name in ('events', 'bytes')}
         self._before: dict[str, int] = {}
         self._topic = ''
         self.problems = 0
@@ -54,7 +54,7 @@ class InferenceReport:
         about = estimator.runtime.describe()
         stream = estimator.pipeline.counters()
         values = {
-            'rate (Hz)': round(self._rates['published'].update(publisher.counts['published']), 2),
+            'rate (Hz)': round(publisher.times.rate(), 2),
             'latency p50 (ms)': _rounded(publisher.latency_ms.percentile(50)),
             'latency p99 (ms)': _rounded(publisher.latency_ms.percentile(99)),
             'inference p50 (ms)': _rounded(publisher.inference_ms.percentile(50)),
