@@ -153,3 +153,10 @@ def test_a_bag_without_its_end_plays_what_is_whole(client, tmp_path):
     seqs = [m.seq for m in client.heard['/cam/events']]
     assert 20 < len(seqs) < 400 and seqs == sorted(seqs)
     assert 'WARN' in replay.log()
+
+
+@pytest.mark.parametrize('value, words', [('rate:=2', '10.0, not 10'), ('rate:=-1.0', 'range')])
+def test_a_bad_parameter_at_the_start_is_a_sentence(tmp_path, value, words):
+    replay = start_process('replay_node', tmp_path, '-p', value)
+    assert replay.wait(60) == 2
+    assert words in replay.log() and 'Traceback' not in replay.log()

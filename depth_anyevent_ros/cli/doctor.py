@@ -170,9 +170,12 @@ def check_transport() -> list[Check]:
         seen += f', p50 {result.p50_ms:.1f} ms, p99 {result.p99_ms:.1f} ms'
     if result.loss <= MAX_LOSS:
         return [Check('transport', OK, seen)]
+    variable = ('FASTRTPS' if os.environ.get('ROS_DISTRO') in ('humble', 'jazzy')
+                else 'FASTDDS') + '_DEFAULT_PROFILES_FILE'
+    profile = (share_folder('config') or Path('config')) / 'fastdds.xml'
     return [Check('transport', BAD, seen,
-                  'Set FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA in the environment of every process, '
-                  'the camera driver too (docs/installation.md).')]
+                  f'With Fast DDS, export {variable}={profile} for every process that publishes, '
+                  'the camera driver too; raise the limits of another middleware.')]
 
 
 def _version(module: str) -> str:

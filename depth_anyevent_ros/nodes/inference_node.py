@@ -129,7 +129,10 @@ class InferenceNode(AutostartNode):
 
     def _tell_student(self) -> None:
         about = self._estimator.runtime.describe()
-        self.get_logger().info('Student: ' + ', '.join(f'{k} {v}' for k, v in about.items()))
+        self.get_logger().info(
+            f'Student: {about["checkpoint"]}, trained on {about["trained_on"]}; sha256 '
+            f'{about["sha256"]}, {about["parameters"] / 1e6:.1f} M parameters, on '
+            f'{about["device"]} in {about["precision"]}.')
         for caution in self._estimator.cautions():
             self.get_logger().warning(caution)
 

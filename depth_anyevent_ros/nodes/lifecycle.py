@@ -9,8 +9,7 @@ import threading
 import traceback
 
 import rclpy
-from rclpy.exceptions import (InvalidParameterTypeException, InvalidParameterValueException,
-                              ParameterException)
+from rclpy.exceptions import InvalidParameterTypeException, ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
@@ -148,9 +147,10 @@ def run(node_class, args=None) -> int:
         return 0
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
-    except (InvalidParameterTypeException, InvalidParameterValueException,
-            ParameterException) as error:
-        print(f'{node_class.__name__}: {error}', file=sys.stderr)
+    except ParameterException as error:
+        hint = ' A decimal number needs its point: 10.0, not 10.' \
+            if isinstance(error, InvalidParameterTypeException) else ''
+        print(f'{node_class.__name__}: {error}.{hint}', file=sys.stderr)
         return 2
     finally:
         if node is not None:
