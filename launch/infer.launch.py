@@ -1,0 +1,104 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Depth from an event camera, or from a bag of one."""
+import os
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.conditions import IfCondition
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import LifecycleNode
+from launch_ros.parameter_descriptions import ParameterValue
+
+PACKAGE = 'depth_anyevent_ros'
+SHARE = get_package_share_directory(PACKAGE)
+# Where both camera drivers publish, hence also the names in most bags.
+EVENTS = '/event_camera/events'
+CAMERA_INFO = '/event_camera/camera_info'
+# Launch arguments that stand for parameters, by node.
+OVERRIDES = {'inference': {'autostart': bool, 'checkpoint': str, 'device': str},
+             'replay': {'bag': str, 'loop': bool}}
+
+
+def generate_launch_description():
+    """Start the inference node, with bag:= also a replay, with rviz:=true also RViz."""
+    return LaunchDescription([
+        DeclareLaunchArgument('namespace', default_value='',
+                              description='Namespace of the nodes and of their outputs.'),
+        DeclareLaunchArgument('events', default_value=EVENTS,
+                              description='Topic of the event packets. A name without a slash '
+                                          'in front is inside the namespace.'),
+        DeclareLaunchArgument('camera_info', default_value=CAMERA_INFO,
+                              description="Topic of the event camera's calibration."),
+        DeclareLaunchArgument('params_file',
+                              default_value=os.path.join(SHARE, 'config', 'inference.yaml'),
+                              description='Parameters of the nodes, as config/inference.yaml '
+                                          'lists them.'),
+        DeclareLaunchArgument('checkpoint', default_value='',
+                              description='Weights of the student. Empty: as in params_file.'),
+        DeclareLaunchArgument('device', default_value='',
+                              description='auto, cpu, cuda or cuda:N. Empty: as in params_file '
+                                          '(auto).'),
+        DeclareLaunchArgument('autostart', default_value='',
+                              description='false: leave the lifecycle transitions to others. '
+                                          'Empty: as in params_file (true).'),
+        DeclareLaunchArgument('use_sim_time', default_value='false',
+                              description='true: take the time from /clock.'),
+        DeclareLaunchArgument('log_level', default_value='info',
+                              description='debug, info, warn, error, or one for a single '
+                                          'logger: inference:=debug.'),
+        DeclareLaunchArgument('bag', default_value='',
+                              description='A bag to replay at once; empty: none.'),
+        DeclareLaunchArgument('loop', default_value='',
+                              description='true: replay the bag over and over. Empty: as in '
+                                          'params_file (false).'),
+        DeclareLaunchArgument('rviz', default_value='false',
+                              description='true: open RViz.'),
+        _include('transport.launch.py'),
+        OpaqueFunction(function=_check_params_file),
+        # Before the nodes, since launch leaves those behind that run when it misses RViz.
+        _include('visualize.launch.py', condition=IfCondition(LaunchConfiguration('rviz'))),
+        OpaqueFunction(function=_nodes),
+    ])
+
+
+def _include(name, **kwargs):
+    return IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(os.path.join(SHARE, 'launch', name)), **kwargs)
+
+
+def _check_params_file(context):
+    """Raise FileNotFoundError where launch would go on without the file."""
+    file = LaunchConfiguration('params_file').perform(context)
+    if not os.path.isfile(file):
+        raise FileNotFoundError(f'params_file:={file} is not a file')
+
+
+def _nodes(context):
+    """Return the nodes; a function, since empty arguments must not hide values of params_file."""
+    use_sim_time = ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)
+    events, camera_info = LaunchConfiguration('events'), LaunchConfiguration('camera_info')
+    inference = _node(
+        executable='inference_node', name='inference',
+        parameters={'use_sim_time': use_sim_time, **_given(context, 'inference')},
+        remappings=[('events', events), ('camera_info', camera_info)])
+    replay = _node(
+        executable='replay_node', name='replay', parameters=_given(context, 'replay'),
+        remappings=[(EVENTS, events), (CAMERA_INFO, camera_info)])
+    return [inference, replay] if LaunchConfiguration('bag').perform(context) else [inference]
+
+
+def _given(context, node):
+    """Return the parameters of a node that launch arguments set."""
+    return {name: ParameterValue(LaunchConfiguration(name), value_type=kind)
+            for name, kind in OVERRIDES[node].items()
+            if LaunchConfiguration(name).perform(context)}
+
+
+def _node(parameters, **kwargs):
+    return LifecycleNode(
+        package=PACKAGE, namespace=LaunchConfiguration('namespace'), output='screen',
+        parameters=[LaunchConfiguration('params_file'), parameters],
+        ros_arguments=['--log-level', LaunchConfiguration('log_level')], **kwargs)

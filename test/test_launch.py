@@ -1,0 +1,335 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Launch files, their configuration and RViz's name only what exists.
+
+Most of these read the files without importing launch, which no wheel has. Those at the end run
+them by the real ros2 launch, where that is installed.
+"""
+from __future__ import annotations
+
+import ast
+from importlib.util import find_spec
+import os
+from pathlib import Path
+import shutil
+import signal
+import subprocess
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+
+from depth_anyevent_ros.malloc import KEEP_BELOW, TRIM_ABOVE
+from depth_anyevent_ros.nodes import topics
+from depth_anyevent_ros.nodes.parameters import INFERENCE_PARAMETERS, REPLAY_PARAMETERS
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
+TREES = {file.name: ast.parse(file.read_text(encoding='utf-8')) for file in FILES}
+RVIZ_PLUGINS = {f'rviz_default_plugins/{name}' for name in (
+    'Grid', 'Image', 'PointCloud2', 'TF', 'Orbit', 'Interact', 'MoveCamera', 'Select',
+    'FocusCamera', 'Measure')} | {f'rviz_common/{name}' for name in ('Displays', 'Views', 'Time')}
+
+
+@pytest.fixture(scope='module')
+def installed() -> set[str]:
+    """Return the files that setup.py installs, relative to the prefix."""
+    pytest.importorskip('setuptools')
+    from distutils.core import run_setup  # setuptools brings it where Python no longer does
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        distribution = run_setup('setup.py', stop_after='init')
+    return {f'{target}/{Path(file).name}' for target, files in distribution.data_files
+            for file in files}
+
+
+def calls(tree: ast.AST, *names: str):
+    """Yield the calls of functions with these names, each with its keywords as a dict."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) \
+                and node.func.id in names:
+            yield node, {keyword.arg: keyword.value for keyword in node.keywords}
+
+
+def nodes_of(tree: ast.AST):
+    """Yield the keywords of the calls that start an executable."""
+    for _, keywords in calls(tree, 'Node', 'LifecycleNode', '_node'):
+        if 'executable' in keywords:
+            yield keywords
+
+
+def arguments_of(tree: ast.AST) -> dict[str, dict]:
+    """Return the keywords of the declared launch arguments by name."""
+    return {node.args[0].value: keywords
+            for node, keywords in calls(tree, 'DeclareLaunchArgument')}
+
+
+def constant(tree: ast.Module, name: str):
+    """Return the literal that a module assigns to a name."""
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign) and statement.targets[0].id == name:
+            return ast.literal_eval(statement.value)
+    raise LookupError(name)
+
+
+def overrides(tree: ast.Module) -> dict[str, dict[str, str]]:
+    """Return OVERRIDES of infer.launch.py, with the names of types for types."""
+    value = next(statement.value for statement in tree.body if isinstance(statement, ast.Assign)
+                 and statement.targets[0].id == 'OVERRIDES')
+    return {node.value: {name.value: kind.id for name, kind in zip(table.keys, table.values)}
+            for node, table in zip(value.keys, value.values)}
+
+
+def flatten(section: dict, prefix: str = '') -> dict[str, object]:
+    """Return nested parameters under their dotted names."""
+    flat = {}
+    for name, value in section.items():
+        flat |= flatten(value, f'{prefix}{name}.') if isinstance(value, dict) \
+            else {prefix + name: value}
+    return flat
+
+
+def test_there_are_launch_files():
+    assert {'infer.launch.py', 'visualize.launch.py', 'transport.launch.py'} <= set(TREES)
+
+
+@pytest.mark.parametrize('name', TREES)
+def test_launch_files_import_only_launch(name):
+    imported = {alias.name.split('.')[0] for node in ast.walk(TREES[name])
+                if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module.split('.')[0] for node in ast.walk(TREES[name])
+                 if isinstance(node, ast.ImportFrom)}
+    assert imported <= {'os', 'ament_index_python', 'launch', 'launch_ros'}
+
+
+@pytest.mark.parametrize('name', TREES)
+def test_arguments_are_described_and_have_defaults(name):
+    for argument, keywords in arguments_of(TREES[name]).items():
+        assert 'default_value' in keywords, argument
+        assert keywords['description'].value.endswith('.'), argument
+
+
+@pytest.mark.parametrize('name', TREES)
+def test_arguments_that_are_read_are_declared(name):
+    read = {node.args[0].value for node, _ in calls(TREES[name], 'LaunchConfiguration')
+            if isinstance(node.args[0], ast.Constant)}
+    assert read <= set(arguments_of(TREES[name]))
+
+
+def test_arguments_of_the_contract():
+    assert set(arguments_of(TREES['infer.launch.py'])) >= {
+        'namespace', 'events', 'camera_info', 'checkpoint', 'device', 'params_file',
+        'use_sim_time', 'autostart', 'log_level', 'rviz', 'bag'}
+    assert constant(TREES['infer.launch.py'], 'EVENTS') == '/event_camera/events'
+    assert constant(TREES['infer.launch.py'], 'CAMERA_INFO') == '/event_camera/camera_info'
+
+
+@pytest.mark.parametrize('name', TREES)
+def test_executables_are_installed(name, installed):
+    for keywords in nodes_of(TREES[name]):
+        executable, package = keywords['executable'].value, keywords.get('package')
+        if package is None:
+            launcher = ROOT / 'scripts' / 'launchers' / executable
+            assert f'lib/depth_anyevent_ros/{executable}' in installed
+            assert launcher.stat().st_mode & 0o111, f'{launcher} is not executable'
+        else:
+            assert (package.value, executable) == ('rviz2', 'rviz2')
+
+
+@pytest.mark.parametrize('name', TREES)
+def test_files_are_installed(name, installed):
+    used = {'/'.join(part.value for part in node.args[1:])
+            for node in ast.walk(TREES[name]) if isinstance(node, ast.Call)
+            and ast.unparse(node).startswith('os.path.join(SHARE,')
+            and all(isinstance(part, ast.Constant) for part in node.args[1:])}
+    used |= {f'launch/{node.args[0].value}' for node, _ in calls(TREES[name], '_include')}
+    for file in used | {f'launch/{name}'}:
+        assert f'share/depth_anyevent_ros/{file}' in installed
+
+
+def test_parameters_exist():
+    tree = TREES['infer.launch.py']
+    tables = {'inference': INFERENCE_PARAMETERS, 'replay': REPLAY_PARAMETERS}
+    assert {keywords['name'].value for keywords in nodes_of(tree)} == set(tables)
+    assert set(overrides(tree)) == set(tables)
+    declared = arguments_of(tree)
+    for node, kinds in overrides(tree).items():
+        table = {parameter.name: parameter for parameter in tables[node]}
+        for name, kind in kinds.items():
+            assert type(table[name].default).__name__ == kind
+            # Not empty by default, it would hide what params_file says.
+            assert declared[name]['default_value'].value == ''
+    # Any other parameter that is set here is one that every node has.
+    set_here = {key.value for keywords in nodes_of(tree)
+                if isinstance(keywords['parameters'], ast.Dict)
+                for key in keywords['parameters'].keys if key is not None}
+    assert set_here == {'use_sim_time'}
+
+
+@pytest.mark.parametrize('node, table', [('inference', INFERENCE_PARAMETERS),
+                                         ('replay', REPLAY_PARAMETERS)])
+def test_inference_yaml_lists_every_parameter_with_its_default(node, table):
+    config = yaml.safe_load((ROOT / 'config' / 'inference.yaml').read_text(encoding='utf-8'))
+    values = flatten(config[f'/**/{node}']['ros__parameters'])
+    expected = {p.name: list(p.default) if isinstance(p.default, tuple) else p.default
+                for p in table}
+    assert values == expected
+    # rclpy refuses an integer for a float, and 10 == 10.0 here.
+    assert {k: type(v) for k, v in values.items()} == {k: type(v) for k, v in expected.items()}
+
+
+def test_inference_yaml_has_no_other_nodes_and_comments_on_every_parameter():
+    text = (ROOT / 'config' / 'inference.yaml').read_text(encoding='utf-8')
+    assert set(yaml.safe_load(text)) == {'/**/inference', '/**/replay'}
+    before = ''
+    for line in text.splitlines():
+        if line.startswith('    ') and not line.endswith(':') and '#' not in line:
+            assert before.lstrip().startswith('#'), f'no comment above: {line}'
+        before = line
+
+
+def test_remapped_topics_exist():
+    pairs = {keywords['name'].value: [(getattr(pair.elts[0], 'value', None) or pair.elts[0].id,
+                                       pair.elts[1].id) for pair in keywords['remappings'].elts]
+             for keywords in nodes_of(TREES['infer.launch.py'])}
+    inputs = [topics.EVENTS, topics.CAMERA_INFO]
+    assert set(inputs) <= set(topics.INFERENCE_INPUTS)
+    # The arguments, and the variables that hold their values, are named as the topics are.
+    assert pairs['inference'] == list(zip(inputs, inputs))
+    assert pairs['replay'] == list(zip(['EVENTS', 'CAMERA_INFO'], inputs))
+
+
+def test_transport_settings():
+    malloc = constant(TREES['transport.launch.py'], 'MALLOC')
+    # mallopt is not called where these are set, so they must say the same.
+    assert int(malloc['MALLOC_MMAP_THRESHOLD_']) == KEEP_BELOW
+    assert int(malloc['MALLOC_TRIM_THRESHOLD_']) == TRIM_ABOVE
+
+
+def test_transport_profile_holds_large_messages_and_reaches_other_machines():
+    profiles = ElementTree.parse(ROOT / 'config' / 'fastdds.xml').getroot()
+    text = {part.tag.split('}')[1]: part.text for part in profiles.iter()}
+    kinds = {part.text for part in profiles.iter() if part.tag.endswith('}type')}
+    assert kinds == {'SHM', 'UDPv4'}
+    assert int(text['segment_size']) > 2 * 1280 * 720 * 4  # two depth images of an HD sensor
+    participant = next(part for part in profiles.iter() if part.tag.endswith('}participant'))
+    assert participant.get('is_default_profile') == 'true'
+
+
+@pytest.fixture(scope='module')
+def rviz() -> dict:
+    """Return RViz's configuration."""
+    return yaml.safe_load((ROOT / 'config' / 'rviz' / 'depth.rviz').read_text(encoding='utf-8'))
+
+
+def test_rviz_uses_only_its_default_plugins(rviz):
+    manager = rviz['Visualization Manager']
+    used = {part['Class'] for part in [*rviz['Panels'], *manager['Displays'], *manager['Tools'],
+                                       manager['Views']['Current']]}
+    assert used <= RVIZ_PLUGINS
+
+
+def test_rviz_shows_topics_of_the_node(rviz):
+    shown = {display['Class'].split('/')[1]: display['Topic']
+             for display in rviz['Visualization Manager']['Displays'] if 'Topic' in display}
+    assert {kind: topic['Value'] for kind, topic in shown.items()} == {
+        'Image': topics.VISUALIZATION, 'PointCloud2': topics.POINTS}
+    assert {topics.VISUALIZATION, topics.POINTS} <= set(topics.INFERENCE_OUTPUTS)
+    assert all(topic['Reliability Policy'] == 'Reliable' for topic in shown.values())
+
+
+def test_rviz_frame_and_colours_are_steady(rviz):
+    manager = rviz['Visualization Manager']
+    frame = arguments_of(TREES['visualize.launch.py'])['fixed_frame']['default_value'].value
+    assert manager['Global Options']['Fixed Frame'] == frame
+    cloud = next(d for d in manager['Displays'] if d['Name'] == 'Points')
+    assert cloud['Autocompute Value Bounds']['Value'] is False
+
+
+# The end: the real ros2 launch.
+needs_launch = pytest.mark.skipif(
+    not (find_spec('launch_ros') and shutil.which('ros2')),
+    reason='launch_ros and ros2cli are not installed; they come with a ROS 2, not with wheels')
+
+
+@pytest.fixture
+def client():
+    """Return a ROS node that listens."""
+    from ros_graph import Client
+    made = Client()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def infer(tmp_path):
+    """Return a function that starts infer.launch.py; its output is in the returned .log()."""
+    from ros_graph import DOMAIN
+    started = []
+
+    def start(*arguments):
+        log = open(tmp_path / 'launch.log', 'w')
+        process = subprocess.Popen(
+            ['ros2', 'launch', 'depth_anyevent_ros', 'infer.launch.py', *arguments],
+            stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd=ROOT,
+            env={**os.environ, 'ROS_DOMAIN_ID': str(DOMAIN), 'ROS_LOG_DIR': str(tmp_path)})
+        process.log = lambda: Path(log.name).read_text()
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+
+
+@needs_launch
+@pytest.mark.parametrize('name', TREES)
+def test_launch_reads_every_file(name):
+    from ament_index_python.packages import get_package_share_directory
+    from launch.launch_description_sources import get_launch_description_from_python_launch_file
+    installed = Path(get_package_share_directory('depth_anyevent_ros')) / 'launch' / name
+    description = get_launch_description_from_python_launch_file(str(installed))
+    own = {argument.name for argument in description.get_launch_arguments()}
+    assert set(arguments_of(TREES[name])) <= own
+
+
+@pytest.mark.ros
+@needs_launch
+def test_infer_launch_makes_depth_from_a_bag(infer, client, own_recording, tmp_path):
+    from ros_graph import wait_for
+    from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+    config = tmp_path / 'metric.yaml'
+    config.write_text('/**/inference:\n  ros__parameters:\n    metric: {source: fixed}\n'
+                      '    device: nonsense\n/**/replay:\n  ros__parameters: {loop: true}\n')
+    for name, kind in ((topics.INVERSE_DEPTH, Image), (topics.INVERSE_DEPTH_INFO, CameraInfo),
+                       (topics.DEPTH, Image), (topics.POINTS, PointCloud2)):
+        client.listen(kind, f'/robot1/{name}')
+    launched = infer('namespace:=robot1', 'events:=event_camera/events', f'bag:={own_recording}',
+                     'camera_info:=event_camera/camera_info', 'device:=cpu',
+                     f'params_file:={config}')
+    try:
+        wait_for(lambda: all(client.heard.values()), 60.0, 'all outputs')
+    except AssertionError:
+        pytest.fail(launched.log())
+    depth, info = (client.heard[f'/robot1/{name}'][0]
+                   for name in (topics.INVERSE_DEPTH, topics.INVERSE_DEPTH_INFO))
+    assert depth.encoding == client.heard[f'/robot1/{topics.DEPTH}'][0].encoding == '32FC1'
+    assert (depth.header, depth.width, depth.height) == (info.header, info.width, info.height)
+    assert '/robot1/event_camera/events' in launched.log()
+
+
+@pytest.mark.ros
+@needs_launch
+def test_infer_launch_leaves_the_transitions_to_others(infer, client):
+    from lifecycle_msgs.msg import State
+    from lifecycle_msgs.srv import GetState
+    infer('autostart:=false', 'device:=cpu')
+    state = client.call(GetState, '/inference/get_state', timeout=30.0).current_state
+    assert state.id == State.PRIMARY_STATE_UNCONFIGURED
