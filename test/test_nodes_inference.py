@@ -296,3 +296,22 @@ def test_weights_are_swapped_while_running_and_bad_ones_refused(client, make_nod
                      for m in client.heard['inverse_depth/image'])
     assert not math.isclose(before.mean(), after.mean(), rel_tol=1e-3)
     outside.unlink()
+
+
+def test_a_result_that_cannot_be_published_is_told_and_the_next_one_is(client, make_node,
+                                                                       monkeypatch):
+    from depth_anyevent_ros.nodes import depth_publisher
+    to_image, calls = depth_publisher.to_image, []
+
+    def fails_once(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise KeyError(16)
+        return to_image(*arguments)
+    monkeypatch.setattr(depth_publisher, 'to_image', fails_once)
+    make_node()
+    listen(client)
+    play(client, 0, 35)
+    wait_for(lambda: len(client.heard['inverse_depth/image']) == 2)
+    wait_for(lambda: values(client).get('failed_to_publish') == '1')
+    assert 'KeyError' in client.diagnostics(f'{client.name}: inference')[1]

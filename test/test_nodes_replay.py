@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bags through DDS between processes: everything arrives, every window gives one image."""
 from dataclasses import replace
+import signal
 import time
 
 from event_camera_msgs.msg import EventPacket
@@ -155,8 +156,22 @@ def test_a_bag_without_its_end_plays_what_is_whole(client, tmp_path):
     assert 'WARN' in replay.log()
 
 
-@pytest.mark.parametrize('value, words', [('rate:=2', '10.0, not 10'), ('rate:=-1.0', 'range')])
-def test_a_bad_parameter_at_the_start_is_a_sentence(tmp_path, value, words):
-    replay = start_process('replay_node', tmp_path, '-p', value)
+@pytest.mark.parametrize('arguments, words', [
+    (('-p', 'rate:=2'), '10.0, not 10'), (('-p', 'rate:=-1.0'), 'range'),
+    (('--log-level', 'loud'), 'loud')])
+def test_a_bad_argument_at_the_start_is_a_sentence(tmp_path, arguments, words):
+    replay = start_process('replay_node', tmp_path, *arguments)
     assert replay.wait(60) == 2
     assert words in replay.log() and 'Traceback' not in replay.log()
+
+
+def test_two_signals_at_once_end_a_busy_process_cleanly(client, tmp_path):
+    bag = small_bag(tmp_path / 'bag', 200)
+    client.listen(EventPacket, '/cam/events')
+    replay = start_process('replay_node', tmp_path, '-p', f'bag:={bag}', '-p', 'loop:=true')
+    wait_for(lambda: client.heard['/cam/events'])
+    replay.send_signal(signal.SIGINT)
+    replay.send_signal(signal.SIGTERM)
+    replay.send_signal(signal.SIGINT)
+    assert replay.wait(20) == 0
+    assert 'Traceback' not in replay.log()

@@ -14,11 +14,31 @@ from std_msgs.msg import Header
 from depth_anyevent_ros.events.types import Packet
 from depth_anyevent_ros.geometry.camera import CameraModel
 
-try:
-    from cv_bridge import CvBridge
-    BRIDGE = CvBridge()
-except (ImportError, AttributeError):  # AttributeError: built for another numpy
-    BRIDGE = None  # not in the wheels of ROS 2; the lines below serve as well
+
+def _find_bridge():
+    """
+    Return (cv_bridge.CvBridge or None, why it is not used).
+
+    It is not in the wheels of ROS 2, and one that was built for another numpy or OpenCV than is
+    installed imports, but fails at an image; so it is tried on those that are sent.
+    """
+    try:
+        from cv_bridge import CvBridge
+        bridge = CvBridge()
+        for shape, kind, encoding in (((2, 3), np.float32, '32FC1'),
+                                      ((2, 3, 3), np.uint8, 'bgr8')):
+            picture = np.arange(np.prod(shape), dtype=kind).reshape(shape)
+            sent = bridge.cv2_to_imgmsg(picture, encoding)
+            if bytes(sent.data) != picture.tobytes() or sent.encoding != encoding:
+                return None, f'cv_bridge spoils images of encoding {encoding}'
+    except ImportError:
+        return None, None
+    except Exception as error:  # whatever a module for other libraries raises
+        return None, f'cv_bridge does not work here ({type(error).__name__}: {error})'
+    return bridge, None
+
+
+BRIDGE, BRIDGE_PROBLEM = _find_bridge()
 
 
 def to_packet(msg) -> Packet:
@@ -37,6 +57,7 @@ def to_header(stamp_ns: int, frame_id: str) -> Header:
 
 def to_image(picture: np.ndarray, encoding: str, header: Header) -> Image:
     """Return an array (H, W) or (H, W, C) as an Image of the encoding that it already has."""
+    picture = np.ascontiguousarray(picture)
     if BRIDGE is not None:
         return BRIDGE.cv2_to_imgmsg(picture, encoding, header)
     return Image(header=header, height=picture.shape[0], width=picture.shape[1],

@@ -26,6 +26,7 @@ from depth_anyevent_ros.streaming import Result
 
 WAITING = 4  # results; a publisher that is slower than the student drops the oldest
 QUEUE_DEPTH = 5
+POLL_S = 0.1
 TYPES = {topics.INVERSE_DEPTH: Image, topics.INVERSE_DEPTH_INFO: CameraInfo,
          topics.VISUALIZATION: Image, topics.DEPTH: Image, topics.DEPTH_INFO: CameraInfo,
          topics.POINTS: PointCloud2}
@@ -37,11 +38,13 @@ class DepthPublisher:
     Turns results into messages and publishes those that somebody listens to.
 
     camera: calibration of the event camera at sensor resolution, None where there is none.
-    metric: the scale that makes metres, None for relative depth. warn(sentence) logs once.
+    metric: the scale that makes metres, None for relative depth. warn(sentence) logs once,
+    report(sentence) says that a result could not be published.
     """
 
-    def __init__(self, node: LifecycleNode, frame_id: str, warn: Callable[[str], None]):
-        self._frame_id, self._warn = frame_id, warn
+    def __init__(self, node: LifecycleNode, frame_id: str, warn: Callable[[str], None],
+                 report: Callable[[str], None]):
+        self._frame_id, self._warn, self._report = frame_id, warn, report
         self._node = node
         self.camera: CameraModel | None = None
         self.metric: MetricScale | None = None
@@ -52,12 +55,13 @@ class DepthPublisher:
             for name, kind in TYPES.items()}
         self._colors = SteadyRange()
         self._rays: tuple[CameraModel, tuple[int, int], np.ndarray] | None = None
-        self._results: queue.Queue[Result | None] = queue.Queue(WAITING)
+        self._results: queue.Queue[Result] = queue.Queue(WAITING)
+        self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self.times = RecentTimes()
         self.latency_ms = RecentValues()
         self.inference_ms = RecentValues()
-        self.counts = Counter(published=0, unpublished=0)
+        self.counts = Counter(published=0, unpublished=0, failed_to_publish=0)
 
     def wanted(self) -> bool:
         """Return whether anybody listens to a topic that results go to."""
@@ -70,11 +74,12 @@ class DepthPublisher:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread after the results that wait."""
+        """End the thread after the result in hand."""
         if self._thread is not None:
-            self._results.put(None)
+            self._stopping.set()
             self._thread.join()
             self._thread = None
+            self._stopping.clear()
 
     def destroy(self) -> None:
         """Give the publishers back."""
@@ -96,8 +101,17 @@ class DepthPublisher:
                     pass
 
     def _run(self) -> None:
-        while (result := self._results.get()) is not None:
-            self._publish(result)
+        while not self._stopping.is_set():
+            try:
+                result = self._results.get(timeout=POLL_S)
+            except queue.Empty:
+                continue
+            try:
+                self._publish(result)
+            except Exception as error:  # the thread must outlive a message that cannot be made
+                self.counts['failed_to_publish'] += 1
+                self._report(f'A result cannot be published: {type(error).__name__}: {error}')
+                continue
             self.counts['published'] += 1
             self.times.add()
             self.inference_ms.add(result.inference_ms)

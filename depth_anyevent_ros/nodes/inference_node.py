@@ -15,7 +15,7 @@ from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
 from depth_anyevent_ros.geometry.depth import MetricScale
 from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.nodes import topics
-from depth_anyevent_ros.nodes.conversions import to_camera_model, to_packet
+from depth_anyevent_ros.nodes.conversions import BRIDGE_PROBLEM, to_camera_model, to_packet
 from depth_anyevent_ros.nodes.depth_publisher import DepthPublisher
 from depth_anyevent_ros.nodes.diagnostics import Diagnostics
 from depth_anyevent_ros.nodes.event_subscription import EventSubscription
@@ -64,9 +64,12 @@ class InferenceNode(AutostartNode):
         self._estimator = DepthEstimator(checkpoint, settings, self.value('device'),
                                          self.value('precision'))
         self._estimator.warm_up(*SENSOR_SIZE_AT_WARM_UP)
-        self._publisher = DepthPublisher(self, self.value('frame_id'), self._warn_once)
+        self._publisher = DepthPublisher(self, self.value('frame_id'), self._warn_once,
+                                         self._on_problem)
         self._publisher.metric = metric
         self._tell_student()
+        if BRIDGE_PROBLEM:
+            self.get_logger().warning(f'{BRIDGE_PROBLEM}; images are converted by own code.')
 
     def apply_live(self, values: dict[str, object]) -> None:
         """Take a new metric scale."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
+import time
 import traceback
 
 import rclpy
@@ -17,6 +17,9 @@ from rclpy.signals import SignalHandlerOptions
 from depth_anyevent_ros.malloc import keep_large_blocks
 from depth_anyevent_ros.nodes.declare import declare
 from depth_anyevent_ros.nodes.parameters import Parameter
+
+
+IMPATIENT_AFTER_S = 1.0
 
 
 class AutostartNode(LifecycleNode):
@@ -112,6 +115,31 @@ class AutostartNode(LifecycleNode):
         self.release()
 
 
+class StopSignal:
+    """
+    Notes SIGINT and SIGTERM, so that the node ends after the callback in hand.
+
+    A second one ends the process at once, but not within a second of the first: launch sends
+    one to a process that has just had the terminal's.
+    """
+
+    def __init__(self):
+        self._asked_at: float | None = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+
+    @property
+    def asked(self) -> bool:
+        """Whether the process was asked to stop."""
+        return self._asked_at is not None
+
+    def _on_signal(self, _number, _frame) -> None:
+        if self._asked_at is None:
+            self._asked_at = time.monotonic()
+        elif time.monotonic() - self._asked_at > IMPATIENT_AFTER_S:
+            raise KeyboardInterrupt
+
+
 def events_executor():
     """
     Return the executor with the least cost per message that this rclpy has.
@@ -129,11 +157,13 @@ def events_executor():
 def run(node_class, args=None) -> int:
     """Run a node until it is shut down; return the exit status of the process."""
     keep_large_blocks()
-    stop = threading.Event()
-    # rclpy's own handlers would end the context under the feet of the node's threads.
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _frame: _ask_to_stop(stop, number))
+    stop = StopSignal()
+    try:
+        # rclpy's own handlers would end the context under the feet of the node's threads.
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # of rcl: arguments that it cannot read, such as a log level
+        print(f'{node_class.__name__}: {error}', file=sys.stderr)
+        return 2
     node = None
     try:
         node = node_class()
@@ -142,7 +172,7 @@ def run(node_class, args=None) -> int:
         if not node.start():
             return 1
         # A time-out, because spin() without one keeps a core busy in some releases.
-        while rclpy.ok() and not stop.is_set() and not node.done:
+        while rclpy.ok() and not stop.asked and not node.done:
             executor.spin_once(timeout_sec=0.1)
         return 0
     except (KeyboardInterrupt, ExternalShutdownException):
@@ -157,9 +187,3 @@ def run(node_class, args=None) -> int:
             node.close()
             node.destroy_node()
         rclpy.try_shutdown()
-
-
-def _ask_to_stop(stop: threading.Event, number: int) -> None:
-    """End after the callback in hand; the second time at once."""
-    stop.set()
-    signal.signal(number, signal.default_int_handler)

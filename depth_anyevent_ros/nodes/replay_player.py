@@ -72,7 +72,8 @@ class Player:
                 return
             if time.monotonic() - said > SAY_AGAIN_S:
                 said = time.monotonic()
-                self._logger.info(f'Waiting for subscribers of {", ".join(missing)} '
+                topics = ', '.join(self._publishers[name].topic_name for name in missing)
+                self._logger.info(f'Waiting for subscribers of {topics} '
                                   '(parameter wait_for_subscribers).')
 
     def _play_once(self) -> None:
