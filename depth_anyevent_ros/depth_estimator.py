@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from depth_anyevent_ros.events.pipeline import EventPipeline, Representation, Window
+from depth_anyevent_ros.events.surface import LatestEventSurface
 from depth_anyevent_ros.events.types import Packet
 from depth_anyevent_ros.events.windows import CountWindows, TimeWindows
 from depth_anyevent_ros.networks.checkpoint import Checkpoint
@@ -170,7 +171,11 @@ class DepthEstimator:
         representation = representation_for(event_input(self.checkpoint.config.input), width,
                                             height)
         self._warm_up_runtime((representation.height, representation.width))
-        warm_up_decoders(self._new_pipeline(), width, height)
+        warm_up_loops(self._new_pipeline(), width, height)
+
+    def settle_on_this_thread(self) -> None:
+        """Warm the student up once more, since torch keeps its worker threads per thread."""
+        self.runtime.warm_up(*self._warm[1] if self._warm else self.input_size(self.checkpoint))
 
     def adapt_to_sensor(self) -> None:
         """Warm the student up for the sensor that sends, if it is not yet."""
@@ -192,8 +197,9 @@ class DepthEstimator:
                 self.settings.rule(config.window_ms))
 
 
-def warm_up_decoders(pipeline: EventPipeline, width: int, height: int) -> None:
-    """Run the compiled loops once, on a packet of two time words and one event."""
+def warm_up_loops(pipeline: EventPipeline, width: int, height: int) -> None:
+    """Run the compiled loops once, on a packet of one event."""
+    LatestEventSurface(PATCH, PATCH, PATCH, PATCH).tencode(0, 1, 0, 1)
     words = np.array([0x8000, 0x6000, 0x0000, 0x2000, 0x8064], '<u2')
     for _ in pipeline.push(Packet(words.view(np.uint8), 'evt3', width, height)):
         pass

@@ -117,6 +117,7 @@ class StreamWorker:
         self._requests.append(action)
 
     def _run(self) -> None:
+        self.estimator.settle_on_this_thread()
         while not self._stop.is_set():
             packets, lost = self._queue.take_all(0.0 if self._waiting else IDLE_WAIT_S)
             while self._requests:
