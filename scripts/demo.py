@@ -202,6 +202,7 @@ def result_of(listener: Listener, values: dict[str, str], pictures: list[str]) -
             'rate_hz': round(listener.rate_hz(), 2),
             'latency_ms': {'p50': float(values['latency p50 (ms)']),
                            'p99': float(values['latency p99 (ms)'])},
+            'student_ms': {'p50': float(values['inference p50 (ms)'])},
             'images': int(values['published']), 'skipped': int(values['skipped']),
             'checkpoint': {name: values[name] for name in ('checkpoint', 'sha256', 'trained_on',
                                                            'device', 'precision')}},
