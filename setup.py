@@ -39,7 +39,6 @@ setup(
     # is not for pip to decide. The ones here have no rosdep key.
     install_requires=['setuptools', 'lz4', 'safetensors', 'zstandard'],
     extras_require={'test': ['pytest']},
-    # numba caches compiled code beside the sources, or below NUMBA_CACHE_DIR.
     zip_safe=False,
     author='depth_anyevent_ros contributors',
     maintainer='depth_anyevent_ros contributors',

@@ -20,6 +20,7 @@ from depth_anyevent_ros.networks.runtime import TorchRuntime
 PATCH = 14  # pixels of a DINOv2 patch
 # What a network that was trained on RGB images gets of events: the authors' setting for MVSEC.
 EVENTS_FOR_RGB = InputConfig('tencode', 50.0, 'first_last', 'resize', 266, 350)
+MOST_OVERLAPPING = 100  # windows that one event may fall into
 SAME_ASPECT = 0.04  # a nominal size whose aspect is off by less is taken as it is
 
 
@@ -49,15 +50,19 @@ class WindowSettings:
         if self.duration_ms != 0 and not 0.1 <= self.duration_ms <= 10_000:
             raise ValueError('window.duration_ms must be 0 (as the checkpoint was trained) '
                              f'or from 0.1 to 10000, not {self.duration_ms}')
+        if self.duration_ms * self.rate_hz > 1000 * MOST_OVERLAPPING:
+            raise ValueError(f'{self.rate_hz} windows a second of {self.duration_ms} ms each '
+                             f'overlap more than {MOST_OVERLAPPING} times: lower rate_hz or '
+                             'window.duration_ms')
         if not self.max_gap_ms > 0:
             raise ValueError(f'events.max_gap_ms must be above 0, not {self.max_gap_ms}')
 
     def rule(self, trained_duration_ms: float) -> TimeWindows | CountWindows:
         """Return the rule that cuts windows, for a checkpoint trained with this length."""
-        if self.mode == 'count':
-            return CountWindows(self.count)
-        period_ns = round(1e9 / self.rate_hz)
         gap_ns = round(self.max_gap_ms * 1e6)
+        if self.mode == 'count':
+            return CountWindows(self.count, gap_ns)
+        period_ns = round(1e9 / self.rate_hz)
         return TimeWindows(round((self.duration_ms or trained_duration_ms) * 1e6), period_ns,
                            max(gap_ns, period_ns))
 

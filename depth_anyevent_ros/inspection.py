@@ -3,6 +3,7 @@
 """What is in a recording: every packet decoded, counted and summed."""
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -14,13 +15,20 @@ from depth_anyevent_ros.events.types import Events, Packet, PacketError
 
 
 class EventTopic:
-    """Figures of one topic of event packets. The packets are decoded as one stream."""
+    """
+    Figures of one topic of event packets, each run of rising `seq` decoded as one stream.
+
+    Behind a gap in `seq` nothing is left out, so that the figures are those of the bytes:
+    events there may bear row and time from before the gap until the next words that tell them.
+    """
 
     def __init__(self, message_type: str):
         self._type = message_type
         self._decoder = None
+        self._counters = Counter()
         self._last_seq: int | None = None
-        self._figures = dict.fromkeys(('packets', 'bytes', 'on', 'off', 'gaps', 'bad_packets'), 0)
+        self._figures = dict.fromkeys(('packets', 'bytes', 'on', 'off', 'gaps', 'restarts',
+                                       'bad_packets'), 0)
         self._sums = np.zeros(3, np.uint64)  # of t, x, y; sums of t wrap
         self._encoding, self._size = '', (0, 0)
         self._first = self._last = None
@@ -31,26 +39,27 @@ class EventTopic:
         """Take the next message of the topic; what is wrong with it is counted and kept."""
         try:
             packet = decode_event_packet(raw)
-            self._count(packet)
+            restarted = self._count(packet)
             check_packet(packet)
         except PacketError as error:
             self._figures['bad_packets'] += 1
             self.problem = self.problem or str(error)
             return
         size = (packet.width, packet.height)
-        if self._decoder is None or size != self._size:
-            if self._decoder is not None:
+        if self._decoder is not None and (size != self._size or restarted):
+            self._end_stream()
+            if size != self._size:
                 self.problem = (f'the sensor changes from {self._size[0]}x{self._size[1]} to '
                                 f'{size[0]}x{size[1]} pixels')
+        if self._decoder is None:
             self._size, self._decoder = size, DECODERS[packet.encoding](*size)
         self._sum(self._decoder.decode(packet))
 
     def finish(self) -> dict:
         """Return the figures, by the names of the JSON contract."""
-        counters = {}
         if self._decoder is not None:
-            self._sum(self._decoder.flush())
-            counters = self._decoder.counters()
+            self._end_stream()
+        counters = self._counters
         width, height = self._size
         figures = {'type': self._type, 'encoding': self._encoding, 'width': width,
                    'height': height, **self._figures}
@@ -66,16 +75,26 @@ class EventTopic:
             figures['problem'] = self.problem
         return figures
 
-    def _count(self, packet: Packet) -> None:
+    def _end_stream(self) -> None:
+        """Take what the decoder still holds; the next packet begins a stream."""
+        self._sum(self._decoder.flush())
+        self._counters.update(self._decoder.counters())
+        self._decoder = None
+
+    def _count(self, packet: Packet) -> bool:
+        """Count a packet; return whether a stream begins anew with it."""
         self._figures['packets'] += 1
         self._figures['bytes'] += len(packet.events)
         self._encoding = self._encoding or packet.encoding
         if self._size == (0, 0) and self._decoder is None:
             self._size = (packet.width, packet.height)
-        if self._last_seq is not None and packet.seq > self._last_seq + 1:
-            self._figures['gaps'] += 1
-        self._last_seq = packet.seq
+        last, self._last_seq = self._last_seq, packet.seq
         self._stamps[1:] = [packet.stamp_ns]
+        if last is not None and packet.seq > last + 1:
+            self._figures['gaps'] += 1
+        restarted = last is not None and packet.seq < last
+        self._figures['restarts'] += restarted
+        return restarted
 
     def _sum(self, events: Events) -> None:
         if not len(events):

@@ -13,7 +13,7 @@ import numpy as np
 
 from depth_anyevent_ros.depth_estimator import DepthEstimator
 from depth_anyevent_ros.events.pipeline import Window
-from depth_anyevent_ros.events.types import Packet, PacketError
+from depth_anyevent_ros.events.types import Packet
 from depth_anyevent_ros.packet_queue import PacketQueue
 
 IDLE_WAIT_S = 0.2
@@ -106,6 +106,11 @@ class StreamWorker:
         """Start the thread."""
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         """End the thread after the window in hand."""
         self._stop.set()
@@ -113,39 +118,54 @@ class StreamWorker:
         self._thread.join()
 
     def request(self, action: Callable[[], None]) -> None:
-        """Run the action on the worker's thread between two windows."""
+        """Run the action on the worker's thread; windows that wait before it are dropped."""
         self._requests.append(action)
 
     def _run(self) -> None:
-        self.estimator.settle_on_this_thread()
+        self._guarded(self.estimator.settle_on_this_thread)
         while not self._stop.is_set():
             packets, lost = self._queue.take_all(0.0 if self._waiting else IDLE_WAIT_S)
-            while self._requests:
-                self._requests.popleft()()
-            if packets:
-                self.last_packet_ns = packets[-1][1]
-            if not self._wanted():
-                self.counts['unheard_packets'] += len(packets)
-                self._idle = True
-                self._waiting.clear()
-                continue
-            if self._idle:
-                self.estimator.reset()
-                self._idle = False
-            elif lost:
-                self.estimator.pipeline.note_loss()
-            for packet, arrival_ns in packets:
-                self._decode(packet, arrival_ns)
-            self._skip()
-            if self._waiting:
-                self._infer(self._waiting.popleft())
+            self._guarded(lambda: self._step(packets, lost))
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        """Run the action; whatever goes wrong is told, and the stream begins anew after it."""
+        try:
+            action()
+        except Exception as error:  # the thread must outlive a lost device or a lack of memory
+            self.counts['failed'] += 1
+            self._waiting.clear()
+            self.estimator.reset()
+            self._report(f'{type(error).__name__}: {error}')
+
+    def _step(self, packets: list[tuple[Packet, int]], lost: bool) -> None:
+        if self._requests:
+            self._waiting.clear()  # they belong to what is about to change
+        while self._requests:
+            self._requests.popleft()()
+        if packets:
+            self.last_packet_ns = packets[-1][1]
+        if not self._wanted():
+            self.counts['unheard_packets'] += len(packets)
+            self._idle = True
+            self._waiting.clear()
+            return
+        if self._idle:
+            self.estimator.reset()
+            self._idle = False
+        elif lost:
+            self.estimator.pipeline.note_loss()
+        for packet, arrival_ns in packets:
+            self._decode(packet, arrival_ns)
+        self._skip()
+        if self._waiting:
+            self._infer(self._waiting.popleft())
 
     def _decode(self, packet: Packet, arrival_ns: int) -> None:
         try:
             for window in self.estimator.push(packet):
                 self._pace.window_arrived(arrival_ns)
                 self._waiting.append(Waiting(window, packet, arrival_ns, window.interrupted))
-        except (PacketError, ValueError) as error:
+        except ValueError as error:  # a PacketError, or a sensor too small for the student
             self._report(str(error))
         if self.estimator.pipeline.size != self._size:
             self._size = self.estimator.pipeline.size
@@ -161,13 +181,7 @@ class StreamWorker:
 
     def _infer(self, item: Waiting) -> None:
         begin = time.perf_counter()
-        try:
-            inverse_depth = self.estimator.infer(item.window, reset=item.interrupted)
-        except RuntimeError as error:  # of torch: out of memory, a lost device
-            self.counts['failed'] += 1
-            self.estimator.runtime.reset()
-            self._report(f'inference of a window failed: {error}')
-            return
+        inverse_depth = self.estimator.infer(item.window, reset=item.interrupted)
         inference_ms = (time.perf_counter() - begin) * 1e3
         self._pace.inference_took(inference_ms)
         self.counts['inferred'] += 1

@@ -96,6 +96,21 @@ def test_inspect_counts_gaps_and_tells_an_unknown_encoding(tmp_path, capsys):
     assert "'evt21'" in capsys.readouterr().err
 
 
+def test_inspect_takes_a_stream_that_begins_anew_as_two(tmp_path):
+    with BagWriter(tmp_path / 'bag') as writer:
+        for run_number in range(2):
+            for i in range(5):
+                words = np.concatenate([event_words(i * 10_000 + j * 500, j, i, 1)
+                                        for j in range(20)])
+                writer.write_event_packet('/events', packet([*words, 0xA001], 140, 98, seq=i),
+                                          run_number * 10**9 + i * 10**7)
+    assert run('inspect', tmp_path / 'bag', '--json', tmp_path / 'a.json') == 0
+    figures = json.loads((tmp_path / 'a.json').read_text())['topics']['/events']
+    assert (figures['on'], figures['restarts'], figures['triggers']) == (200, 1, 10)
+    assert figures['last'][0] == 49_500_000
+    assert figures['sum_t'] == 2 * sum(range(0, 50_000_000, 500_000))
+
+
 def test_infer_writes_depth_with_its_calibration(tmp_path, capsys):
     student = untrained_student('tiny-r', seed=1)
     save_checkpoint(tmp_path / 'student.safetensors', student.network, student.config)
@@ -119,7 +134,8 @@ def test_infer_writes_depth_with_its_calibration(tmp_path, capsys):
     assert [m.header for m in images] == [m.header for m in infos]
     stamps = [m.header.stamp.sec * 10**9 + m.header.stamp.nanosec for m in images]
     assert np.allclose(np.diff(stamps), 5e7)
-    assert stamps[0] == 10**18 + 5 * 10**7
+    # Packets are stamped 0.5 ms after the last event of the packet before.
+    assert stamps[0] == 10**18 + 5 * 10**7 + 500_000
     assert (infos[0].k[0], infos[0].width) == (100.0, 140)
     assert np.isfinite(images[0].data.view(np.float32)).all()
 

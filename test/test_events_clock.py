@@ -63,3 +63,30 @@ def test_reset_forgets():
     clock.reset()
     clock.observe(1_000, EPOCH)
     assert clock.to_ros(1_000) == EPOCH
+
+
+def test_one_corrupt_sensor_time_moves_nothing():
+    clock = SensorClock()
+    errors = []
+    for i, (sensor, stamp) in enumerate(zip(*arrivals(20, 0.0, 1))):
+        clock.observe(int(sensor) + (4_000_000 if i in (300, 2000) else 0), int(stamp))
+        errors.append(clock.to_ros(int(sensor)) - EPOCH - int(sensor))
+    assert 0 < min(errors[200:]) and max(errors[200:]) < 1.5e6
+
+
+@pytest.mark.parametrize('step_s', [3, 3600])
+def test_a_host_clock_that_is_set_forward_is_followed(step_s):
+    clock = SensorClock()
+    for sensor, stamp in zip(*arrivals(20, 0.0, 1)):
+        clock.observe(int(sensor), int(stamp) + (step_s * 10**9 if sensor > 10 * 10**9 else 0))
+    truth = EPOCH + 20 * 10**9 + step_s * 10**9
+    assert clock.to_ros(20 * 10**9) == pytest.approx(truth, abs=2e6)
+    assert clock.steps == 1
+
+
+def test_a_host_that_is_busy_for_a_moment_is_no_step():
+    clock = SensorClock()
+    for i, (sensor, stamp) in enumerate(zip(*arrivals(20, 0.0, 1))):
+        clock.observe(int(sensor), int(stamp) + (3 * 10**9 if 500 <= i < 550 else 0))
+    assert clock.steps == 0
+    assert clock.to_ros(20 * 10**9) == pytest.approx(EPOCH + 20 * 10**9, abs=2e6)

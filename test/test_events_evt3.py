@@ -74,10 +74,10 @@ def test_one_corrupt_time_word_moves_nothing(corrupt, cut):
 
 
 def test_a_leap_that_is_confirmed_is_believed():
-    words = [*event_words(1_000_000, 1, 2, 1), *event_words(3_000_000, 3, 2, 1),
-             *event_words(3_000_100, 4, 2, 1)]
-    events, decoder = decode_all([packet(words)])
-    assert events.t.tolist() == [1_000_000_000, 3_000_000_000, 3_000_100_000]
+    times = [1_000_000, 1_000_100, 3_000_000, 3_000_100]
+    events, decoder = decode_all([packet(np.concatenate([event_words(t, 1, 2, 1)
+                                                         for t in times]))])
+    assert (events.t // 1000).tolist() == times
     assert decoder.counters()['time_jumps'] == 1
 
 
@@ -89,7 +89,7 @@ def test_a_small_step_back_is_no_wrap():
 
 
 def test_the_last_suspicious_word_is_settled_at_the_end():
-    words = [*event_words(1_000_000, 1, 2, 1), 0x8000, 0x2003]
+    words = [*event_words(1_000_000, 1, 2, 1), *time_words(1_000_000), 0x8000, 0x2003]
     decoder = Evt3Decoder(64, 48)
     assert len(decoder.decode(packet(words))) == 1
     assert decoder.flush().x.tolist() == [3]
@@ -104,11 +104,38 @@ def test_events_before_the_first_time_and_row_are_dropped_and_counted():
 
 def test_after_a_gap_row_and_time_are_awaited():
     decoder = Evt3Decoder(64, 48)
-    decoder.decode(packet(event_words(1_000_000, 1, 2, 1)))
+    decoder.decode(packet([*event_words(1_000_000, 1, 2, 1), *time_words(1_000_000)]))
     decoder.note_gap()
-    events = decoder.decode(packet([0x2005, *time_words(9_000_000), 0x2006, 7, 0x2007]))
+    events = decoder.decode(packet([0x2005, *time_words(9_000_000), 0x2006, 7, 0x2007,
+                                    *time_words(9_000_000)]))
     assert events.x.tolist() == [7]
     assert events.t.tolist() == [9_000_000_000]
+
+
+def test_a_corrupt_word_before_or_after_a_gap_is_not_believed_either():
+    decoder = Evt3Decoder(64, 48)
+    first = [*event_words(1_000_000, 1, 2, 1), *time_words(1_000_000), 0x8FFF, 0x2003]
+    assert len(decoder.decode(packet(first))) == 1
+    decoder.note_gap()  # the word that would have settled it is lost
+    good = [*event_words(1_200_000, 4, 2, 1), *event_words(1_200_100, 5, 2, 1)]
+    events = decoder.decode(packet([0x8ABC, *good]))
+    assert events.x.tolist() == [4, 5]
+    assert (events.t // 1000).tolist() == [1_200_000, 1_200_100]
+
+
+@pytest.mark.parametrize('corrupt', [0, 17, 1000, 2047, 3000, 4095])
+def test_a_corrupt_first_time_word_spoils_nothing(corrupt):
+    words = np.concatenate([event_words(t, 1, 2, 1) for t in range(2_000_000, 2_100_000, 500)])
+    events, _ = decode_all([packet([0x8000 | corrupt]), packet(words)])
+    assert_same(events, plain_decode(words, 64, 48))
+
+
+def test_time_words_of_a_converter_that_sends_few_are_believed():
+    times = range(0, 40_000_000, 9000)  # steps of two and three units
+    words = np.concatenate([event_words(t, 1, 2, 1) for t in times])
+    events, decoder = decode_all([packet(part) for part in np.array_split(words, 7)])
+    np.testing.assert_array_equal(events.t, np.array(times) * 1000)
+    assert decoder.counters()['corrupt_times'] == 0
 
 
 def test_unknown_words_and_coordinates_beyond_the_sensor_are_counted():

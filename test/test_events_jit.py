@@ -14,7 +14,7 @@ DECODE = """
 import numpy as np
 from depth_anyevent_ros.events.evt3 import Evt3Decoder
 from depth_anyevent_ros.events.types import Packet
-words = np.array([0x8000, 0x6005, 2, 0x2001], '<u2').view(np.uint8)
+words = np.array([0x8000, 0x6005, 2, 0x2001, 0x8000], '<u2').view(np.uint8)
 print(Evt3Decoder(64, 48).decode(Packet(words, 'evt3', 64, 48)).x.tolist())
 """
 

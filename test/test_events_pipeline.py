@@ -69,10 +69,19 @@ def test_windows_do_not_depend_on_packets():
 
 
 def test_windows_of_count():
-    windows, _ = run(steady_stream(10_000, 60_000), CountWindows(30))
+    windows, _ = run(steady_stream(10_000, 60_000), CountWindows(30, 10**9))
     assert [w.events for w in windows] == [30, 30, 30]
     assert windows[1].t_start == 25_000_000
     assert windows[1].t_end == 39_500_001
+
+
+def test_a_pause_begins_a_new_window_of_count():
+    packets = steady_stream(10_000, 30_000) + [
+        replace(p, seq=p.seq + 1) for p in steady_stream(800_000, 830_000)]
+    windows, pipeline = run(packets, CountWindows(30, 100 * MS))
+    assert [w.t_start // MS for w in windows] == [10, 800, 815]
+    assert [w.interrupted for w in windows] == [True, True, False]
+    assert pipeline.counters()['interruptions'] == 1
 
 
 def test_resize_is_bicubic_without_antialias():
@@ -90,9 +99,10 @@ def test_resize_is_bicubic_without_antialias():
 
 def test_stamps_are_the_end_of_the_window_in_ros_time():
     windows, _ = run(steady_stream(0, 400_000), TimeWindows(50 * MS, 100 * MS, 10**9))
-    # The stamps above are those of the last event of a packet of 20 ms, the first is 19.5 older.
+    # A packet of 20 ms is stamped with its last event, 20 ms after the last one of the packet
+    # before: so much later than sensed is all that is known.
     for window in windows:
-        assert window.stamp_ns == 5 * 10**18 + 19_500_000 + window.t_end
+        assert window.stamp_ns == 5 * 10**18 + 20_000_000 + window.t_end
 
 
 def test_lost_packets_are_counted_and_a_long_loss_resets():
@@ -127,6 +137,23 @@ def test_time_backwards_resets():
     assert [w.interrupted for w in windows] == [i % 5 == 0 for i in range(10)]
     stamps = [w.stamp_ns for w in windows]
     assert stamps[5:] == stamps[:5]
+
+
+def test_a_gap_that_the_sensors_clock_cannot_bridge_begins_anew():
+    packets = steady_stream(0, 400_000)
+    later = [replace(p, seq=p.seq + 10_000, stamp_ns=p.stamp_ns + 37 * 10**9)
+             for p in steady_stream(0, 400_000)]
+    windows, pipeline = run(packets + later, TimeWindows(50 * MS, 50 * MS, 10**9))
+    counters = pipeline.counters()
+    assert (counters['gaps'], counters['restarts']) == (1, 1)
+    assert windows[-1].stamp_ns - windows[6].stamp_ns == 37 * 10**9
+
+
+def test_the_same_packet_twice_counts_once():
+    packets = [p for p in steady_stream(0, 400_000, per_packet=100) for _ in range(2)]
+    windows, pipeline = run(packets, TimeWindows(50 * MS, 50 * MS, 10**9))
+    assert pipeline.counters()['duplicates'] == 8
+    assert pipeline.counters()['events'] == 800 and len(windows) == 7
 
 
 def test_a_stamp_that_falls_back_resets_where_seq_is_not_used():

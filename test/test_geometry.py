@@ -79,3 +79,22 @@ def test_points_lie_on_their_rays_at_their_depth():
     u, v = 200, 100
     np.testing.assert_allclose(
         cloud[v, u], [3 * (u - 170.3) / 300, 3 * (v - 128.7) / 310, 3], rtol=1e-5)
+
+
+def test_rays_beyond_the_lens_model_are_no_numbers_and_give_no_points():
+    wide = np.array([[80., 0, 173], [0, 80, 130], [0, 0, 1]])
+    cam = CameraModel(346, 260, wide, np.array([-.3, .1, 0, 0]), 'equidistant')
+    rays = cam.rays()
+    bad = np.isnan(rays).any(-1)
+    assert 0.05 < bad.mean() < 0.9 and not bad[130, 173]
+    cloud = points(np.ones((260, 346), np.float32), rays)
+    np.testing.assert_array_equal(np.isnan(cloud).all(-1), bad)
+    np.testing.assert_array_equal(np.isnan(cloud).any(-1), bad)
+
+
+@pytest.mark.parametrize('d, model', [
+    ((.1, .2, .3), 'plumb_bob'), ((.1,) * 7, 'rational_polynomial'), ((.1, .2), 'equidistant'),
+    ((np.nan,) * 5, 'plumb_bob')])
+def test_distortion_of_another_length_or_without_numbers_is_refused(d, model):
+    with pytest.raises(CalibrationError, match='coefficients|finite'):
+        camera(d, model).rays()

@@ -54,3 +54,15 @@ def test_a_cv_bridge_for_other_libraries_is_not_used_and_named(monkeypatch, fail
     monkeypatch.setitem(sys.modules, 'cv_bridge', module)
     bridge, problem = conversions._find_bridge()
     assert bridge is None and type(failure).__name__ in problem
+
+
+def test_message_types_of_bags_import_nothing_else(capsys):
+    from depth_anyevent_ros.nodes.message_types import message_class
+    assert message_class('sensor_msgs/msg/CameraInfo') is CameraInfo
+    assert message_class('sensor_msgs/CameraInfo') is CameraInfo
+    assert message_class('event_array_msgs/msg/EventArray').__name__ == 'EventPacket'
+    for name in ('this/msg/Poem', 'nothing_msgs/msg/Image', 'sensor_msgs/msg/Nothing',
+                 '../sensor_msgs/msg/Image', 'os/msg/System', ''):
+        with pytest.raises(LookupError):
+            message_class(name)
+    assert capsys.readouterr().out == ''  # `import this` prints a poem

@@ -4,6 +4,8 @@
 import itertools
 import json
 import math
+import threading
+import time
 
 from event_camera_msgs.msg import EventPacket
 from evt3_words import event_words
@@ -296,6 +298,21 @@ def test_weights_are_swapped_while_running_and_bad_ones_refused(client, make_nod
                      for m in client.heard['inverse_depth/image'])
     assert not math.isclose(before.mean(), after.mean(), rel_tol=1e-3)
     outside.unlink()
+
+
+def test_a_flood_of_announcements_is_read_one_by_one(client, make_node, tmp_path):
+    student = untrained_student('tiny', seed=7)
+    digest = save_checkpoint(tmp_path / 'a.safetensors', student.network, student.config)
+    node = make_node(weights_dir=str(tmp_path))
+    wait_for(lambda: client.weights.get_subscription_count() == 1)
+    before = threading.active_count()
+    for _ in range(50):
+        announce(client, file='a.safetensors', sha256=digest)
+    wait_for(lambda: values(client).get('sha256') == digest[:12])
+    assert threading.active_count() <= before
+    begin = time.monotonic()
+    node.close()
+    assert time.monotonic() - begin < 10
 
 
 def test_a_result_that_cannot_be_published_is_told_and_the_next_one_is(client, make_node,

@@ -143,6 +143,14 @@ def test_without_a_bag_the_process_ends_with_a_sentence(tmp_path, bag, words):
     assert words in replay.log() and 'Traceback' not in replay.log()
 
 
+def test_a_start_beyond_the_end_is_a_failure(tmp_path):
+    bag = small_bag(tmp_path / 'bag')
+    replay = start_process('replay_node', tmp_path, '-p', f'bag:={bag}', '-p', 'start:=5.0',
+                           '-p', 'wait_for_subscribers:=0', '-p', 'exit_when_done:=true')
+    assert replay.wait(60) == 1
+    assert 'no message at or after' in replay.log()
+
+
 def test_a_bag_without_its_end_plays_what_is_whole(client, tmp_path):
     bag = small_bag(tmp_path / 'bag', 400)
     database = next(bag.glob('*.db3'))

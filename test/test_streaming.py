@@ -230,3 +230,26 @@ def test_another_student_is_swapped_in(worker, student):
     worker.wait_for(lambda: worker.results)
     assert estimator.checkpoint is other
     assert np.isfinite(worker.results[0].inverse_depth).all()
+
+
+def test_the_thread_outlives_whatever_goes_wrong_and_begins_anew(worker):
+    infer, calls = worker.worker.estimator.infer, []
+
+    def lost_once(window, reset=False):
+        calls.append(reset)
+        if len(calls) == 2:
+            raise MemoryError('no memory on the device')
+        return infer(window, reset)
+    worker.worker.estimator.infer = lost_once
+    feed(worker, stream(0.85), 0.01)
+    worker.wait_for(lambda: len(worker.results) >= 4)
+    assert worker.worker.alive and worker.worker.counts['failed'] == 1
+    assert worker.problems == ['MemoryError: no memory on the device']
+    assert calls[2] is True  # the state of before is gone
+
+
+def test_a_corrupt_sensor_size_is_refused_before_anything_is_allocated(worker):
+    bad = packet([0], 32768, 32768)
+    worker.queue.put(bad)
+    worker.wait_for(lambda: worker.problems)
+    assert '32768' in worker.problems[0] and '2048' in worker.problems[0]

@@ -53,7 +53,7 @@ def print_report(result: dict) -> None:
         events = figures['on'] + figures['off']
         print(f'  {figures["encoding"]}, {figures["width"]}x{figures["height"]} pixels')
         print(f'  {figures["packets"]} packets, {figures["bytes"]} bytes, '
-              f'{figures["gaps"]} gaps in seq')
+              f'{figures["gaps"]} gaps in seq, {figures["restarts"]} restarts')
         print(f'  {events} events: {figures["on"]} ON, {figures["off"]} OFF; '
               f'{figures["triggers"]} external triggers')
         if figures['first']:

@@ -3,11 +3,11 @@
 """
 Sensor time to ROS time, from when packets arrived.
 
-A packet reaches the host some time after its first event, never before. So the points
-(sensor time, arrival - sensor time) lie above the line of the true offset, and the line that
-touches them from below estimates it (lower envelope; Zhang, Liu, Xia: "Clock synchronization
-algorithms for network measurements", INFOCOM 2002). Its slope is the drift of the two clocks.
-The time now() is never asked for, so bags and live streams give the same stamps.
+A packet reaches the host some time after what it begins with was sensed, never before. So the
+points (sensor time, arrival - sensor time) lie above the line of the true offset, and the line
+that touches them from below estimates it (lower envelope; Zhang, Liu, Xia: "Clock
+synchronization algorithms for network measurements", INFOCOM 2002). Its slope is the drift of
+the two clocks. The time now() is never asked for, so bags and live streams give the same stamps.
 """
 from __future__ import annotations
 
@@ -16,26 +16,34 @@ from collections import deque
 MEMORY_NS = 60 * 10**9  # of arrivals that the envelope rests on
 DRIFT_AFTER_NS = 10 * 10**9  # too short a record makes a slope out of jitter
 MAX_DRIFT = 200e-6  # quartz clocks differ by less
+# A corrupt time word looks like a packet that came too early, so one alone is not believed.
+TOO_EARLY_NS = 10**6
+CONFIRMED_WITHIN = 20  # arrivals
+# No packet is under way for longer: the host's clock was set, if it stays so for a while.
+STEP_NS = 10**9
+STEP_STAYS_NS = 500_000_000
 
 
 class SensorClock:
     """
     The map from sensor time to ROS time, both in ns.
 
-    observe() takes the sensor time that a packet starts with and its header.stamp; to_ros()
-    maps. Before any arrival with a stamp is known, ROS time is sensor time (`synchronised` is
-    False then).
+    observe() takes a sensor time that was reached before a packet began, and the packet's
+    header.stamp; to_ros() maps. Before any arrival is known, ROS time is sensor time
+    (`synchronised` is False then). steps counts how often the host's clock was set forward.
     """
 
     def __init__(self):
-        self._hull: deque[tuple[int, int]] = deque()  # lower convex hull of (sensor, offset)
-        self._anchor = (0, 0)
-        self._drift = 0.0
+        self.steps = 0
+        self.reset()
 
     def reset(self) -> None:
         """Forget all arrivals."""
-        self._hull.clear()
-        self._anchor, self._drift = (0, 0), 0.0
+        self._hull: deque[tuple[int, int]] = deque()  # lower convex hull of (sensor, offset)
+        self._anchor = (0, 0)
+        self._drift = 0.0
+        self._early = CONFIRMED_WITHIN  # arrivals since one that was too early
+        self._late_since: int | None = None
 
     @property
     def synchronised(self) -> bool:
@@ -51,8 +59,10 @@ class SensorClock:
         """Take an arrival into account; a stamp of 0 says nothing, and older than the last too."""
         if stamp_ns == 0 or (self._hull and sensor_ns <= self._hull[-1][0]):
             return
-        point = (sensor_ns, stamp_ns - sensor_ns)
+        if self._hull and not self._believed(sensor_ns, stamp_ns - self.to_ros(sensor_ns)):
+            return
         hull = self._hull
+        point = (sensor_ns, stamp_ns - sensor_ns)
         while len(hull) >= 2 and _turns_down(hull[-2], hull[-1], point):
             hull.pop()
         hull.append(point)
@@ -64,6 +74,21 @@ class SensorClock:
         """Return the ROS time of a sensor time."""
         t, offset = self._anchor
         return sensor_ns + offset + round((sensor_ns - t) * self._drift)
+
+    def _believed(self, sensor_ns: int, late_ns: int) -> bool:
+        """Return whether an arrival that is late_ns above the line counts."""
+        self._early += 1
+        if late_ns < -TOO_EARLY_NS and self._early > CONFIRMED_WITHIN:
+            self._early = 0
+            return False
+        if late_ns < STEP_NS:
+            self._late_since = None
+        elif self._late_since is None:
+            self._late_since = sensor_ns
+        elif sensor_ns - self._late_since > STEP_STAYS_NS:
+            self.steps += 1
+            self.reset()
+        return True
 
     def _fit(self) -> None:
         """Lay the line below the record: its slope from the hull edge over the middle."""

@@ -35,7 +35,9 @@ WRAP = 4096  # values of a TIME_HIGH word
 # A sensor repeats TIME_HIGH many times in each of its 4096 us units, so a good word is the same
 # as the last or one more. Now and then one falls back a little (seen in recordings; the
 # reference decoder allows ten units as well); further back is the wrap of the 24-bit clock.
-SMALL_STEP_BACK = 10
+# Converters may send fewer words than sensors do, so a successor may be some units ahead.
+SMALL_STEP = 10
+FIRST_STEP = 244  # one second, between the first two words of a stream
 NO_LIMIT = np.iinfo(np.int64).max
 # Words held back until the next TIME_HIGH tells whether a suspicious one is right. Sensors send
 # one every 4 ms at least, so this is reached by garbage only.
@@ -55,7 +57,7 @@ def _next_time_high(words, begin):
 def _accept_time_high(state, value):
     """Move HIGH to the nearest time that shows this value and is not far back."""
     step = (value - state[HIGH]) % WRAP
-    if WRAP - step <= SMALL_STEP_BACK:
+    if WRAP - step <= SMALL_STEP:
         step -= WRAP
     state[HIGH] += step
 
@@ -65,28 +67,29 @@ def _read_time_high(words, i, state, final):
     """
     Take the TIME_HIGH word at i into the state; return False if that has to wait for more words.
 
-    A step of 0 or 1 is normal. Any other step is believed only when the next TIME_HIGH word
-    agrees with it, so that one corrupt word cannot move the clock. `final` says that there is
-    no next word to wait for.
+    A step of 0 or 1 is normal. Any other step, and the first word of a stream, is believed only
+    when the next TIME_HIGH word agrees with it, so that one corrupt word cannot move the clock.
+    `final` says that there is no next word to wait for.
     """
     value = np.int64(words[i] & 0xFFF)
-    if not state[HAS_HIGH]:
-        state[HIGH] = value
-        state[HAS_HIGH] = 1
-        return True
     step = (value - state[HIGH]) % WRAP
-    if step <= 1:
+    if state[HAS_HIGH] and step <= 1:
         state[HIGH] += step
-        return True
-    if state[RESYNC]:
-        _accept_time_high(state, value)
         return True
     following = _next_time_high(words, i + 1)
     if following < 0 and not final:
         return False
-    if following >= 0 and (following - value) % WRAP <= 1:
+    ahead = (following - value) % WRAP
+    if not state[HAS_HIGH]:
+        if following < 0 or ahead <= FIRST_STEP:
+            state[HIGH] = value
+            state[HAS_HIGH] = 1
+        else:
+            state[CORRUPT_TIMES] += 1
+    elif following < 0 and step <= SMALL_STEP or following >= 0 and (
+            ahead <= 1 or ahead <= SMALL_STEP and ahead < (following - state[HIGH]) % WRAP):
         _accept_time_high(state, value)
-        state[TIME_JUMPS] += 1
+        state[TIME_JUMPS] += state[RESYNC] == 0
     else:
         state[CORRUPT_TIMES] += 1
     return True
@@ -195,28 +198,6 @@ def _decode(words, begin, limit_us, limit_events, final, width, height, state, s
     return i, n
 
 
-@njit
-def _first_time(words, state):
-    """Return the time in us of the first TIME_LOW word, -1 where it cannot be told."""
-    high = state[HIGH]
-    known = state[HAS_HIGH] != 0 and state[RESYNC] == 0
-    for i in range(len(words)):
-        kind = words[i] >> 12
-        if kind == TIME_HIGH:
-            value = np.int64(words[i] & 0xFFF)
-            if not state[HAS_HIGH]:
-                high = value
-                known = True
-                continue
-            step = (value - high) % WRAP
-            if not known or step > 1:
-                return np.int64(-1)
-            high += step
-        elif kind == TIME_LOW and known:
-            return high * 4096 + np.int64(words[i] & 0xFFF)
-    return np.int64(-1)
-
-
 @dataclass(frozen=True)
 class Segment:
     """What one call of `decode_until` put into the sink: count, and the times in ns."""
@@ -237,6 +218,7 @@ class Evt3Decoder:
     """
 
     encoding = 'evt3'
+    max_side = 1 << 11  # pixels; coordinates have 11 bits
 
     def __init__(self, width: int, height: int):
         self.width, self.height = width, height
@@ -260,6 +242,10 @@ class Evt3Decoder:
         self._state[[HAS_LOW, HAS_Y]] = 0
         self._state[BASE_X] = -1
         self._state[RESYNC] = 1
+        # What was held back waits for a word that may have been lost.
+        self._state[UNSYNCHRONISED] += self.room()
+        self._words = np.empty(0, np.uint16)
+        self._next = 0
         self._odd_byte = None
 
     @property
@@ -275,21 +261,15 @@ class Evt3Decoder:
                 'corrupt_times': int(s[CORRUPT_TIMES]), 'time_jumps': int(s[TIME_JUMPS]),
                 'unsynchronised': int(s[UNSYNCHRONISED]), 'truncated': self._truncated}
 
-    def feed(self, packet: Packet) -> int | None:
-        """
-        Take the bytes of the next packet of the stream.
-
-        Returns the sensor time in ns that the packet starts with, None where it tells none.
-        """
+    def feed(self, packet: Packet) -> None:
+        """Take the bytes of the next packet of the stream."""
         words = self._to_words(packet)
         held = self._words[self._next:]
         if len(held) > MAX_HELD_WORDS:
             held = held[1:]  # gives up on the word that was waited for
             self._state[CORRUPT_TIMES] += 1
-        first_us = int(_first_time(words, self._state)) if not len(held) else -1
         self._words = np.concatenate([held, words]) if len(held) else words
         self._next = 0
-        return None if first_us < 0 else first_us * 1000
 
     def decode_until(self, limit_ns: int | None, sink, final: bool = False,
                      limit_events: int = NO_LIMIT) -> Segment:

@@ -18,9 +18,10 @@ from depth_anyevent_ros.events.types import Packet, PacketError
 from depth_anyevent_ros.events.windows import CountWindows, OpenWindow, TimeWindows
 
 DECODERS = {decoder.encoding: decoder for decoder in (Evt3Decoder,)}
-MAX_SIDE = 1 << 15  # pixels; beyond any event camera, so a corrupt size allocates nothing
 # Header stamps of one stream may fall back by scheduling; a looping bag falls back by more.
 STAMP_STEP_BACK_NS = 500_000_000
+# The clock of evt3 wraps every 16.8 s: over a longer gap than half of it, sensor time is unknown.
+LONGEST_GAP_NS = 8_000_000_000
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class EventPipeline:
         self._interrupted = True
         self._interruptions_seen = 0
         self._counts = Counter(packets=0, bytes=0, windows=0, gaps=0, lost_packets=0,
-                               restarts=0, size_changes=0, bad_packets=0)
+                               restarts=0, size_changes=0, bad_packets=0, duplicates=0)
         self._retired = Counter()  # what decoders of former sensor sizes counted
 
     @property
@@ -105,12 +106,13 @@ class EventPipeline:
         Count since the construction.
 
         gaps: places where `seq` leaps, lost_packets: by how much. restarts: time or `seq` went
-        backwards. interruptions: leaps of sensor time over the bound. The rest as in
+        backwards, or a gap was too long for the sensor's clock. interruptions: leaps of sensor
+        time over the bound. clock_steps: steps of the host's clock. The rest as in
         `Evt3Decoder.counters`.
         """
         total = Counter(self._counts)
         total.update(self._retired)
-        total.update(interruptions=self._cutter.interruptions)
+        total.update(interruptions=self._cutter.interruptions, clock_steps=self._clock.steps)
         if self._decoder:
             total.update(self._decoder.counters())
         return dict(total)
@@ -151,6 +153,9 @@ class EventPipeline:
         except PacketError:
             self._counts['bad_packets'] += 1
             raise
+        if self._is_duplicate(packet):
+            self._counts['duplicates'] += 1
+            return iter(())
         self._watch_sequence(packet)
         if (packet.width, packet.height) != self.size:
             self._counts['size_changes'] += self._decoder is not None
@@ -158,9 +163,11 @@ class EventPipeline:
         self._counts['packets'] += 1
         self._counts['bytes'] += len(packet.events)
         self._last = packet
-        first = self._decoder.feed(packet)
-        if first is not None:
-            self._clock.observe(first, packet.stamp_ns)
+        # Whatever the packet begins with was made after what the last one ended with.
+        reached = self._decoder.time_ns
+        self._decoder.feed(packet)
+        if reached is not None:
+            self._clock.observe(reached, packet.stamp_ns)
         return self._windows(final=False)
 
     def finish(self) -> Iterator[Window]:
@@ -172,16 +179,26 @@ class EventPipeline:
         last, self._loss_noted, noted = self._last, False, self._loss_noted
         if last is None:
             return
-        stamp_fell = (packet.stamp_ns and last.stamp_ns
-                      and packet.stamp_ns < last.stamp_ns - STAMP_STEP_BACK_NS)
-        if packet.seq < last.seq or stamp_fell:
+        between = packet.stamp_ns - last.stamp_ns if packet.stamp_ns and last.stamp_ns else 0
+        if packet.seq < last.seq or between < -STAMP_STEP_BACK_NS:
             self._counts['restarts'] += 1
             self.reset()
         elif packet.seq > last.seq + 1 or noted:
-            self._decoder.note_gap()
             if not noted:
                 self._counts['gaps'] += 1
                 self._counts['lost_packets'] += packet.seq - last.seq - 1
+            if between > LONGEST_GAP_NS:
+                self._counts['restarts'] += 1
+                self.reset()
+            else:
+                self._decoder.note_gap()
+
+    def _is_duplicate(self, packet: Packet) -> bool:
+        """Return whether this is the last packet once more; both its marks have to be in use."""
+        last = self._last
+        return (last is not None and packet.stamp_ns != 0
+                and (packet.seq, packet.stamp_ns) == (last.seq, last.stamp_ns)
+                and len(packet.events) == len(last.events))
 
     def _set_size(self, width: int, height: int) -> None:
         """Begin anew with a sensor of this size."""
@@ -214,7 +231,10 @@ class EventPipeline:
         if self._representation.placement == 'resize':
             image = resize(image, self._representation.height, self._representation.width)
         # The fit of the clock is refined while packets arrive; stamps must not fall back by it.
-        self._last_stamp = max(self._clock.to_ros(window.t_end), self._last_stamp + 1)
+        # Within the first packet of a stream nothing is known but that packet's own stamp.
+        end = self._clock.to_ros(window.t_end) if self._clock.synchronised \
+            else self._last.stamp_ns or window.t_end
+        self._last_stamp = max(end, self._last_stamp + 1)
         return Window(image, window.t_start, window.t_end, self._last_stamp, window.events,
                       interrupted)
 
@@ -225,10 +245,11 @@ def check_packet(packet: Packet) -> None:
         raise PacketError(
             f'event packets are encoded as {packet.encoding!r}; this version decodes '
             f'{", ".join(sorted(DECODERS))}. Set the driver to one of these.')
-    if not (0 < packet.width <= MAX_SIDE and 0 < packet.height <= MAX_SIDE):
+    most = DECODERS[packet.encoding].max_side
+    if not (0 < packet.width <= most and 0 < packet.height <= most):
         raise PacketError(
             f'an event packet says that the sensor has {packet.width}x{packet.height} pixels; '
-            f'expected 1 to {MAX_SIDE} each. The driver must fill in width and height.')
+            f'expected 1 to {most} each. The driver must fill in width and height.')
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -18,9 +18,9 @@ def grid_of_pixels(width: int, height: int, grid_width: int, grid_height: int) -
     The sensor is cut into grid_height x grid_width equal cells; pixel (x, y) falls into cell
     (x * grid_width // width, y * grid_height // height).
     """
-    column = np.arange(width, dtype=np.int64) * grid_width // width
-    row = np.arange(height, dtype=np.int64) * grid_height // height
-    return (row[:, None] * grid_width + column[None, :]).astype(np.int32)
+    column = (np.arange(width) * grid_width // width).astype(np.int32)
+    row = (np.arange(height) * grid_height // height).astype(np.int32)
+    return row[:, None] * np.int32(grid_width) + column[None, :]
 
 
 class LatestEventSurface:

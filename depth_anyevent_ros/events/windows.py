@@ -55,9 +55,10 @@ class TimeWindows:
 
 @dataclass(frozen=True)
 class CountWindows:
-    """Windows of `count` events each, one after the other."""
+    """Windows of `count` events each; a pause of more than max_gap_ns begins a new one."""
 
     count: int
+    max_gap_ns: int
 
     def cutter(self) -> CountCutter:
         """Return the state machine that cuts a stream into these windows."""
@@ -136,13 +137,19 @@ class CountCutter:
     def advance(self, decoder, sink: SurfaceSink, final: bool = False):
         """Decode what the decoder was fed; yield each window at the moment when it is full."""
         while True:
-            had = self._window.events if self._window else 0
-            segment = decoder.decode_until(None, sink, final, self.rule.count - had)
+            window = self._window
+            limit = window.t_last + self.rule.max_gap_ns if window else None
+            missing = self.rule.count - (window.events if window else 0)
+            segment = decoder.decode_until(limit, sink, final, missing)
             if segment.events:
-                self._window = self._window or OpenWindow(segment.t_first, 0)
-                self._window.add(segment.events, segment.t_first, segment.t_last)
-            if self._window is None or self._window.events < self.rule.count:
+                self._window = window = window or OpenWindow(segment.t_first, 0)
+                window.add(segment.events, segment.t_first, segment.t_last)
+                if window.events >= self.rule.count:
+                    self._window = None
+                    window.t_end = window.t_last + 1
+                    yield window
+            elif window and decoder.time_ns is not None and decoder.time_ns >= limit:
+                self.interruptions += 1
+                self._window = None
+            else:
                 return
-            full, self._window = self._window, None
-            full.t_end = full.t_last + 1
-            yield full

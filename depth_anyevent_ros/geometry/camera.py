@@ -9,7 +9,10 @@ import cv2
 import numpy as np
 
 POLYNOMIAL_MODELS = ('plumb_bob', 'rational_polynomial')
-EQUIDISTANT_MODELS = ('equidistant', 'fisheye')
+# How many distortion coefficients each model has.
+COEFFICIENTS = {'plumb_bob': (4, 5), 'rational_polynomial': (8, 12, 14),
+                'equidistant': (4,), 'fisheye': (4,)}
+LARGEST_MISS = 0.5  # pixels between a pixel and the projection of its ray
 
 
 class CalibrationError(ValueError):
@@ -62,14 +65,16 @@ class CameraModel:
         """
         Return (x, y) of the ray (x, y, 1) through every pixel, float32 (height, width, 2).
 
-        In the camera's optical frame (z forward, x right, y down), free of distortion.
-        Raises CalibrationError where the camera is not calibrated or its model is unknown.
+        In the camera's optical frame (z forward, x right, y down), free of distortion; NaN
+        where the distortion model has no inverse. Raises CalibrationError where the camera is
+        not calibrated, or its model or coefficients cannot be used.
         """
         if not self.calibrated:
             raise CalibrationError('the camera is not calibrated: its camera matrix is zero')
         u, v = np.meshgrid(np.arange(self.width, dtype=np.float64),
                            np.arange(self.height, dtype=np.float64))
         pixels = np.stack([u, v], -1).reshape(-1, 1, 2)
+        self._check_distortion()
         if not np.any(self.d):
             x = (u - self.k[0, 2]) / self.k[0, 0]
             y = (v - self.k[1, 2]) / self.k[1, 1]
@@ -81,10 +86,33 @@ class CameraModel:
                 rays = cv2.undistortPointsIter(pixels, self.k, self.d, None, None, criteria)
             else:
                 rays = cv2.undistortPoints(pixels, self.k, self.d, criteria=criteria)
-        elif self.distortion_model in EQUIDISTANT_MODELS:
-            rays = cv2.fisheye.undistortPoints(pixels, self.k, self.d[:4])
         else:
+            rays = cv2.fisheye.undistortPoints(pixels, self.k, self.d)
+        rays = rays.reshape(-1, 2)
+        # Towards the corners a polynomial may have no inverse, and the solver returns anything.
+        missed = np.linalg.norm(self._project(rays) - pixels.reshape(-1, 2), axis=1)
+        rays[~(missed < LARGEST_MISS)] = np.nan
+        return rays.reshape(self.height, self.width, 2).astype(np.float32)
+
+    def _project(self, rays: np.ndarray) -> np.ndarray:
+        """Return the pixels (N, 2) of rays (N, 2)."""
+        spatial, zero = np.c_[rays, np.ones(len(rays))].reshape(-1, 1, 3), np.zeros(3)
+        project = cv2.projectPoints if self.distortion_model in POLYNOMIAL_MODELS \
+            else cv2.fisheye.projectPoints
+        return project(spatial, zero, zero, self.k, self.d)[0].reshape(-1, 2)
+
+    def _check_distortion(self) -> None:
+        """Raise CalibrationError unless the coefficients are those of a model known here."""
+        if not (np.isfinite(self.k).all() and np.isfinite(self.d).all()):
+            raise CalibrationError('the calibration holds numbers that are not finite')
+        if not np.any(self.d):
+            return
+        expected = COEFFICIENTS.get(self.distortion_model)
+        if expected is None:
             raise CalibrationError(
                 f'the distortion model {self.distortion_model!r} is not known; expected one of '
-                f'{", ".join(POLYNOMIAL_MODELS + EQUIDISTANT_MODELS)}')
-        return rays.reshape(self.height, self.width, 2).astype(np.float32)
+                f'{", ".join(COEFFICIENTS)}')
+        if len(self.d) not in expected:
+            raise CalibrationError(
+                f'{self.distortion_model} has {" or ".join(map(str, expected))} coefficients, '
+                f'but {len(self.d)} came')

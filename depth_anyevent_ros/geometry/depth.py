@@ -48,7 +48,8 @@ def points(depth: np.ndarray, rays: np.ndarray) -> np.ndarray:
     Return the points of a depth image, float32 (H, W, 3), in the camera's optical frame.
 
     depth: metres along the optical axis, (H, W). rays: (H, W, 2) of `CameraModel.rays`.
-    Points whose depth is not a finite number are NaN.
+    Points whose depth or ray is not a finite number are NaN.
     """
-    z = np.where(np.isfinite(depth), depth, np.nan).astype(np.float32)
+    known = np.isfinite(depth) & np.isfinite(rays).all(axis=-1)
+    z = np.where(known, depth, np.nan).astype(np.float32)
     return np.concatenate([rays * z[..., None], z[..., None]], -1)

@@ -118,6 +118,12 @@ class TorchRuntime:
         """Forget the frames so far: the next one starts a sequence."""
         self._state = None
 
+    def release(self) -> None:
+        """Give the device's memory back; the runtime cannot be used any more."""
+        self._network = self._state = self._input = self._output = self._size = None
+        if self.device != 'cpu':
+            torch.cuda.empty_cache()
+
     def warm_up(self, height: int, width: int) -> None:
         """Run twice at this size, so that the first real frame is not slow; resets the state."""
         blank = np.zeros((3, height, width), np.float32)

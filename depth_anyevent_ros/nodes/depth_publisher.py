@@ -120,6 +120,9 @@ class DepthPublisher:
     def _publish(self, result: Result) -> None:
         inverse_depth = result.inverse_depth
         height, width = inverse_depth.shape
+        if not (self._frame_id or result.frame_id):
+            self._warn('The event packets name no frame: set the parameter frame_id to the '
+                       'optical frame of the event camera.')
         header = to_header(result.window.stamp_ns, self._frame_id or result.frame_id)
         camera = self._camera_of(result.size)
         info = to_camera_info(camera.scaled(width, height), header)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from event_camera_msgs.msg import EventPacket
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from depth_anyevent_ros.nodes.topics import EVENTS
 
@@ -18,6 +19,8 @@ except ImportError:  # Humble
 
 # Drivers send up to some kHz of packets; a short queue would drop while Python is busy.
 DEPTH = 1000
+# Of the reliability the parameter events.reliability decides.
+OVERRIDES = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)
 
 
 class EventSubscription:
@@ -35,9 +38,9 @@ class EventSubscription:
         self._auto = reliability == 'auto'
         self.topic = node.resolve_topic_name(EVENTS)
         self._subscription = None
-        self._subscribe(ReliabilityPolicy.BEST_EFFORT if reliability == 'best_effort'
-                        else ReliabilityPolicy.RELIABLE)
-        self.adapt()
+        self._subscribe(self._wanted() or (
+            ReliabilityPolicy.BEST_EFFORT if reliability == 'best_effort'
+            else ReliabilityPolicy.RELIABLE))
 
     @property
     def reliability(self) -> str:
@@ -46,18 +49,22 @@ class EventSubscription:
 
     def adapt(self) -> None:
         """Subscribe anew where the publishers that are there ask for another reliability."""
-        offered = {info.qos_profile.reliability
-                   for info in self._node.get_publishers_info_by_topic(self.topic)}
-        if not self._auto or not offered:
-            return
-        wanted = (ReliabilityPolicy.BEST_EFFORT if ReliabilityPolicy.BEST_EFFORT in offered
-                  else ReliabilityPolicy.RELIABLE)
-        if wanted != self._reliability:
+        wanted = self._wanted()
+        if wanted is not None and wanted != self._reliability:
             self._subscribe(wanted)
 
     def destroy(self) -> None:
         """End the subscription."""
         self._node.destroy_subscription(self._subscription)
+
+    def _wanted(self) -> ReliabilityPolicy | None:
+        """Return the reliability that hears all publishers, None where it is not to be chosen."""
+        offered = {info.qos_profile.reliability
+                   for info in self._node.get_publishers_info_by_topic(self.topic)}
+        if not self._auto or not offered:
+            return None
+        return (ReliabilityPolicy.BEST_EFFORT if ReliabilityPolicy.BEST_EFFORT in offered
+                else ReliabilityPolicy.RELIABLE)
 
     def _subscribe(self, reliability: ReliabilityPolicy) -> None:
         if self._subscription is not None:
@@ -69,6 +76,7 @@ class EventSubscription:
                              reliability=reliability)
         self._subscription = self._node.create_subscription(
             EventPacket, EVENTS, self._callback, profile,
+            qos_overriding_options=QoSOverridingOptions(OVERRIDES),
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._mismatch))
 
     def _mismatch(self, _info) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -12,6 +13,7 @@ from sensor_msgs.msg import CameraInfo
 from std_srvs.srv import Trigger
 
 from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
+from depth_anyevent_ros.geometry.camera import CameraModel
 from depth_anyevent_ros.geometry.depth import MetricScale
 from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.nodes import topics
@@ -110,6 +112,8 @@ class InferenceNode(AutostartNode):
         """Free the student."""
         if self._publisher is not None:
             self._publisher.destroy()
+        if self._estimator is not None:
+            self._estimator.runtime.release()
         self._report.forget()
         self._estimator = self._publisher = None
 
@@ -118,16 +122,16 @@ class InferenceNode(AutostartNode):
             self._events.adapt()
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
-        camera = self._publisher.camera
-        if camera is None or _changed(camera, msg):
-            self._publisher.camera = to_camera_model(msg)
+        camera = to_camera_model(msg)
+        if self._publisher.camera is None or not _same(camera, self._publisher.camera):
+            self._publisher.camera = camera
 
     def _on_reset(self, _request, response):
         if self._worker is None:
             response.success, response.message = False, 'The node is not active.'
         else:
             self._worker.request(self._estimator.reset)
-            response.success, response.message = True, 'Stream and recurrent state are reset.'
+            response.success, response.message = True, 'The next window starts anew.'
         return response
 
     def _tell_student(self) -> None:
@@ -160,11 +164,11 @@ def metric_scale(values: dict[str, object]) -> MetricScale | None:
                        values['metric.min_range'], values['metric.max_range'])
 
 
-def _changed(camera, msg: CameraInfo) -> bool:
-    """Return whether a CameraInfo differs from the calibration in use."""
-    return ((camera.width, camera.height) != (msg.width, msg.height)
-            or camera.k.ravel().tolist() != list(msg.k) or camera.d.tolist() != list(msg.d)
-            or camera.distortion_model != msg.distortion_model)
+def _same(a: CameraModel, b: CameraModel) -> bool:
+    """Return whether two calibrations say the same."""
+    return (a.width, a.height, a.distortion_model) == (b.width, b.height, b.distortion_model) \
+        and all(np.array_equal(getattr(a, name), getattr(b, name), equal_nan=True)
+                for name in ('k', 'd', 'r', 'p'))
 
 
 def main(args=None) -> None:

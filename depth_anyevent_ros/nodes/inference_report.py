@@ -16,6 +16,7 @@ from depth_anyevent_ros.streaming import StreamWorker
 
 SILENCE_S = 2.0
 PROBLEM_SHOWN_S = 10.0
+MANY_CORRUPT = 5  # time words a second; a single one is nothing to report
 
 
 class InferenceReport:
@@ -60,21 +61,26 @@ class InferenceReport:
             'inference p50 (ms)': _rounded(publisher.inference_ms.percentile(50)),
             'events/s': round(self._rates['events'].update(stream.get('events', 0))),
             'bytes/s': round(self._rates['bytes'].update(stream['bytes'])),
-            **stream, **worker.counts, **publisher.counts,
+            'corrupt_times': 0, **stream, **worker.counts, **publisher.counts,
             'queue drops': queue.dropped,
             'problems': self.problems,
             'weights swapped': weights.swapped, 'weights refused': weights.refused,
             'events reliability': events.reliability,
             'clock drift (ppm)': round(estimator.pipeline.clock.drift * 1e6, 1),
+            'non-finite pixels': estimator.runtime.non_finite,
+            'state resets': estimator.runtime.state_resets,
             **about,
         }
         level, message = self._judge(worker, values, estimator)
-        self._before = {name: values[name] for name in ('gaps', 'skipped', 'queue drops')}
+        self._before = {name: values[name]
+                        for name in ('gaps', 'skipped', 'queue drops', 'corrupt_times')}
         return Report(level, message, values)
 
     def _judge(self, worker: StreamWorker, values: dict,
                estimator: DepthEstimator) -> tuple[str, str]:
         """Return level and sentence: the worst thing there is to say."""
+        if not worker.alive:
+            return 'error', 'the inference thread has ended; restart the node'
         silent_s = (time.monotonic_ns() - worker.last_packet_ns) / 1e9
         if time.monotonic() - self._problem_time < PROBLEM_SHOWN_S:
             return 'error', self._problem
@@ -87,6 +93,10 @@ class InferenceReport:
                                ('skipped', 'windows are skipped: the student is too slow')):
             if values[name] > self._before.get(name, 0):
                 return 'warn', sentence
+        if values['corrupt_times'] > self._before.get('corrupt_times', 0) + MANY_CORRUPT:
+            return 'warn', 'many time words of the event stream are not believed'
+        if values['windows'] and not estimator.pipeline.clock.synchronised:
+            return 'warn', 'the event packets carry no stamp, so depth is stamped in sensor time'
         for caution in estimator.cautions():
             return 'warn', caution
         return 'ok', f'depth from events; student trained on {estimator.checkpoint.trained_on}'

@@ -26,10 +26,10 @@ class AutostartNode(LifecycleNode):
     """
     A lifecycle node that configures and activates itself while `autostart` is true.
 
-    done: whether the process may end by itself.
+    done: whether the process may end by itself. failed: whether that is for a failure.
     """
 
-    done = False
+    done = failed = False
 
     def __init__(self, name: str, table: tuple[Parameter, ...], **kwargs):
         super().__init__(name, **kwargs)
@@ -73,6 +73,7 @@ class AutostartNode(LifecycleNode):
         except Exception:  # as above
             self.get_logger().error(f'Cannot activate:\n{traceback.format_exc()}')
             self.deactivate()
+            super().on_deactivate(state)
             return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS
 
@@ -174,7 +175,7 @@ def run(node_class, args=None) -> int:
         # A time-out, because spin() without one keeps a core busy in some releases.
         while rclpy.ok() and not stop.asked and not node.done:
             executor.spin_once(timeout_sec=0.1)
-        return 0
+        return int(node.failed)
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
     except ParameterException as error:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import sys
 
+from rclpy.exceptions import NameValidationException
 from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
 from rosgraph_msgs.msg import Clock as ClockMessage
 
 from depth_anyevent_ros.datasets.bags import BagReader, open_bag
@@ -40,6 +42,11 @@ class ReplayNode(AutostartNode):
         return (self.value('exit_when_done') and self._player is not None
                 and self._player.finished)
 
+    @property
+    def failed(self) -> bool:
+        """Whether the replay ended early."""
+        return self._player is not None and self._player.failed
+
     def configure(self) -> None:
         """Open the bag and make a publisher for every topic whose type is installed."""
         if not self.value('bag'):
@@ -54,8 +61,12 @@ class ReplayNode(AutostartNode):
             except LookupError as error:
                 self.get_logger().warning(f'{name} is left out: {error}')
                 continue
-            self._outputs[name] = self.create_lifecycle_publisher(
-                kind, name, QoSProfile(depth=QUEUE_DEPTH))
+            try:
+                self._outputs[name] = self.create_lifecycle_publisher(
+                    kind, name, QoSProfile(depth=QUEUE_DEPTH),
+                    qos_overriding_options=QoSOverridingOptions.with_default_policies())
+            except NameValidationException as error:
+                self.get_logger().warning(f'{name} is left out: {error}')
         if not self._outputs:
             raise ValueError(f'{self.value("bag")} has no topic that can be replayed; it has '
                              f'{", ".join(self._reader.topics) or "none at all"}')

@@ -35,7 +35,7 @@ class Player:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name='replay', daemon=True)
         self._last_tick = 0.0
-        self.finished = False
+        self.finished = self.failed = False
         self.messages = 0
 
     def start(self) -> None:
@@ -55,12 +55,15 @@ class Player:
                 self._play_once()
                 if not self._loop or self.messages == before:
                     break
-            for publisher in self._publishers.values():
-                publisher.wait_for_all_acked(Duration(seconds=LAST_ACK_S))
+            if not self.messages and not self._stop.is_set():
+                raise ValueError('the bag has no message at or after the parameter start')
+            self._wait_for_the_last()
             self._logger.info(f'Replayed {self.messages} messages.')
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, RuntimeError) as error:
+            self.failed = True
             self._logger.error(f'The replay ended early: {error}')
-        self.finished = True
+        finally:
+            self.finished = True
 
     def _wait_for_subscribers(self) -> None:
         names = [name for name in event_topics(self._reader) if name in self._publishers]
@@ -75,6 +78,14 @@ class Player:
                 topics = ', '.join(self._publishers[name].topic_name for name in missing)
                 self._logger.info(f'Waiting for subscribers of {topics} '
                                   '(parameter wait_for_subscribers).')
+
+    def _wait_for_the_last(self) -> None:
+        """Wait until subscribers have what was sent last, so that the process may end."""
+        end = time.monotonic() + LAST_ACK_S
+        for publisher in self._publishers.values():
+            while not self._stop.is_set() and time.monotonic() < end:
+                if publisher.wait_for_all_acked(Duration(seconds=POLL_S)):
+                    break
 
     def _play_once(self) -> None:
         """Play the bag from start to end; lateness is made up for, never added up."""

@@ -3,10 +3,12 @@
 """New weights while the node runs: announced on a topic, read from a folder, swapped in."""
 from __future__ import annotations
 
+import queue
 import threading
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
 from std_msgs.msg import String
 
 from depth_anyevent_ros.networks.handover import read_announced
@@ -19,39 +21,54 @@ class WeightsSubscription:
     """
     Listens to `weights` and replaces the student between two windows.
 
-    The file is read, checked and warmed up on a thread of its own while the running student
-    goes on. Whatever is wrong with it is logged and counted, and changes nothing.
+    A file is read, checked and warmed up on a thread of its own while the running student goes
+    on; of announcements that wait only the newest is read. Whatever is wrong with it is logged
+    and counted, and changes nothing.
     """
 
     def __init__(self, node: Node, weights_dir: str, worker: StreamWorker):
         self._node, self._folder, self._worker = node, weights_dir, worker
         self.swapped = self.refused = 0
-        self._loading = threading.Lock()
-        profile = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._subscription = node.create_subscription(String, WEIGHTS, self._on_message, profile)
+        self._newest: queue.Queue[str | None] = queue.Queue(1)
+        self._thread = threading.Thread(target=self._run, name='weights', daemon=True)
+        self._thread.start()
+        self._subscription = node.create_subscription(
+            String, WEIGHTS, lambda msg: self._put(msg.data),
+            QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies())
 
     def destroy(self) -> None:
-        """End the subscription."""
+        """End the subscription, and the thread after the file in hand."""
         self._node.destroy_subscription(self._subscription)
+        self._put(None)
+        # Not to be left inside torch when the interpreter ends.
+        self._thread.join()
 
-    def _on_message(self, msg: String) -> None:
-        threading.Thread(target=self._load, args=(msg.data,), name='weights',
-                         daemon=True).start()
+    def _put(self, announcement: str | None) -> None:
+        """Let the thread read this next, in place of what waits."""
+        try:
+            self._newest.get_nowait()
+        except queue.Empty:
+            pass
+        self._newest.put(announcement)
 
-    def _load(self, announcement: str) -> None:
-        estimator = self._worker.estimator
-        with self._loading:  # in the order of arrival, one at a time
+    def _run(self) -> None:
+        while (announcement := self._newest.get()) is not None:
             try:
-                checkpoint = read_announced(announcement, self._folder)
-                runtime = TorchRuntime(checkpoint, estimator.runtime.device,
-                                       estimator.runtime.precision)
-                height, width = estimator.input_size(checkpoint)
-                runtime.warm_up(height, width)
+                self._load(announcement)
             except (ValueError, OSError, RuntimeError) as error:
                 self.refused += 1
                 self._node.get_logger().error(f'Weights were refused: {error}')
-                return
-            self._worker.request(lambda: estimator.replace_model(checkpoint, runtime))
+
+    def _load(self, announcement: str) -> None:
+        estimator = self._worker.estimator
+        checkpoint = read_announced(announcement, self._folder)
+        runtime = TorchRuntime(checkpoint, estimator.runtime.device, estimator.runtime.precision)
+        runtime.warm_up(*estimator.input_size(checkpoint))
+
+        def swap() -> None:
+            estimator.replace_model(checkpoint, runtime)
             self.swapped += 1
             self._node.get_logger().info(
                 f'Going on with the student {checkpoint.name} ({checkpoint.sha256[:12]}).')
+        self._worker.request(swap)
