@@ -115,7 +115,7 @@ def test_launchers_start_functions_that_exist():
     for name in EXECUTABLES:
         source = (launchers / name).read_text(encoding='utf-8')
         assert source.startswith('#!/usr/bin/env python3\n')
-        module = re.search(r'^from (\S+) import main$', source, re.MULTILINE)[1]
+        module = re.search(r'^from (\S+) import main\b', source, re.MULTILINE)[1]
         tree = ast.parse((ROOT / module.replace('.', '/')).with_suffix('.py').read_text())
         assert 'main' in [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
 
