@@ -112,6 +112,17 @@ def test_after_a_gap_row_and_time_are_awaited():
     assert events.t.tolist() == [9_000_000_000]
 
 
+def test_after_a_gap_the_low_half_of_the_time_alone_is_not_enough():
+    decoder = Evt3Decoder(64, 48)
+    decoder.decode(packet([*event_words(1_000_000, 1, 2, 1), *time_words(1_000_000)]))
+    decoder.note_gap()
+    t_us = 1_500_000
+    events = decoder.decode(packet([time_words(t_us)[1], 2, 0x2005, *time_words(t_us), 0x2006,
+                                    *time_words(t_us)]))
+    assert (events.t.tolist(), events.x.tolist()) == ([t_us * 1000], [6])
+    assert decoder.counters()['unsynchronised'] == 1
+
+
 def test_a_corrupt_word_before_or_after_a_gap_is_not_believed_either():
     decoder = Evt3Decoder(64, 48)
     first = [*event_words(1_000_000, 1, 2, 1), *time_words(1_000_000), 0x8FFF, 0x2003]

@@ -54,44 +54,38 @@ def _next_time_high(words, begin):
 
 
 @njit
-def _accept_time_high(state, value):
-    """Move HIGH to the nearest time that shows this value and is not far back."""
-    step = (value - state[HIGH]) % WRAP
-    if WRAP - step <= SMALL_STEP:
-        step -= WRAP
-    state[HIGH] += step
-
-
-@njit
 def _read_time_high(words, i, state, final):
     """
-    Take the TIME_HIGH word at i into the state; return False if that has to wait for more words.
+    Take the TIME_HIGH word at i into the state, if it is believed.
 
     A step of 0 or 1 is normal. Any other step, and the first word of a stream, is believed only
     when the next TIME_HIGH word agrees with it, so that one corrupt word cannot move the clock.
-    `final` says that there is no next word to wait for.
+    Returns False if that next word has yet to come; `final` says that none will.
     """
     value = np.int64(words[i] & 0xFFF)
     step = (value - state[HIGH]) % WRAP
-    if state[HAS_HIGH] and step <= 1:
-        state[HIGH] += step
-        return True
-    following = _next_time_high(words, i + 1)
-    if following < 0 and not final:
-        return False
-    ahead = (following - value) % WRAP
-    if not state[HAS_HIGH]:
-        if following < 0 or ahead <= FIRST_STEP:
-            state[HIGH] = value
-            state[HAS_HIGH] = 1
+    believed = state[HAS_HIGH] != 0 and step <= 1
+    if not believed:
+        following = _next_time_high(words, i + 1)
+        if following < 0:
+            if not final:
+                return False
+            believed = state[HAS_HIGH] == 0 or step <= SMALL_STEP
+        elif state[HAS_HIGH] == 0:
+            believed = (following - value) % WRAP <= FIRST_STEP
         else:
+            ahead, ahead_of_last = (following - value) % WRAP, (following - state[HIGH]) % WRAP
+            believed = ahead <= 1 or ahead <= SMALL_STEP and ahead < ahead_of_last
+        if not believed:
             state[CORRUPT_TIMES] += 1
-    elif following < 0 and step <= SMALL_STEP or following >= 0 and (
-            ahead <= 1 or ahead <= SMALL_STEP and ahead < (following - state[HIGH]) % WRAP):
-        _accept_time_high(state, value)
-        state[TIME_JUMPS] += state[RESYNC] == 0
+            return True
+        state[TIME_JUMPS] += state[HAS_HIGH] != 0 and state[RESYNC] == 0
+    if state[HAS_HIGH] == 0:
+        state[HIGH] = value
     else:
-        state[CORRUPT_TIMES] += 1
+        # To the nearest time that shows this value and is not far back.
+        state[HIGH] += step - WRAP if WRAP - step <= SMALL_STEP else step
+    state[HAS_HIGH], state[RESYNC] = 1, 0
     return True
 
 
@@ -120,9 +114,8 @@ def _decode(words, begin, limit_us, limit_events, final, width, height, state, s
         kind = word >> 12
         if kind == TIME_LOW:
             low = word & 0xFFF
-            if state[HAS_HIGH]:
+            if state[HAS_HIGH] and not state[RESYNC]:
                 has_low = True
-                state[RESYNC] = 0
                 now = high * 4096 + low
                 t = now * 1000
                 if now >= limit_us:
@@ -146,20 +139,19 @@ def _decode(words, begin, limit_us, limit_events, final, width, height, state, s
             y = word & 0x7FF
             has_y = True
         elif kind == TIME_HIGH:
-            step = (word - high) & 0xFFF
-            if step != 0 or not state[HAS_HIGH]:
-                if step == 1 and state[HAS_HIGH]:
-                    high += 1
-                else:
-                    state[HIGH] = high
-                    if not _read_time_high(words, i, state, final):
-                        break
-                    high = state[HIGH]
-                t = (high * 4096 + low) * 1000
-                now = high * 4096
-                if has_low and now >= limit_us:
-                    i += 1
+            # Most repeat the last one.
+            if (word - high) & 0xFFF or not state[HAS_HIGH] or state[RESYNC]:
+                before = high
+                state[HIGH] = high
+                if not _read_time_high(words, i, state, final):
                     break
+                high = state[HIGH]
+                if high != before:
+                    t = (high * 4096 + low) * 1000
+                    now = high * 4096
+                    if has_low and now >= limit_us:
+                        i += 1
+                        break
         elif kind == VECT_12 or kind == VECT_8:
             lanes = 12 if kind == VECT_12 else 8
             base = state[BASE_X]
