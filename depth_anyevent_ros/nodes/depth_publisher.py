@@ -69,7 +69,8 @@ class DepthPublisher:
                    in self._publishers.items() if self.metric or name not in METRIC_TOPICS)
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread; what was left over when it ended is out of date."""
+        self._results = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._run, name='publishing', daemon=True)
         self._thread.start()
 
