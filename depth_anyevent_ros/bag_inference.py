@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from depth_anyevent_ros.datasets.bags import (BagError, BagReader, BagWriter, decode,
-                                              decode_event_packet, event_topics, RawMessage)
+from depth_anyevent_ros.datasets.bags import (
+    BagError, BagReader, BagWriter, decode, decode_event_packet, describe_topics,
+    require_event_topics)
 from depth_anyevent_ros.depth_estimator import DepthEstimator
 from depth_anyevent_ros.evaluation.pictures import colorize, SteadyRange
 from depth_anyevent_ros.events.pipeline import Window
@@ -21,17 +22,14 @@ VISUALIZATION = '/visualization/image'
 
 def choose_event_topic(reader: BagReader, wanted: str | None) -> str:
     """Return the event topic to use; raise BagError with the topics found where it is unclear."""
-    candidates = event_topics(reader)
+    candidates = require_event_topics(reader)
     if wanted in candidates or (wanted is None and len(candidates) == 1):
         return wanted or candidates[0]
-    found = ', '.join(f'{t.name} ({t.type})' for t in reader.topics.values()) or 'none'
     if wanted is not None:
-        raise BagError(f'{reader.path} has no event topic {wanted}; its topics are {found}.')
-    if candidates:
-        raise BagError(f'{reader.path} has several event topics, {", ".join(candidates)}: '
-                       'choose one with --topic.')
-    raise BagError(f'{reader.path} has no topic of event packets '
-                   f'(event_camera_msgs/msg/EventPacket); its topics are {found}.')
+        raise BagError(f'{reader.path} has no event topic {wanted}; its topics are '
+                       f'{describe_topics(reader)}.')
+    raise BagError(f'{reader.path} has several event topics, {", ".join(candidates)}: '
+                   'choose one with --topic.')
 
 
 class DepthWriter:
@@ -73,7 +71,7 @@ def infer_bag(reader: BagReader, topic: str, camera_topic: str | None,
     dropped, problem, packet = 0, '', None
     for raw in reader.messages([topic, camera_topic]):
         if raw.topic == camera_topic:
-            output.camera = _camera(raw)
+            output.camera = CameraModel.from_info(decode(raw))
             continue
         progress(1)
         try:
@@ -89,9 +87,3 @@ def infer_bag(reader: BagReader, topic: str, camera_topic: str | None,
     return {'windows': counters['windows'], 'published': output.published,
             'packets': counters['packets'] + dropped, 'events': counters.get('events', 0),
             'dropped': dropped, 'gaps': counters['gaps'], 'problem': problem}
-
-
-def _camera(raw: RawMessage) -> CameraModel:
-    info = decode(raw)
-    return CameraModel(info.width, info.height, info.k.reshape(3, 3), info.d,
-                       info.distortion_model, info.r.reshape(3, 3), info.p.reshape(3, 4))

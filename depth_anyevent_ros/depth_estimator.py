@@ -14,10 +14,9 @@ from depth_anyevent_ros.events.surface import LatestEventSurface
 from depth_anyevent_ros.events.types import Packet
 from depth_anyevent_ros.events.windows import CountWindows, TimeWindows
 from depth_anyevent_ros.networks.checkpoint import Checkpoint
-from depth_anyevent_ros.networks.config import InputConfig
+from depth_anyevent_ros.networks.config import InputConfig, PATCH
 from depth_anyevent_ros.networks.runtime import TorchRuntime
 
-PATCH = 14  # pixels of a DINOv2 patch
 # What a network that was trained on RGB images gets of events: the authors' setting for MVSEC.
 EVENTS_FOR_RGB = InputConfig('tencode', 50.0, 'first_last', 'resize', 266, 350)
 MOST_OVERLAPPING = 100  # windows that one event may fall into

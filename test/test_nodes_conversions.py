@@ -35,7 +35,7 @@ def test_camera_info_there_and_back():
     camera = CameraModel(346, 260, k, np.array([.1, -.2, 0, 0]), 'equidistant')
     info = conversions.to_camera_info(camera, conversions.to_header(0, 'f'))
     assert isinstance(info, CameraInfo) and list(info.p[:4]) == [300, 0, 170, 0]
-    again = conversions.to_camera_model(info)
+    again = CameraModel.from_info(info)
     np.testing.assert_array_equal(again.k, k)
     np.testing.assert_array_equal(again.d, camera.d)
     assert (again.width, again.height, again.distortion_model) == (346, 260, 'equidistant')

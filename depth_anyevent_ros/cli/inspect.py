@@ -7,7 +7,7 @@ import sys
 
 from tqdm import tqdm
 
-from depth_anyevent_ros.datasets.bags import BagError, event_topics, open_bag
+from depth_anyevent_ros.datasets.bags import open_bag, require_event_topics
 from depth_anyevent_ros.inspection import inspect_bag
 
 HELP = """\
@@ -26,10 +26,7 @@ def add_arguments(parser) -> None:
 def run(arguments) -> tuple[int, dict]:
     """Inspect a bag; the exit status is 1 where a packet could not be decoded."""
     with open_bag(arguments.bag) as reader:
-        if not event_topics(reader):
-            found = ', '.join(f'{t.name} ({t.type})' for t in reader.topics.values())
-            raise BagError(f'{arguments.bag} has no topic of event packets '
-                           f'(event_camera_msgs/msg/EventPacket); it has {found or "no topic"}.')
+        require_event_topics(reader)
         total = sum(topic.count or 0 for topic in reader.topics.values())
         with tqdm(total=total, unit=' messages', leave=False, disable=None) as bar:
             result = inspect_bag(reader, bar.update)

@@ -24,12 +24,14 @@ from depth_anyevent_ros.datasets.bag_types import (
 from depth_anyevent_ros.datasets.bag_writer import BagWriter
 from depth_anyevent_ros.datasets.mcap_storage import McapFile
 from depth_anyevent_ros.datasets.messages import (
-    decode, decode_event_packet, encode_event_packet, EVENT_PACKET_TYPES, full_type_name)
+    decode, decode_event_packet, encode_event_packet, EVENT_PACKET, EVENT_PACKET_TYPES,
+    full_type_name)
 from depth_anyevent_ros.datasets.sqlite_storage import SqliteFile
 
 __all__ = [
-    'BagError', 'BagReader', 'BagWriter', 'decode', 'decode_event_packet',
-    'encode_event_packet', 'event_topics', 'open_bag', 'RawMessage', 'TopicInfo']
+    'BagError', 'BagReader', 'BagWriter', 'decode', 'decode_event_packet', 'describe_topics',
+    'encode_event_packet', 'event_topics', 'open_bag', 'RawMessage', 'require_event_topics',
+    'TopicInfo']
 
 STORAGES = {'sqlite3': SqliteFile, 'mcap': McapFile}
 
@@ -177,3 +179,17 @@ def event_topics(reader: BagReader) -> list[str]:
     """Return the names of the topics whose messages are event packets."""
     return [name for name, topic in reader.topics.items()
             if full_type_name(topic.type) in EVENT_PACKET_TYPES]
+
+
+def require_event_topics(reader: BagReader) -> list[str]:
+    """Return event_topics(reader); raise BagError with the topics found where there is none."""
+    topics = event_topics(reader)
+    if not topics:
+        raise BagError(f'{reader.path} has no topic of event packets ({EVENT_PACKET}); its '
+                       f'topics are {describe_topics(reader)}.')
+    return topics
+
+
+def describe_topics(reader: BagReader) -> str:
+    """Return the topics of a bag with their types, for messages."""
+    return ', '.join(f'{t.name} ({t.type})' for t in reader.topics.values()) or 'none'

@@ -42,6 +42,13 @@ class CameraModel:
         """Return a camera of which only the size is known."""
         return CameraModel(width, height, np.zeros((3, 3)), np.zeros(0), '')
 
+    @staticmethod
+    def from_info(info) -> CameraModel:
+        """Return what a sensor_msgs/CameraInfo says, as rclpy or rosbags give the message."""
+        return CameraModel(info.width, info.height, np.reshape(info.k, (3, 3)), np.array(info.d),
+                           info.distortion_model, np.reshape(info.r, (3, 3)),
+                           np.reshape(info.p, (3, 4)))
+
     @property
     def calibrated(self) -> bool:
         """Whether there is a camera matrix."""

@@ -75,13 +75,6 @@ def to_points(points: np.ndarray, header: Header) -> PointCloud2:
                        row_step=12 * width, data=_bytes(points), is_dense=False)
 
 
-def to_camera_model(msg: CameraInfo) -> CameraModel:
-    """Return the calibration that a CameraInfo message carries."""
-    return CameraModel(msg.width, msg.height, np.reshape(msg.k, (3, 3)), np.array(msg.d),
-                       msg.distortion_model, np.reshape(msg.r, (3, 3)),
-                       np.reshape(msg.p, (3, 4)))
-
-
 def to_camera_info(camera: CameraModel, header: Header) -> CameraInfo:
     """Return a calibration as a CameraInfo message."""
     r = np.eye(3) if camera.r is None else camera.r

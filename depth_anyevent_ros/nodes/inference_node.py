@@ -17,7 +17,7 @@ from depth_anyevent_ros.geometry.camera import CameraModel
 from depth_anyevent_ros.geometry.depth import MetricScale
 from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.nodes import topics
-from depth_anyevent_ros.nodes.conversions import BRIDGE_PROBLEM, to_camera_model, to_packet
+from depth_anyevent_ros.nodes.conversions import BRIDGE_PROBLEM, to_packet
 from depth_anyevent_ros.nodes.depth_publisher import DepthPublisher
 from depth_anyevent_ros.nodes.diagnostics import Diagnostics
 from depth_anyevent_ros.nodes.event_subscription import EventSubscription
@@ -122,7 +122,7 @@ class InferenceNode(AutostartNode):
             self._events.adapt()
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
-        camera = to_camera_model(msg)
+        camera = CameraModel.from_info(msg)
         if self._publisher.camera is None or not _same(camera, self._publisher.camera):
             self._publisher.camera = camera
 
