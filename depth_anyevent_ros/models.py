@@ -1,6 +1,6 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The weights that ship with the package."""
+"""The weights that ship with the package, and the manifest that tells what they are."""
 from __future__ import annotations
 
 import json
@@ -8,9 +8,11 @@ import os
 from pathlib import Path
 import sys
 
-from depth_anyevent_ros.networks.checkpoint import Checkpoint, load_checkpoint, untrained_student
+from depth_anyevent_ros.networks.checkpoint import (
+    Checkpoint, CheckpointError, load_checkpoint, untrained_student)
 
 PACKAGE = 'depth_anyevent_ros'
+MANIFEST = 'manifest.json'
 
 
 def share_folder(name: str) -> Path | None:
@@ -25,6 +27,26 @@ def share_folder(name: str) -> Path | None:
     return next((folder for folder in candidates if folder.is_dir()), None)
 
 
+def bundled_file(role: str) -> tuple[Path, str] | None:
+    """
+    Return (path, sha256) of the bundled file of this role, None where none is bundled.
+
+    role: `student`, `teacher` or `mean_map`, keys of models/manifest.json that name a file,
+    whose entry under `files` has its sha256. Raises CheckpointError for a manifest that does
+    not hold together.
+    """
+    folder = share_folder('models')
+    if folder is None or not (folder / MANIFEST).is_file():
+        return None
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding='utf-8'))
+        name = manifest[role]
+        return (folder / name, manifest['files'][name]['sha256']) if name else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f'{folder / MANIFEST} is damaged ({type(error).__name__}: {error}): '
+                              'install the package again.') from error
+
+
 def load_student(path: str = '') -> Checkpoint:
     """
     Return the student in a file, by default the bundled one.
@@ -34,10 +56,20 @@ def load_student(path: str = '') -> Checkpoint:
     """
     if path:
         return load_checkpoint(path)
-    folder = share_folder('models')
-    manifest = folder / 'manifest.json' if folder else None
-    if manifest and manifest.is_file():
-        student = json.loads(manifest.read_text())['student']
-        if student:
-            return load_checkpoint(folder / student)
-    return untrained_student()
+    return _load_bundled('student') or untrained_student()
+
+
+def load_teacher(path: str = '') -> Checkpoint:
+    """Return the teacher in a file, by default the bundled one; raise CheckpointError."""
+    teacher = load_checkpoint(path) if path else _load_bundled('teacher')
+    if teacher is None:
+        raise CheckpointError('No teacher is bundled with this version: name a checkpoint.')
+    if teacher.config.input.representation != 'rgb':
+        raise CheckpointError(f'{teacher.name} sees events, but a teacher sees RGB: name a '
+                              'checkpoint whose representation is rgb.')
+    return teacher
+
+
+def _load_bundled(role: str) -> Checkpoint | None:
+    found = bundled_file(role)
+    return load_checkpoint(found[0], sha256=found[1]) if found else None
