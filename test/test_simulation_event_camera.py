@@ -6,9 +6,12 @@ import math
 import numpy as np
 import pytest
 
-from depth_anyevent_ros.simulation.event_camera import EventCamera, EventCameraConfig
+from depth_anyevent_ros.simulation.event_camera import (
+    EventCamera, EventCameraConfig, HALF_NOISE_LUMINANCE)
+from depth_anyevent_ros.simulation.event_pixels import log_row
 
-IDEAL = EventCameraConfig(threshold_on=0.2, threshold_off=0.3, mismatch=0.0, refractory_ns=0)
+IDEAL = EventCameraConfig(threshold_on=0.2, threshold_off=0.3, mismatch=0.0, refractory_ns=0,
+                          dark_current=1e-12)
 MS = 1_000_000
 
 
@@ -32,10 +35,10 @@ def test_a_ramp_fires_at_the_crossings():
     assert events[:, 0].tolist() == [
         int(k * 0.2 / math.log(2) * 1e5) * 1000 for k in (1, 2, 3)]
     assert events[:, 3].tolist() == [1, 1, 1]
-    assert camera.difference[0, 0] == pytest.approx(math.log(2) - 0.6)
-    events = run(camera, [200 * MS], [np.full((1, 1), 0.1)])
-    # Back by 0.693 from 0.093: the OFF threshold of 0.3 is crossed at -0.3 and -0.6.
-    back = [100 + (math.log(2) - 0.6 + k * 0.3) / math.log(2) * 100 for k in (1, 2)]
+    assert camera.difference[0, 0] == pytest.approx(math.log(2) - 0.6, abs=1e-6)
+    events = run(camera, [200 * MS], [np.full((1, 1), 0.0999)])
+    # Back by 0.694 from 0.093: the OFF threshold of 0.3 is crossed at -0.3 and -0.6.
+    back = [100 + (math.log(2) - 0.6 + k * 0.3) / math.log(2 / 0.999) * 100 for k in (1, 2)]
     np.testing.assert_allclose(events[:, 0], np.array(back) * MS, atol=1000)
     assert events[:, 3].tolist() == [0, 0]
 
@@ -102,7 +105,8 @@ def test_a_steady_ramp_has_the_rate_of_its_slope():
 
 
 def test_refractory_time_starts_the_pixel_afresh():
-    config = EventCameraConfig(threshold_on=0.2, mismatch=0.0, refractory_ns=10 * MS)
+    config = EventCameraConfig(threshold_on=0.2, mismatch=0.0, refractory_ns=10 * MS,
+                               dark_current=1e-12)
     # One threshold takes 20 ms; with 10 ms of rest after each event the period is 30 ms.
     pictures = [np.full((1, 1), 0.01 * math.exp(0.01 * k)) for k in range(200)]
     events = run(ideal(config=config), [k * MS for k in range(200)], pictures)
@@ -132,6 +136,125 @@ def test_shot_noise_comes_at_its_rate_in_both_polarities():
     assert events[:, 1].max() == 59 and events[:, 2].max() == 49
 
 
+def test_leak_differs_from_pixel_to_pixel_and_is_irregular():
+    config = EventCameraConfig(mismatch=0.0, refractory_ns=0, leak_hz=20.0, noise_spread=0.1,
+                               reset_jitter=0.1)
+    camera = EventCamera(config, 30, 40)
+    events = run(camera, range(0, 5001 * MS, 5 * MS), [np.full((30, 40), 0.4)] * 1001)
+    counts = np.bincount(events[:, 2] * 40 + events[:, 1], minlength=1200)
+    # Of a normal decimal logarithm of deviation 0.1: the mean and the deviation of the rates.
+    sigma = 0.1 * math.log(10)
+    assert counts.mean() == pytest.approx(100 * math.exp(sigma ** 2 / 2), rel=0.03)
+    assert np.log(counts).std() == pytest.approx(sigma, rel=0.1)
+    # The time to the threshold starts anywhere within its tenth part, as a standard deviation.
+    order = np.lexsort((events[:, 0], events[:, 2], events[:, 1]))
+    times, place = events[order, 0], (events[:, 2] * 40 + events[:, 1])[order]
+    intervals = np.diff(times)[np.diff(place) == 0] * counts[place[1:][np.diff(place) == 0]]
+    assert intervals.std() / intervals.mean() == pytest.approx(0.1, rel=0.1)
+
+
+def test_shot_noise_falls_with_light():
+    config = EventCameraConfig(shot_noise_hz=10.0, shot_noise_bright=0.25)
+    counts = []
+    for luminance in (1e-5, HALF_NOISE_LUMINANCE, 30.0):
+        camera = EventCamera(config, 100, 100)
+        counts.append(len(run(camera, range(0, 1001 * MS, 50 * MS),
+                              [np.full((100, 100), luminance)] * 21)))
+    np.testing.assert_allclose(np.array(counts) / 100_000, (1.0, 0.625, 0.25), rtol=0.02)
+
+
+def test_hot_pixels_fire_by_themselves():
+    config = EventCameraConfig(leak_hz=0.01, hot_pixels=0.01, hot_hz=100.0, refractory_ns=0)
+    events = run(EventCamera(config, 200, 200), range(0, 2001 * MS, 5 * MS),
+                 [np.full((200, 200), 0.4)] * 401)
+    counts = np.bincount(events[:, 2] * 200 + events[:, 1], minlength=40_000)
+    assert np.sum(counts > 4) == pytest.approx(400 * 0.98, rel=0.15)
+    assert counts.max() == pytest.approx(200, rel=0.1)
+    assert counts[counts > 4].mean() == pytest.approx(100, rel=0.15)
+    assert np.all(events[:, 3] == 1)
+
+
+def test_refractory_time_limits_the_rate():
+    config = EventCameraConfig(threshold_on=0.01, refractory_ns=2 * MS)
+    pictures = [np.full((10, 10), math.exp(-8 + 0.08 * k)) for k in range(101)]
+    events = run(EventCamera(config, 10, 10), range(0, 101 * MS, MS), pictures)
+    # An eighth of a millisecond to the threshold, then 2 ms of rest.
+    assert len(events) / 100 == pytest.approx(100 / 2.125, rel=0.02)
+    order = np.lexsort((events[:, 0], events[:, 2], events[:, 1]))
+    gaps = np.diff(events[order, 0])
+    assert gaps[gaps > 0].min() >= 2 * MS
+
+
+def test_unequal_thresholds_make_more_events_of_one_polarity():
+    config = EventCameraConfig(0.2, 0.3, mismatch=0.0, refractory_ns=0, dark_current=1e-12)
+    times = np.arange(0, 1001)
+    # Up and down by 6 each, four times a second.
+    pictures = [np.full((20, 20), 0.01 * math.exp(3 * math.sin(8 * math.pi * k / 1000)))
+                for k in times]
+    events = run(EventCamera(config, 20, 20), (times * MS).tolist(), pictures)
+    on, off = np.sum(events[:, 3] == 1) / 400, np.sum(events[:, 3] == 0) / 400
+    # At each turn what is left, half a threshold on average, is lost for both ways.
+    assert on == pytest.approx((24 - 4 * 0.25) / 0.2, rel=0.02)
+    assert off == pytest.approx((24 - 4 * 0.25) / 0.3, rel=0.02)
+
+
+def slow(cutoff_hz, **settings):
+    settings = {'bandwidth_min_hz': 1e-3, **settings}
+    return EventCameraConfig(0.1, 0.1, mismatch=0.0, refractory_ns=0, dark_current=1e-12,
+                             bandwidth_hz=cutoff_hz, **settings)
+
+
+def test_bandwidth_delays_a_step():
+    # 10 Hz at luminance 1, so 5 Hz at the luminance of 0.5 after the step.
+    camera = ideal(config=slow(10.0))
+    pictures = [np.full((1, 1), 0.5 * math.exp(-1)), *[np.full((1, 1), 0.5)] * 400]
+    events = run(camera, [0, *range(1000, 400 * MS, MS)], pictures)
+    expected = [-math.log(1 - 0.1 * k) / (2 * math.pi * 5) * 1e9 for k in range(1, 10)]
+    np.testing.assert_allclose(events[:9, 0], expected, rtol=0.01, atol=20_000)
+
+
+@pytest.mark.parametrize('cutoff_hz, frequency_hz', [(50, 100), (100, 100), (1000, 100)])
+def test_bandwidth_weakens_a_lamp(cutoff_hz, frequency_hz):
+    # So weak a flicker that the cut-off does not change with it: a linear filter.
+    camera = ideal(config=slow(cutoff_hz))
+    camera.on[:], camera.off[:] = 1e-5, 1e-5
+    times = np.arange(0, 300 * MS, MS // 4)
+    pictures = [np.full((1, 1), 1 + 0.01 * math.sin(2 * math.pi * frequency_hz * t * 1e-9))
+                for t in times]
+    events = run(camera, times.tolist(), pictures)
+    late = events[events[:, 0] >= 200 * MS]
+    gain = len(late) * 1e-5 / (4 * 0.01 * frequency_hz * 0.1)
+    assert gain == pytest.approx(1 / math.hypot(1, frequency_hz / cutoff_hz), rel=0.03)
+
+
+def test_bandwidth_has_bounds():
+    def last(luminance, **settings):
+        camera = ideal(config=slow(1e5, **settings))
+        pictures = [np.full((1, 1), luminance * math.exp(-1)), *[np.full((1, 1), luminance)] * 500]
+        return run(camera, [0, *range(1000, 10 * MS, 20_000)], pictures)[0, 0]
+
+    first = -math.log(0.9) / (2 * math.pi) * 1e9
+    # In the light no faster than 200 Hz, in the dark no slower than 20 Hz.
+    assert last(1.0, bandwidth_max_hz=200.0) == pytest.approx(first / 200, rel=0.02, abs=2000)
+    assert last(1e-6, bandwidth_min_hz=20.0) == pytest.approx(first / 20, rel=0.02, abs=2000)
+
+
+def test_logarithm_is_that_of_numpy():
+    values = np.exp(np.random.default_rng(0).uniform(-20, 12, 5000))
+    part, found = np.empty(5000), np.empty(5000)
+    log_row(values, values.view(np.int64), part, part.view(np.int64), found)
+    np.testing.assert_allclose(found, np.log(values), rtol=0, atol=1e-9)
+
+
+def test_room_for_events_grows():
+    # 60 events of each pixel, where there is room for one at first.
+    camera = EventCamera(EventCameraConfig(0.1, 0.1, refractory_ns=0), 30, 40)
+    events = run(camera, [0, 5 * MS], [np.full((30, 40), 0.001), np.full((30, 40), 0.405)])
+    assert len(events) == pytest.approx(1200 * 60, rel=0.01)
+    counts = np.bincount(events[:, 2] * 40 + events[:, 1], minlength=1200)
+    assert counts.min() > 50 and counts.max() < 70
+
+
 def test_thresholds_differ_from_pixel_to_pixel():
     camera = EventCamera(EventCameraConfig(0.2, 0.3, mismatch=0.1), 100, 100)
     assert camera.on.std() == pytest.approx(0.02, rel=0.05)
@@ -141,7 +264,10 @@ def test_thresholds_differ_from_pixel_to_pixel():
 
 def test_the_seed_decides():
     def events(seed):
-        camera = EventCamera(EventCameraConfig(leak_hz=5, shot_noise_hz=5, seed=seed), 20, 20)
+        config = EventCameraConfig(
+            leak_hz=5, shot_noise_hz=5, seed=seed, shot_noise_bright=0.25, noise_spread=0.1,
+            reset_jitter=0.1, hot_pixels=0.05, bandwidth_hz=1e4)
+        camera = EventCamera(config, 20, 20)
         pictures = np.random.default_rng(9).uniform(0.1, 0.9, (10, 20, 20))
         return run(camera, [k * MS for k in range(10)], pictures)
 
@@ -167,6 +293,12 @@ def test_refuses():
         camera.update(5, np.ones((2, 2)))
     with pytest.raises(ValueError, match='positive'):
         EventCameraConfig(threshold_on=0.0)
+    with pytest.raises(ValueError, match='shares'):
+        EventCameraConfig(hot_pixels=2.0)
+    with pytest.raises(ValueError, match='bandwidth_min_hz'):
+        EventCameraConfig(bandwidth_min_hz=10.0, bandwidth_max_hz=5.0)
+    with pytest.raises(ValueError, match='reset_jitter has to be at most'):
+        EventCameraConfig(reset_jitter=0.5)
     with pytest.raises(ValueError, match='negative'):
         EventCameraConfig(leak_hz=-1.0)
     with pytest.raises(ValueError, match='makes thresholds negative'):

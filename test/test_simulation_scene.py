@@ -1,12 +1,13 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Surfaces of a scene."""
+"""Surfaces of a scene, and its light."""
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from depth_anyevent_ros.simulation.scene import Box, Rectangle, Scene, surface_arrays
+from depth_anyevent_ros.simulation.scene import Box, Ellipsoid, Light, Rectangle, Scene
+from depth_anyevent_ros.simulation.surfaces import scene_arrays
 from depth_anyevent_ros.simulation.texture import checker_texture
 
 TILE = checker_texture(8, 2)
@@ -32,20 +33,47 @@ def test_faces_of_a_box_point_outward_and_close_it():
 
 def test_arrays_of_a_scene():
     scene = Scene((WALL,), (TILE, checker_texture(16, 2)),
-                  boxes=(Box((0, 0, 0), (1, 1, 1), texture=1, tile_m=4.0),), sun=(0, 0, 2),
-                  ambient=0.25)
-    arrays = surface_arrays(scene)
-    assert len(arrays.center) == 7
-    # The wall faces -x and sees only ambient light; the top of the box sees the sun.
-    assert arrays.light[0] == 0.25 and arrays.light.max() == 1
-    assert arrays.texture[0].tolist() == [0, 8]
-    assert arrays.texture[1].tolist() == [64 + 16 + 4 + 1, 16]
-    assert arrays.texels_per_m[0] == 4 and arrays.texels_per_m[1] == 4
+                  boxes=(Box((1, 2, 3), (2, 4, 4), texture=1, tile_m=4.0, color=(1.5, 1, 0.5)),),
+                  ellipsoids=(Ellipsoid((0, 0, 1), (1, 2, 3), body=1),), bodies=(object(),))
+    arrays = scene_arrays(scene)
+    assert len(arrays.surfaces) == len(scene.surfaces()) == 8
+    # Shape, where the mip map starts, its size, body.
+    assert arrays.kinds[0].tolist() == [0, 0, 8, 0]
+    assert arrays.kinds[6].tolist() == [0, 64 + 16 + 4 + 1, 16, 0]
+    assert arrays.kinds[7].tolist() == [1, 0, 8, 1]
+    assert arrays.surfaces[:, 15].tolist() == [4.0] * 8
+    assert arrays.color[6].tolist() == [1.5, 1, 0.5] and arrays.color[7].tolist() == [1, 1, 1]
+    assert arrays.solids.tolist() == [[0, 1, 0, 0], [1, 7, 0, 1], [7, 8, 1, 0]]
+    np.testing.assert_allclose(arrays.spheres, [[5, 0, 0, 2.5], [1, 2, 3, 3], [0, 0, 1, 3]])
+
+
+def test_lamps_swing_between_full_and_their_share():
+    light = Light(flicker=0.4, flicker_hz=100.0)
+    times = np.linspace(0, 0.02, 4001)
+    lamp = np.array([light.lamp(time) for time in times])
+    assert lamp.max() == pytest.approx(1) and lamp.min() == pytest.approx(0.6)
+    assert lamp.mean() == pytest.approx(0.8, abs=1e-3)
+    assert lamp[[0, 2000]] == pytest.approx(0.8) and times[lamp.argmax()] < 0.01
+    assert Light().lamp(0.123) == 1
 
 
 @pytest.mark.parametrize('change, message', [
     ({'right': (0, -2, 0)}, 'unit vectors'), ({'up': (0, 1, 0)}, 'right angles'),
-    ({'width': 0}, 'positive'), ({'tile_m': -1}, 'positive'), ({'texture': 1}, 'lacks')])
+    ({'width': 0}, 'positive'), ({'tile_m': -1}, 'positive'), ({'texture': 1}, 'lacks'),
+    ({'body': 1}, 'moves with body 1')])
 def test_refuses(change, message):
     with pytest.raises(ValueError, match=message):
-        surface_arrays(Scene((replace(WALL, **change),), (TILE,)))
+        scene_arrays(Scene((replace(WALL, **change),), (TILE,)))
+    if 'tile_m' in change or 'texture' in change or 'body' in change:
+        ball = Ellipsoid((0, 0, 0), (1, 1, 1))
+        with pytest.raises(ValueError, match=message):
+            scene_arrays(Scene((), (TILE,), (), (replace(ball, **change),)))
+
+
+@pytest.mark.parametrize('change, message', [
+    ({'sun': (0, 0, 0)}, 'direction'), ({'ambient': 1.1}, 'within 0 to 1'),
+    ({'flicker': -0.1}, 'within 0 to 1'), ({'fog_per_m': -1.0}, 'negative'),
+    ({'level': float('nan')}, 'negative')])
+def test_refuses_lights(change, message):
+    with pytest.raises(ValueError, match=message):
+        Light(**change)

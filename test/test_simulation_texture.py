@@ -6,6 +6,7 @@ import pytest
 
 from depth_anyevent_ros.simulation.texture import (
     checker_texture, leaves_texture, mip_map, noise_texture, sample)
+from depth_anyevent_ros.simulation.texture_families import TEXTURE_FAMILIES
 
 
 @pytest.mark.parametrize('make', [
@@ -75,3 +76,34 @@ def test_filtered_sample_is_near_the_mean_over_the_footprint(jacobian):
     # Without filtering the error is several times larger; the rest is the filter's shape.
     assert np.std(errors) < 0.45 * np.std(plain)
     assert np.std(errors) < 0.05 and abs(np.mean(errors)) < 0.01
+
+
+@pytest.mark.parametrize('name', TEXTURE_FAMILIES)
+def test_families_are_tiles_by_seed(name):
+    make = TEXTURE_FAMILIES[name]
+    tile, other = make(5), make(6)
+    assert tile.dtype == np.float32 and tile.shape == (256, 256)
+    assert 0.05 < tile.min() and tile.max() <= 0.9 and tile.std() > 0.02
+    np.testing.assert_array_equal(tile, make(5))
+    assert np.abs(tile - other).max() > 0.1
+    for axis in (0, 1):
+        inside = np.abs(np.diff(tile, axis=axis)).mean(1 - axis)
+        seam = np.abs(np.take(tile, 0, axis) - np.take(tile, -1, axis)).mean()
+        assert seam <= inside.max() * 1.05
+    mip_map(tile)
+
+
+def test_families_differ():
+    assert len(TEXTURE_FAMILIES) >= 9
+    # How much of the contrast lies in which direction and at which scale tells them apart.
+    marks = []
+    for make in TEXTURE_FAMILIES.values():
+        parts = []
+        for seed in range(3):
+            log = np.log(make(seed).astype(np.float64))
+            steps = [np.abs(log - np.roll(log, shift, axis)).mean() / log.std()
+                     for axis in (0, 1) for shift in (1, 4, 16)]
+            parts.append([*steps, ((log - log.mean()) ** 3).mean() / log.std() ** 3])
+        marks.append(np.mean(parts, axis=0))
+    apart = np.abs(np.array(marks)[:, None] - np.array(marks)).max(-1)
+    assert apart[~np.eye(len(marks), dtype=bool)].min() > 0.05

@@ -1,11 +1,9 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Poses, their derivatives, and how fast they move the picture."""
+"""Poses and their derivatives."""
 import numpy as np
 import pytest
 
-from depth_anyevent_ros.geometry.camera import CameraModel
-from depth_anyevent_ros.simulation.motion import fastest_pixel
 from depth_anyevent_ros.simulation.trajectory import Sway, twist
 
 SWAY = Sway((1, 2, 3, 0.3, -0.2, 0.1), (1, -0.5, 0.2, 0.4, 0.1, -0.3), (0.3,) * 6,
@@ -43,23 +41,3 @@ def test_twist_of_a_steady_motion():
     _, angular = twist(Sway((0,) * 6, (0, 0, 0, 0.8, 0, 0)), 0.0)
     # A turn to the left about z, which is up, is one about -y of the optical frame.
     np.testing.assert_allclose(angular, [0, -0.8, 0], atol=1e-6)
-
-
-def test_fastest_pixel_against_projected_points():
-    camera = CameraModel(40, 30, np.array([[50, 0, 19.5], [0, 55, 14.5], [0, 0, 1.0]]),
-                         np.zeros(0))
-    depth = np.random.default_rng(0).uniform(1, 5, (30, 40)).astype(np.float32)
-    time, step = 0.4, 1e-5
-    rays = camera.rays().astype(np.float64)
-    points = np.dstack([rays, np.ones((30, 40))]) * depth[..., None]
-    here, there = SWAY.pose(time), SWAY.pose(time + step)
-    world = points @ here.rotation.T + here.position
-    moved = (world - there.position) @ there.rotation
-    pixels = moved[..., :2] / moved[..., 2:] * [50, 55]
-    speed = np.linalg.norm(pixels - rays * [50, 55], axis=-1) / step
-    assert fastest_pixel(depth, camera, *twist(SWAY, time)) == pytest.approx(
-        speed.max(), rel=1e-3)
-    depth[:] = np.inf
-    _, angular = twist(SWAY, time)
-    assert fastest_pixel(depth, camera, np.array([9.0, 9, 9]), angular) == pytest.approx(
-        fastest_pixel(depth, camera, np.zeros(3), angular))

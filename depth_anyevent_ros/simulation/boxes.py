@@ -10,7 +10,7 @@ import numpy as np
 from depth_anyevent_ros.geometry.camera import CameraModel
 from depth_anyevent_ros.simulation.event_camera import EventCameraConfig
 from depth_anyevent_ros.simulation.recording import Simulation
-from depth_anyevent_ros.simulation.scene import Box, Rectangle, Scene
+from depth_anyevent_ros.simulation.scene import Box, Light, Rectangle, Scene
 from depth_anyevent_ros.simulation.texture import checker_texture, leaves_texture, noise_texture
 from depth_anyevent_ros.simulation.trajectory import Sway
 
@@ -52,4 +52,5 @@ def boxes_scene(seed: int) -> Scene:
         boxes.append(Box((distance, side, height / 2), (depth, width, height),
                          generator.uniform(-0.8, 0.8), texture=1 + (index % 4),
                          tile_m=generator.uniform(1.0, 2.0)))
-    return Scene((floor, wall), textures, tuple(boxes))
+    sky = Light(sky_horizon=0.85, sky_zenith=0.85)
+    return Scene((floor, wall), textures, tuple(boxes), light=sky)

@@ -1,39 +1,28 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""From a scene and a motion to the packets that a camera driver would publish."""
+"""From a scene and a motion to labels, and to the packets that a camera driver publishes."""
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from depth_anyevent_ros.events.evt3_encoder import Evt3Encoder
 from depth_anyevent_ros.events.types import Events, Packet
-from depth_anyevent_ros.geometry.camera import CameraModel
-from depth_anyevent_ros.simulation.event_camera import EventCamera, EventCameraConfig
-from depth_anyevent_ros.simulation.motion import fastest_pixel
-from depth_anyevent_ros.simulation.raycaster import Frame, RayCaster
-from depth_anyevent_ros.simulation.scene import Scene
-from depth_anyevent_ros.simulation.trajectory import Trajectory, twist
+from depth_anyevent_ros.simulation.configuration import Simulation
+from depth_anyevent_ros.simulation.event_camera import EventCamera
+from depth_anyevent_ros.simulation.labels import Label, Labeller
+from depth_anyevent_ros.simulation.raycaster import Frame
+from depth_anyevent_ros.simulation.rendering import sampled_frames, View
 
 
-@dataclass(frozen=True)
-class Simulation:
-    """
-    What is simulated: a scene, how the camera moves in it, its optics, and its pixels.
+class Stretch(NamedTuple):
+    """Events from the end of the last stretch to time_ns."""
 
-    Times of a simulation are nanoseconds from its start. max_motion_px: no pixel moves further
-    between two renders. max_step_ns: longest time between two renders.
-    """
-
-    scene: Scene
-    trajectory: Trajectory
-    camera: CameraModel
-    sensor: EventCameraConfig
-    duration_ns: int
-    max_motion_px: float = 0.7
-    max_step_ns: int = 5_000_000
+    time_ns: int
+    events: Events
 
 
 @dataclass(frozen=True)
@@ -64,60 +53,106 @@ def renders(simulation: Simulation) -> Iterator[tuple[int, Frame]]:
 
     The first frame is that of the start, the last that of the end.
     """
-    caster = RayCaster(simulation.scene, simulation.camera)
-
-    def look(time_ns: int) -> tuple[Frame, float]:
-        frame = caster.render(simulation.trajectory.pose(time_ns * 1e-9))
-        return frame, fastest_pixel(frame.depth, simulation.camera,
-                                    *twist(simulation.trajectory, time_ns * 1e-9))
-
-    time_ns = 0
-    frame, speed = look(time_ns)
-    yield time_ns, frame
-    while time_ns < simulation.duration_ns:
-        step_ns = _step_ns(simulation, speed)
-        while True:
-            next_ns = min(time_ns + step_ns, simulation.duration_ns)
-            frame, next_speed = look(next_ns)
-            # Something near may have come into view, or the camera turned faster.
-            step_ns = _step_ns(simulation, max(speed, next_speed))
-            if next_ns - time_ns <= step_ns * 1.05 or step_ns == 1000:
-                break
-        time_ns, speed = next_ns, next_speed
-        yield time_ns, frame
+    return _renders(simulation, _view(simulation))
 
 
-def _step_ns(simulation: Simulation, speed: float) -> int:
-    step_ns = simulation.max_step_ns
-    if speed > 0:
-        step_ns = min(step_ns, int(simulation.max_motion_px / speed * 1e9))
-    return max(step_ns // 1000 * 1000, 1000)
+def record(simulation: Simulation, flow: bool = False) -> Iterator[Stretch | Label]:
+    """
+    Yield events and labels from one pass over the renders.
 
-
-def events(simulation: Simulation) -> Iterator[tuple[int, Events]]:
-    """Yield (end, events) for stretches of time that follow each other; times in nanoseconds."""
-    camera = EventCamera(
-        simulation.sensor, simulation.camera.height, simulation.camera.width)
-    for time_ns, frame in renders(simulation):
-        found = camera.update(time_ns, frame.luminance)
+    Stretches of events follow each other from the start to the end; they are the same whatever
+    labels and pictures are asked for. A label comes as soon as its picture has been taken, so
+    that stretches of half an exposure after it may come before. The trajectory has to be
+    known for so long after the end. flow: whether labels have it.
+    """
+    view = _view(simulation)
+    sensor = EventCamera(simulation.sensor, view.camera.height, view.camera.width)
+    labeller = Labeller(simulation, view, flow)
+    for time_ns, frame in _renders(simulation, view):
+        found = sensor.update(time_ns, view.luminance(frame))
         if time_ns > 0:
-            yield time_ns, found
+            yield Stretch(time_ns, found)
+        yield from labeller.add(time_ns, frame)
+    yield from labeller.finish()
+
+
+def events(simulation: Simulation) -> Iterator[Stretch]:
+    """Yield the events alone, in stretches of time that follow each other."""
+    view = _view(simulation)
+    sensor = EventCamera(simulation.sensor, view.camera.height, view.camera.width)
+    for time_ns, frame in _renders(simulation, view):
+        found = sensor.update(time_ns, view.luminance(frame))
+        if time_ns > 0:
+            yield Stretch(time_ns, found)
+
+
+def labels(simulation: Simulation, flow: bool = False) -> Iterator[Label]:
+    """Yield the labels alone, the same as record() does."""
+    view = _view(simulation)
+    labeller = Labeller(simulation, view, flow)
+    frames = _renders(simulation, view) if labeller.needs_renders else (
+        (time_ns, view.render(time_ns)) for time_ns in simulation.label_times_ns())
+    for time_ns, frame in frames:
+        yield from labeller.add(time_ns, frame)
+    yield from labeller.finish()
 
 
 def truth(simulation: Simulation, times_ns: list[int]) -> Iterator[Frame]:
     """Yield the exact frames at times (nanoseconds)."""
-    caster = RayCaster(simulation.scene, simulation.camera)
+    view = _view(simulation)
     for time_ns in times_ns:
-        yield caster.render(simulation.trajectory.pose(time_ns * 1e-9))
+        yield view.render(time_ns)
+
+
+def _view(simulation: Simulation) -> View:
+    return View(simulation.scene, simulation.trajectory, simulation.camera)
+
+
+def _renders(simulation: Simulation, view: View) -> Iterator[tuple[int, Frame]]:
+    return sampled_frames(view, 0, simulation.duration_ns, simulation.max_motion_px,
+                          simulation.max_step_ns)
 
 
 def packets(simulation: Simulation, driver: DriverConfig) -> Iterator[tuple[Packet, int]]:
     """Yield each packet with the time at which a recorder receives it (ROS time, ns)."""
+    return _packets(events(simulation), simulation, driver)
+
+
+def messages(simulation: Simulation, driver: DriverConfig,
+             flow: bool = False) -> Iterator[tuple[Packet | Label, int]]:
+    """
+    Yield packets, and the labels of record(), with the time at which a recorder receives them.
+
+    A label's time_ns is still that of the simulation; its stamp is driver.ros_start_ns later.
+    """
+    waiting: list[Label] = []
+
+    def stretches() -> Iterator[Stretch]:
+        for item in record(simulation, flow):
+            if isinstance(item, Label):
+                waiting.append(item)
+            else:
+                yield item
+
+    def received() -> Iterator[tuple[Label, int]]:
+        for label in waiting:
+            end_ns = label.time_ns if label.picture is None else label.picture.end_ns
+            yield label, driver.ros_start_ns + end_ns + driver.latency_ns
+        waiting.clear()
+
+    for packet in _packets(stretches(), simulation, driver):
+        yield from received()
+        yield packet
+    yield from received()
+
+
+def _packets(stretches: Iterator[Stretch], simulation: Simulation,
+             driver: DriverConfig) -> Iterator[tuple[Packet, int]]:
     encoder = Evt3Encoder(driver.vectors, driver.time_high_interval_us)
     generator = np.random.default_rng([driver.seed, 2])
     offset_ns = driver.ros_start_ns
     for seq, (begin_ns, end_ns, part) in enumerate(
-            cut(events(simulation), driver.period_ns, simulation.duration_ns)):
+            cut(stretches, driver.period_ns, simulation.duration_ns)):
         data = encoder.encode(
             Events(part.t + driver.sensor_start_ns, part.x, part.y, part.p),
             end_ns=end_ns + driver.sensor_start_ns)

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 import math
-from typing import NamedTuple
+from typing import Protocol
 
 import numpy as np
 
-from depth_anyevent_ros.simulation.texture import mip_map
-
 Vector = tuple[float, float, float]
+WHITE = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,9 @@ class Rectangle:
 
     center: metres in the world frame (x forward, y left, z up, REP 103). right, up: unit vectors
     along its sides. width, height: metres along them. texture: index into the scene's textures.
-    tile_m: side of one tile of the texture in metres.
+    tile_m: side of one tile of the texture in metres. color: what linear red, green and blue are
+    multiplied by; a mean of 1 keeps the luminance. body: 0 if it stands still, else the number
+    of the body that it moves with, counted from 1.
     """
 
     center: Vector
@@ -31,6 +32,8 @@ class Rectangle:
     height: float
     texture: int = 0
     tile_m: float = 2.0
+    color: Vector = WHITE
+    body: int = 0
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Box:
     yaw: float = 0.0
     texture: int = 0
     tile_m: float = 2.0
+    color: Vector = WHITE
+    body: int = 0
 
     def rectangles(self) -> list[Rectangle]:
         """Return the six faces, their right x up pointing outward."""
@@ -57,77 +62,91 @@ class Box:
                 faces.append(Rectangle(
                     tuple(center.tolist()), tuple((axes[right] * flip).tolist()),
                     tuple(axes[up].tolist()), self.size[right], self.size[up], self.texture,
-                    self.tile_m))
+                    self.tile_m, self.color, self.body))
         return faces
+
+
+@dataclass(frozen=True)
+class Ellipsoid:
+    """
+    An ellipsoid; radii: metres along its own x, y, z; yaw: radians about the world's z axis.
+
+    Its texture is spread from its top, and drawn together at its bottom. It is not seen from
+    inside.
+    """
+
+    center: Vector
+    radii: Vector
+    yaw: float = 0.0
+    texture: int = 0
+    tile_m: float = 2.0
+    color: Vector = WHITE
+    body: int = 0
+
+
+class Motion(Protocol):
+    """Anything that knows where a body is at a time in seconds."""
+
+    def pose(self, time_s: float) -> tuple[np.ndarray, float]:
+        """Return position, (3,) metres in the world, and yaw, radians about its z axis."""
+
+
+@dataclass(frozen=True)
+class Light:
+    """
+    Sun, sky, air and lamps.
+
+    sun: direction towards the sun. ambient: share of the light that has no direction.
+    sky_horizon, sky_zenith: luminance of the sky, where a white surface in full light has 1.
+    clouds: contrast of a soft pattern in the sky that stands still in the world. level:
+    brightness of the whole scene, 1 for day, 1e-4 for a dark street at night; rendered luminance
+    is relative to it. fog_per_m: extinction, 1/m. flicker: share of the light that comes from
+    lamps on the mains, which goes as (1 + sin(2 pi flicker_hz t)) / 2.
+    """
+
+    sun: Vector = (-0.4, 0.5, 0.77)
+    ambient: float = 0.45
+    sky_horizon: float = 0.9
+    sky_zenith: float = 0.6
+    clouds: float = 0.0
+    level: float = 1.0
+    fog_per_m: float = 0.0
+    flicker: float = 0.0
+    flicker_hz: float = 100.0
+
+    def __post_init__(self) -> None:
+        if not np.linalg.norm(self.sun) > 0:
+            raise ValueError(f'sun has to be a direction, got {self.sun}')
+        for name in ('ambient', 'clouds', 'flicker'):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f'{name} has to be within 0 to 1, got {getattr(self, name)}')
+        for name in ('sky_horizon', 'sky_zenith', 'level', 'fog_per_m', 'flicker_hz'):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f'{name} must not be negative, got {getattr(self, name)}')
+
+    def lamp(self, time_s: float) -> float:
+        """Return by how much the lamps' flicker dims the light at a time in seconds."""
+        swing = (1 + math.sin(2 * math.pi * self.flicker_hz * time_s)) / 2
+        return 1 - self.flicker + self.flicker * swing
 
 
 @dataclass(frozen=True)
 class Scene:
     """
-    Surfaces, their textures (tiles of texture.py), and light.
+    Surfaces, their textures (tiles of texture.py), bodies that move, and light.
 
-    sun: direction towards the sun. ambient: share of the light that has no direction. sky:
-    luminance of what no surface covers, where a white surface in full light has 1.
+    bodies: what a surface with body = k > 0 moves with is bodies[k - 1]; its center, directions
+    and yaw are then in the body's frame.
     """
 
     rectangles: tuple[Rectangle, ...]
     textures: tuple[np.ndarray, ...]
     boxes: tuple[Box, ...] = ()
-    sun: Vector = (-0.4, 0.5, 0.77)
-    ambient: float = 0.45
-    sky: float = 0.85
+    ellipsoids: tuple[Ellipsoid, ...] = ()
+    bodies: tuple[Motion, ...] = ()
+    light: Light = Light()
 
-    def surfaces(self) -> list[Rectangle]:
-        """Return all rectangles, those of the boxes last."""
-        return [*self.rectangles, *(face for box in self.boxes for face in box.rectangles())]
-
-
-class SurfaceArrays(NamedTuple):
-    """
-    A scene for compiled loops, one row for each rectangle.
-
-    center, right, up: float64 (n, 3). half: (n, 2) metres. light: (n,) luminance of a white
-    surface. texture: int64 (n, 2), start in texels and size of the tile. texels_per_m: (n,).
-    texels: float32 (m,), all mip maps one behind the other.
-    """
-
-    center: np.ndarray
-    right: np.ndarray
-    up: np.ndarray
-    half: np.ndarray
-    light: np.ndarray
-    texture: np.ndarray
-    texels_per_m: np.ndarray
-    texels: np.ndarray
-
-
-def surface_arrays(scene: Scene) -> SurfaceArrays:
-    """Lay a scene out in arrays; raise ValueError for surfaces that are none."""
-    surfaces = scene.surfaces()
-    maps = [mip_map(tile) for tile in scene.textures]
-    starts = np.cumsum([0, *(len(texels) for texels in maps)])
-    right, up = (np.array([getattr(s, name) for s in surfaces], np.float64).reshape(-1, 3)
-                 for name in ('right', 'up'))
-    half = np.array([(s.width / 2, s.height / 2) for s in surfaces], np.float64).reshape(-1, 2)
-    _check(surfaces, len(maps), right, up, half)
-    sun = np.asarray(scene.sun) / np.linalg.norm(scene.sun)
-    facing = np.clip(np.cross(right, up) @ sun, 0, None)
-    sizes = [len(scene.textures[s.texture]) for s in surfaces]
-    return SurfaceArrays(
-        np.array([s.center for s in surfaces], np.float64).reshape(-1, 3), right, up, half,
-        scene.ambient + (1 - scene.ambient) * facing,
-        np.array([(starts[s.texture], size) for s, size in zip(surfaces, sizes)],
-                 np.int64).reshape(-1, 2),
-        np.array([size / s.tile_m for s, size in zip(surfaces, sizes)], np.float64),
-        np.concatenate(maps) if maps else np.zeros(0, np.float32))
-
-
-def _check(surfaces: list[Rectangle], textures: int, right: np.ndarray, up: np.ndarray,
-           half: np.ndarray) -> None:
-    products = np.stack([(right * right).sum(1) - 1, (up * up).sum(1) - 1, (right * up).sum(1)])
-    if np.any(np.abs(products) > 1e-9):
-        raise ValueError('the sides of a rectangle have to be unit vectors at right angles')
-    if np.any(half <= 0) or any(s.tile_m <= 0 for s in surfaces):
-        raise ValueError('the width, height and tile_m of a surface have to be positive')
-    if any(not 0 <= s.texture < textures for s in surfaces):
-        raise ValueError(f'a surface names a texture that the scene lacks; it has {textures}')
+    def surfaces(self) -> list[Rectangle | Ellipsoid]:
+        """Return all surfaces: rectangles, then six faces of each box, then ellipsoids."""
+        return [*self.rectangles, *(face for box in self.boxes for face in box.rectangles()),
+                *self.ellipsoids]

@@ -17,7 +17,14 @@ from depth_anyevent_ros.events.jit import njit
 
 DARKEST, BRIGHTEST = 0.06, 0.9
 # Pixels seen at a grazing angle have long footprints; this many samples follow them.
-MAX_SAMPLES = 16
+MAX_SAMPLES = 8
+# How far apart they are, in short axes.
+SPACING = 1.3
+# The share of an octave over which one level of a mip map goes over into the next.
+BLEND = 0.4
+BIAS = 2.0 ** 30  # whole tiles of any size
+LEVEL_SCALE = 0.5 ** np.arange(64)
+ONE_BY = 1 / np.maximum(np.arange(MAX_SAMPLES + 1.0), 1)
 # A texel of a level averages over a box of width w, interpolation over a tent of the same: a
 # variance of w^2/12 + w^2/6. That of a pixel's own box, 1/12, is met by w = 1/sqrt(3).
 TEXELS_PER_PIXEL = 1 / math.sqrt(3)
@@ -68,7 +75,7 @@ def leaves_texture(seed: int, size: int = 512, count: int = 400, smallest: float
         patch = tile[np.ix_(rows, columns)]
         patch[inside] = shade
         tile[np.ix_(rows, columns)] = patch
-    return _shrink(tile, OVERSAMPLING).astype(np.float32)
+    return shrink(tile, OVERSAMPLING).astype(np.float32)
 
 
 def checker_texture(size: int = 256, squares: int = 8, dark: float = 0.1,
@@ -88,46 +95,119 @@ def mip_map(tile: np.ndarray) -> np.ndarray:
                          f'{tile.shape}')
     levels = [tile]
     while len(levels[-1]) > 1:
-        levels.append(_shrink(levels[-1], 2))
+        levels.append(shrink(levels[-1], 2))
     return np.concatenate([level.ravel() for level in levels]).astype(np.float32)
 
 
-def _shrink(tile: np.ndarray, factor: int) -> np.ndarray:
+def shrink(tile: np.ndarray, factor: int) -> np.ndarray:
+    """Return a tile of which each texel is the mean of factor x factor texels."""
     size = len(tile) // factor
     return tile.reshape(size, factor, size, factor).mean((1, 3))
 
 
 @njit
-def _bilinear(texels, offset, size, s, t):
-    """Interpolate one level at (s, t) in its own texels, the tile repeating on all sides."""
-    x, y = s - 0.5, t - 0.5
-    x0, y0 = math.floor(x), math.floor(y)
-    fx, fy = x - x0, y - y0
-    mask = size - 1
-    left, top = int(x0) & mask, int(y0) & mask
-    right, bottom = (left + 1) & mask, (top + 1) & mask
-    above = texels[offset + top * size + left] * (1 - fx) \
-        + texels[offset + top * size + right] * fx
-    below = texels[offset + bottom * size + left] * (1 - fx) \
-        + texels[offset + bottom * size + right] * fx
-    return above * (1 - fy) + below * fy
+def samples_sum(texels, offset, size, s, t, step_s, step_t, count):
+    """
+    Return the sum of count bilinear samples of one level, the tile repeating on all sides.
+
+    offset, size: where the level starts and its size. s, t: the first sample, in the level's
+    own texels, within +-2^30; each is a step away from the one before.
+    """
+    # Made positive, so that a cast rounds down.
+    x, y = s + (BIAS - 0.5), t + (BIAS - 0.5)
+    mask, offset, size = np.int64(size - 1), np.int64(offset), np.int64(size)
+    total = 0.0
+    for _ in range(count):
+        x0, y0 = np.int32(x), np.int32(y)
+        fx, fy = x - x0, y - y0
+        left, top = np.int64(x0) & mask, np.int64(y0) & mask
+        right = (left + 1) & mask
+        above, below = offset + top * size, offset + ((top + 1) & mask) * size
+        # Unsigned: numba takes no time over negative indices then.
+        upper, lower = texels[np.uint64(above + left)], texels[np.uint64(below + left)]
+        first = upper + (texels[np.uint64(above + right)] - upper) * fx
+        last = lower + (texels[np.uint64(below + right)] - lower) * fx
+        total += first + (last - first) * fy
+        x += step_s
+        y += step_t
+    return total
 
 
 @njit
-def _trilinear(texels, offset, size, s, t, lod):
-    """Interpolate between the two levels next to lod >= 0 (0 the tile itself, 1 its half)."""
-    level = int(lod)
-    part = lod - level
+def footprint(s_u, s_v, t_u, t_v):
+    """
+    Return short and long axis of a pixel's footprint, and the long one as a vector (s, t).
+
+    s_u, s_v, t_u, t_v: how many texels one step of a pixel to the right (u) and down (v) moves
+    the place in the texture. All in texels.
+    """
+    a, b, c = s_u * s_u + s_v * s_v, s_u * t_u + s_v * t_v, t_u * t_u + t_v * t_v
+    # Eigenvalues of J J^T are the squares of the axes.
+    root = math.sqrt((a - c) * (a - c) + 4 * b * b)
+    large = (a + c + root) / 2
+    major = math.sqrt(large)
+    minor = math.sqrt(max((a + c - root) / 2, 0.0))
+    # Its eigenvector for the larger one: of the two ways to write it the longer one is exact.
+    if a >= c:
+        along_s, along_t = large - c, b
+    else:
+        along_s, along_t = b, large - a
+    norm = along_s * along_s + along_t * along_t
+    scale = np.divide(major, math.sqrt(norm)) if norm > 0 else 0.0
+    return minor, major, along_s * scale, along_t * scale
+
+
+@njit
+def sample_count(minor, major):
+    """Return how many samples along its long axis a footprint takes."""
+    # Rounded: a nearly round footprint takes one sample, at the level of its long axis.
+    return min(max(int(np.divide(major, max(minor, 1.0) * SPACING) + 0.5), 1), MAX_SAMPLES)
+
+
+@njit
+def level_of_detail(minor, major, count):
+    """Return the level (0 the tile itself, 1 its half) for the samples of a footprint."""
+    width = max(minor, np.divide(major, float(count))) * TEXELS_PER_PIXEL
+    return math.log2(max(width, 1.0))
+
+
+@njit
+def level_at(offset, size, level):
+    """Return where a level of a mip map starts, its size, and its texels per texel of level 0."""
     side = max(size >> level, 1)
-    # The levels before this one sum up as a geometric series.
-    offset += (size * size - side * side) * 4 // 3
-    scale = side / size
-    fine = _bilinear(texels, offset, side, s * scale, t * scale)
+    # The levels before this one sum up as a geometric series; sizes are powers of two.
+    return offset + (size * size - side * side) // 3 * 4, side, LEVEL_SCALE[level]
+
+
+@njit
+def share_of_next(lod, level):
+    """
+    Return how much the level after this one adds to a sample, 0 to 1.
+
+    Near a level, by 1 - BLEND of the way to the next, it is taken alone, for speed.
+    """
+    return min(max((lod - level - 0.5) / BLEND + 0.5, 0.0), 1.0)
+
+
+@njit
+def sample_along(texels, start, side, scale, s, t, along_s, along_t, count, part):
+    """
+    Return the mean of samples spread along (along_s, along_t) about (s, t), in level 0's texels.
+
+    start, side, scale: of a level; part: what the next one adds.
+    """
+    share = ONE_BY[count]
+    step_s, step_t = along_s * share * scale, along_t * share * scale
+    back = 0.5 * (count - 1)
+    first_s, first_t = s * scale - step_s * back, t * scale - step_t * back
+    fine = coarse = 0.0
+    if part < 1 or side == 1:
+        fine = samples_sum(texels, start, side, first_s, first_t, step_s, step_t, count)
     if part == 0 or side == 1:
-        return fine
-    coarse = _bilinear(
-        texels, offset + side * side, side // 2, s * scale / 2, t * scale / 2)
-    return fine + (coarse - fine) * part
+        return fine * share
+    coarse = samples_sum(texels, start + side * side, side >> 1, first_s * 0.5, first_t * 0.5,
+                         step_s * 0.5, step_t * 0.5, count)
+    return (fine + (coarse - fine) * part) * share
 
 
 @njit
@@ -136,33 +216,14 @@ def sample(texels, offset, size, s, t, s_u, s_v, t_u, t_v):
     Return the mean reflectance over the footprint of a pixel.
 
     texels, offset, size: mip maps one behind the other, where this one starts, and its tile's
-    size. s, t: the pixel's centre in texels. s_u, s_v, t_u, t_v: how many texels one step of a
-    pixel to the right (u) and down (v) moves it. The footprint is an ellipse: its short axis
-    chooses the level, and samples along its long axis are averaged; both have the variance of
-    the pixel's box.
+    size. s, t: the pixel's centre in texels. s_u, s_v, t_u, t_v: as for footprint. The short
+    axis chooses the level, and samples along the long axis are averaged; both have the variance
+    of the pixel's box.
     """
-    total = s_u * s_u + s_v * s_v + t_u * t_u + t_v * t_v
-    determinant = s_u * t_v - s_v * t_u
-    root = math.sqrt(max(total * total - 4 * determinant * determinant, 0.0))
-    major = math.sqrt((total + root) / 2)
-    minor = math.sqrt(max((total - root) / 2, 0.0))
-    if major * TEXELS_PER_PIXEL <= 1:
-        return _bilinear(texels, offset, size, s, t)
-    # Rounded: a nearly round footprint takes one sample, at the level of its long axis.
-    count = min(max(int(major / max(minor, 1.0) + 0.5), 1), MAX_SAMPLES)
-    lod = math.log2(max(max(minor, major / count) * TEXELS_PER_PIXEL, 1.0))
-    if count == 1:
-        return _trilinear(texels, offset, size, s, t, lod)
-    # The long axis in the texture: eigenvector of J J^T for its larger eigenvalue. Of the two
-    # ways to write it the longer one is exact.
-    a, b, c = s_u * s_u + s_v * s_v, s_u * t_u + s_v * t_v, t_u * t_u + t_v * t_v
-    if a >= c:
-        along_s, along_t = (total + root) / 2 - c, b
-    else:
-        along_s, along_t = b, (total + root) / 2 - a
-    scale = major / math.hypot(along_s, along_t)
-    mean = 0.0
-    for k in range(count):
-        shift = ((k + 0.5) / count - 0.5) * scale
-        mean += _trilinear(texels, offset, size, s + shift * along_s, t + shift * along_t, lod)
-    return mean / count
+    minor, major, along_s, along_t = footprint(s_u, s_v, t_u, t_v)
+    count = sample_count(minor, major)
+    lod = level_of_detail(minor, major, count)
+    level = int(lod)
+    start, side, scale = level_at(offset, size, level)
+    return sample_along(texels, start, side, scale, s, t, along_s, along_t, count,
+                        share_of_next(lod, level))

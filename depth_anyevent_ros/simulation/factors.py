@@ -1,0 +1,164 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a sequence of each split may be made of.
+
+The splits share no texture family, no grammar of layouts, no focal length, threshold, speed,
+way of moving or light: a model that does well on the test split has met none of them. Numbers
+are ranges that do not touch; the ranges of the test split lie both between and beyond those of
+the training split.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+import math
+
+import numpy as np
+
+SPLITS = ('train', 'validation', 'test')
+# Ranges of a number: it lies within one of them.
+Ranges = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class CarFactors:
+    """
+    A street and the car in it.
+
+    layouts: grammars of layouts_street.py. vibrations: ways to shake, of car.py. facades,
+    grounds, objects: texture families. speed_mps: when nothing holds it up. height_m, pitch_deg
+    (positive downward), yaw_deg (either side), roll_deg: how the camera is mounted.
+    vibration_hz: of pitch and roll. road_m: width of the carriageway. fog_per_m: extinction.
+    level: brightness, drawn evenly in its logarithm.
+    """
+
+    layouts: tuple[str, ...]
+    vibrations: tuple[str, ...]
+    facades: tuple[str, ...]
+    grounds: tuple[str, ...]
+    objects: tuple[str, ...]
+    speed_mps: Ranges
+    height_m: Ranges
+    pitch_deg: Ranges
+    yaw_deg: Ranges
+    vibration_hz: Ranges
+    road_m: Ranges
+    fog_per_m: Ranges
+    level: Ranges
+
+
+@dataclass(frozen=True)
+class DroneFactors:
+    """
+    A building's inside and the drone in it.
+
+    layouts: grammars of layouts_indoor.py. flights: of drone.py. walls, grounds, objects:
+    texture families. speed_mps: while cruising. turn_deg_per_s: how fast the view swings at its
+    fastest. sway_hz: of the view's own swing. flicker: share of the light that lamps modulate,
+    flicker_hz its frequency. level: brightness, drawn evenly in its logarithm.
+    """
+
+    layouts: tuple[str, ...]
+    flights: tuple[str, ...]
+    walls: tuple[str, ...]
+    grounds: tuple[str, ...]
+    objects: tuple[str, ...]
+    speed_mps: Ranges
+    turn_deg_per_s: Ranges
+    sway_hz: Ranges
+    flicker: Ranges
+    flicker_hz: Ranges
+    level: Ranges
+
+
+@dataclass(frozen=True)
+class Factors:
+    """
+    What a split is made of.
+
+    field_of_view_deg: horizontal. principal_point: how far it lies from the middle, as a share
+    of the width. threshold: mean of the ON and OFF thresholds of the pixels, in natural
+    logarithm. threshold_ratio: ON over OFF, or its inverse. mismatch: of the pixels.
+    """
+
+    car: CarFactors
+    drone: DroneFactors
+    field_of_view_deg: Ranges
+    principal_point: Ranges
+    threshold: Ranges
+    threshold_ratio: Ranges
+    mismatch: Ranges
+
+
+def draw(generator: np.random.Generator, ranges: Ranges, logarithmic: bool = False) -> float:
+    """Return a number from one of the ranges, each being chosen by its length."""
+    if logarithmic:
+        spans = tuple((math.log(low), math.log(high)) for low, high in ranges)
+        return math.exp(draw(generator, spans))
+    lengths = np.array([high - low for low, high in ranges])
+    low, high = ranges[generator.choice(len(ranges), p=lengths / lengths.sum())]
+    return float(generator.uniform(low, high))
+
+
+def pick(generator: np.random.Generator, names: tuple) -> str:
+    """Return one of the names."""
+    return names[int(generator.integers(len(names)))]
+
+
+FACTORS: dict[str, Factors] = {
+    'train': Factors(
+        car=CarFactors(
+            layouts=('avenue', 'bend'), vibrations=('suspension',),
+            facades=('panels', 'bricks'), grounds=('noise', 'leaves'),
+            objects=('noise', 'checker', 'leaves', 'planks'),
+            speed_mps=((4.0, 7.0), (9.0, 12.0)), height_m=((1.3, 1.65),),
+            pitch_deg=((-9.0, -2.0), (0.0, 9.0)), yaw_deg=((0.0, 9.0), (12.0, 22.0)),
+            vibration_hz=((1.0, 1.6),), road_m=((5.6, 6.4), (6.8, 8.2)),
+            fog_per_m=((0.002, 0.008),), level=((0.3, 1.0), (0.02, 0.1), (0.002, 0.005))),
+        drone=DroneFactors(
+            layouts=('room', 'corridor'), flights=('wander', 'roam'),
+            walls=('noise', 'bricks', 'leaves'), grounds=('planks', 'checker', 'noise'),
+            objects=('leaves', 'planks', 'noise', 'panels'),
+            speed_mps=((0.4, 0.8), (1.0, 1.5)), turn_deg_per_s=((30.0, 60.0), (70.0, 85.0)),
+            sway_hz=((0.3, 0.7),), flicker=((0.02, 0.12),), flicker_hz=((99.5, 100.5),),
+            level=((0.15, 0.6), (0.02, 0.06), (0.003, 0.006))),
+        field_of_view_deg=((52.0, 62.0), (70.0, 82.0)), principal_point=((0.0, 0.02),),
+        threshold=((0.18, 0.24), (0.28, 0.36)), threshold_ratio=((0.88, 1.12),),
+        mismatch=((0.02, 0.04),)),
+    'validation': Factors(
+        car=CarFactors(
+            layouts=('junction',), vibrations=('stiff',),
+            facades=('stripes', 'cells'), grounds=('cells',), objects=('stripes', 'cells'),
+            speed_mps=((7.2, 7.8),), height_m=((1.2, 1.28),),
+            pitch_deg=((-1.8, -0.2),), yaw_deg=((9.2, 11.8),),
+            vibration_hz=((1.8, 2.2),), road_m=((6.45, 6.75),),
+            fog_per_m=((0.0085, 0.0105),), level=((0.12, 0.2), (0.008, 0.012))),
+        drone=DroneFactors(
+            layouts=('l_hall',), flights=('orbit',),
+            walls=('stripes', 'cells'), grounds=('cells',), objects=('cells', 'stripes'),
+            speed_mps=((0.82, 0.9),), turn_deg_per_s=((61.0, 65.0),),
+            sway_hz=((0.75, 0.85),), flicker=((0.125, 0.15),), flicker_hz=((109.0, 111.0),),
+            level=((0.1, 0.14), (0.007, 0.01))),
+        field_of_view_deg=((63.0, 65.5),), principal_point=((0.021, 0.026),),
+        threshold=((0.245, 0.258),), threshold_ratio=((0.8, 0.87),),
+        mismatch=((0.0405, 0.045),)),
+    'test': Factors(
+        car=CarFactors(
+            layouts=('lane', 'square'), vibrations=('soft',),
+            facades=('grid', 'blinds'), grounds=('gravel', 'marble'),
+            objects=('marble', 'gravel', 'blinds'),
+            speed_mps=((3.0, 3.9), (7.9, 8.9), (12.2, 15.0)), height_m=((1.68, 1.8),),
+            pitch_deg=((-12.0, -9.2), (9.2, 12.0)), yaw_deg=((22.2, 27.0),),
+            vibration_hz=((2.4, 3.0),), road_m=((4.2, 5.4),),
+            fog_per_m=((0.011, 0.016),), level=((0.22, 0.28), (0.0007, 0.0018))),
+        drone=DroneFactors(
+            layouts=('warehouse',), flights=('survey',),
+            walls=('grid', 'marble'), grounds=('gravel',),
+            objects=('marble', 'blinds', 'gravel', 'grid'),
+            speed_mps=((0.92, 0.98), (1.6, 2.2)), turn_deg_per_s=((66.0, 69.0), (90.0, 110.0)),
+            sway_hz=((0.9, 1.3),), flicker=((0.16, 0.25),), flicker_hz=((119.0, 121.0),),
+            level=((0.07, 0.09), (0.0012, 0.0025))),
+        field_of_view_deg=((66.0, 69.5), (44.0, 50.0)), principal_point=((0.028, 0.05),),
+        threshold=((0.26, 0.275), (0.38, 0.45)), threshold_ratio=((1.14, 1.25), (0.7, 0.78)),
+        mismatch=((0.046, 0.06),)),
+}
