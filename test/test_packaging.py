@@ -18,13 +18,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 NAME = 'depth_anyevent_ros'
 PACKAGE = ROOT / NAME
-EXECUTABLES = ('inference_node', 'replay_node', 'depth_anyevent')
+EXECUTABLES = ('inference_node', 'replay_node', 'simulator_node', 'depth_anyevent')
 INSTALLED_FOLDERS = ('launch', 'config', 'models')
 # Modules whose dependency has another name than the module.
 KEYS = {
     'cv2': 'python3-opencv', 'yaml': 'python3-yaml', 'torch': 'python3-pytorch-pip',
     'rosbags': 'python3-rosbags-pip', 'mcap': 'mcap-ros2-support', 'numpy': 'python3-numpy',
-    'numba': 'python3-numba', 'tqdm': 'python3-tqdm', 'matplotlib': 'python3-matplotlib'}
+    'h5py': 'python3-h5py', 'numba': 'python3-numba', 'tqdm': 'python3-tqdm',
+    'matplotlib': 'python3-matplotlib'}
 
 
 @pytest.fixture(scope='module')

@@ -99,3 +99,30 @@ REPLAY_PARAMETERS = (
               bounds=(0, 100)),
     Parameter('exit_when_done', False, 'End the process when the bag has been replayed.'),
 )
+
+SIMULATOR_PARAMETERS = (
+    AUTOSTART,
+    Parameter('world', 'car', 'What is simulated: a street seen from a car, or a building '
+              'seen from a drone.', choices=('car', 'drone')),
+    Parameter('seed', 1, 'The same seed gives the same world.', bounds=(0, 1000000000)),
+    Parameter('split', 'train', 'Which worlds: those to train on, or those held out.',
+              choices=('train', 'validation', 'test')),
+    Parameter('sensor', 'davis346', 'The event camera.', choices=('davis346', 'vga', 'evk4')),
+    Parameter('level', 0.0,
+              'Brightness of the world: 1 is day, 0.0001 a dark street at night. 0: as the seed '
+              'has it.', bounds=(0.0, 10.0)),
+    Parameter('rate_hz', 20.0, 'Pictures and true depth per second.', bounds=(0.1, 1000.0)),
+    Parameter('images', True, 'Simulate the colour camera too.'),
+    Parameter('duration', 60.0, 'Seconds of a world.', bounds=(0.1, 3600.0)),
+    Parameter('loop', False,
+              'At the end go on with the world of the next seed; the event stream begins anew.'),
+    Parameter('max_motion_px', 0.7,
+              'No pixel moves further between two renders; more is faster and less exact.',
+              bounds=(0.1, 20.0)),
+    Parameter('publish_clock', False, 'Publish /clock, in the time of the simulation.'),
+    Parameter('wait_for_subscribers', 0,
+              'Begin when `events` has this many subscribers.', bounds=(0, 100)),
+    Parameter('exit_when_done', False, 'End the process when the simulation has ended.'),
+    Parameter('frame_id', 'event_camera_optical_frame',
+              'Optical frame of the event camera.'),
+)

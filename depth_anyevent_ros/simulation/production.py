@@ -1,0 +1,150 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Making one recording of a world from a handful of options, and knowing it again."""
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+import json
+from pathlib import Path
+import shlex
+
+from depth_anyevent_ros.datasets.sequence_format import INFO_FILE
+from depth_anyevent_ros.simulation.output import (
+    Counts, observed, Progress, SIMULATION_FILE, write_bag, write_sequence)
+from depth_anyevent_ros.simulation.recording import DriverConfig
+from depth_anyevent_ros.simulation.worlds import make_world, World
+
+# Storage of a bag, None for a sequence folder.
+FORMATS = {'bag': 'sqlite3', 'mcap': 'mcap', 'sequence': None}
+ENCODINGS = ('evt3',)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """
+    What is simulated, and how it is kept.
+
+    duration_s: seconds. rate_hz: labels and pictures a second. level: brightness, None for that
+    of the seed. images: whether there are pictures. flow: whether labels of a sequence have it.
+    max_motion_px: no pixel moves further between two renders. binning: see make_world. format:
+    one of FORMATS. encoding: of event packets, '' for the sensor's own.
+    """
+
+    world: str
+    seed: int = 1
+    duration_s: float = 10.0
+    sensor: str = 'davis346'
+    split: str = 'train'
+    rate_hz: float = 20.0
+    level: float | None = None
+    images: bool = True
+    flow: bool = False
+    max_motion_px: float = 0.7
+    binning: int = 1
+    format: str = 'bag'
+    encoding: str = ''
+
+    def __post_init__(self) -> None:
+        if self.format not in FORMATS:
+            raise ValueError(f'format has to be one of {", ".join(FORMATS)}, got '
+                             f'{self.format!r}')
+        if self.encoding and FORMATS[self.format] is None:
+            raise ValueError('an encoding is one of event packets in a bag; a sequence keeps '
+                             'events as they are: leave it out, or choose the format bag')
+        if self.encoding and self.encoding not in ENCODINGS:
+            raise ValueError(f'the encoding has to be one of {", ".join(ENCODINGS)}, got '
+                             f'{self.encoding!r}')
+        if self.flow and FORMATS[self.format] is not None:
+            raise ValueError('flow is kept in sequences only: choose the format sequence')
+        if not 0 < self.duration_s < 4000:
+            raise ValueError('the duration has to be positive and below 4000 s, got '
+                             f'{self.duration_s:g} s')
+        if self.level is not None and self.level <= 0:
+            raise ValueError(f'the level of light has to be positive, got {self.level:g}')
+
+    @property
+    def name(self) -> str:
+        """Name of the recording among others."""
+        return f'{self.world}_{self.split}_{self.seed:05d}'
+
+    @property
+    def duration_ns(self) -> int:
+        """Duration in whole microseconds, as nanoseconds."""
+        return round(self.duration_s * 1e6) * 1000
+
+    def command(self) -> list[str]:
+        """Return the words of the command that makes it, without its output."""
+        words = ['simulate']
+        for name, option in OPTIONS.items():
+            value = getattr(self, name)
+            if value not in (None, ''):
+                words += [option, str(value)]
+        return words + ['--no-images'] * (not self.images) + ['--flow'] * self.flow
+
+
+# Fields of Recording that are options with a value on the command line.
+OPTIONS = {'world': '--world', 'seed': '--seed', 'duration_s': '--duration',
+           'sensor': '--sensor', 'split': '--split', 'rate_hz': '--rate', 'level': '--level',
+           'max_motion_px': '--max-motion-px', 'binning': '--binning', 'format': '--format',
+           'encoding': '--encoding'}
+
+
+def produce(recording: Recording, path: Path, progress: Progress = lambda _: None) -> Counts:
+    """
+    Simulate a recording into a new folder; return what came.
+
+    Raise ValueError where something does not fit or the path exists, OSError where it cannot be
+    written; what was begun is then removed.
+    """
+    world = make_world(recording.world, recording.seed, recording.duration_ns,
+                       sensor=recording.sensor, split=recording.split, level=recording.level,
+                       max_motion_px=recording.max_motion_px, binning=recording.binning)
+    world = replace(world, simulation=observed(
+        world.simulation, recording.rate_hz, recording.images))
+    info = describe(recording, world)
+    storage = FORMATS[recording.format]
+    try:
+        if storage is None:
+            return write_sequence(path, world.simulation, info, recording.flow, progress)
+        return write_bag(path, world.simulation, DriverConfig(seed=recording.seed),
+                         {'name': path.name, **info}, storage, progress)
+    except OSError as error:
+        raise OSError(f'{path} could not be written, and what was begun is removed: '
+                      f'{error.strerror or error}') from error
+
+
+def describe(recording: Recording, world: World) -> dict:
+    """Return what sequence.json says of a recording."""
+    return {
+        'source': 'simulated', 'world': recording.world, 'split': recording.split,
+        'seed': recording.seed, 'sensor': recording.sensor,
+        'level': world.simulation.scene.light.level,
+        'pauses': [list(pause) for pause in world.pauses],
+        'simulation': {**world.factors, 'max_motion_px': recording.max_motion_px,
+                       'pixels': asdict(world.simulation.sensor)},
+        'command': shlex.join(['depth_anyevent', *recording.command()]),
+        'options': asdict(recording)}
+
+
+def already_made(recording: Recording, path: Path) -> bool:
+    """
+    Return whether the recording is at a path; raise ValueError where another one is.
+
+    Names appear when recordings are whole, so that the options alone have to be compared.
+    """
+    if not path.exists():
+        return False
+    file = path / (INFO_FILE if FORMATS[recording.format] is None else SIMULATION_FILE)
+    try:
+        found = json.loads(file.read_text())['options']
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{path} exists already and is not a recording of this kind; give '
+                         'another path or remove it first') from error
+    wanted = asdict(recording)
+    other = [name for name in wanted if found.get(name) != wanted[name]]
+    if other:
+        differences = ', '.join(f'{name} {found.get(name)}, not {wanted[name]}'
+                                for name in other)
+        raise ValueError(f'{path} exists already, but with other options ({differences}); give '
+                         'another path or remove it first')
+    return True
