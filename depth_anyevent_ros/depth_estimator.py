@@ -5,22 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-import math
 
 import numpy as np
 
-from depth_anyevent_ros.events.pipeline import EventPipeline, Representation, Window
+from depth_anyevent_ros.events.pipeline import EventPipeline, Window
 from depth_anyevent_ros.events.surface import LatestEventSurface
 from depth_anyevent_ros.events.types import Packet
 from depth_anyevent_ros.events.windows import CountWindows, TimeWindows
 from depth_anyevent_ros.networks.checkpoint import Checkpoint
 from depth_anyevent_ros.networks.config import InputConfig, PATCH
+from depth_anyevent_ros.networks.input_size import representation_for
 from depth_anyevent_ros.networks.runtime import TorchRuntime
 
 # What a network that was trained on RGB images gets of events: the authors' setting for MVSEC.
 EVENTS_FOR_RGB = InputConfig('tencode', 50.0, 'first_last', 'resize', 266, 350)
 MOST_OVERLAPPING = 100  # windows that one event may fall into
-SAME_ASPECT = 0.04  # a nominal size whose aspect is off by less is taken as it is
 
 
 @dataclass(frozen=True)
@@ -67,41 +66,16 @@ class WindowSettings:
 
 
 def event_input(config: InputConfig) -> InputConfig:
-    """Return how events are given to a checkpoint with this input."""
+    """
+    Return how events are given to a checkpoint with this input.
+
+    Raises ValueError for voxel grids, which are there to be compared with, not to be run.
+    """
+    if config.representation == 'voxel':
+        raise ValueError('the checkpoint was trained on voxel grids, but packets of events are '
+                         'rendered as Tencode only: use a checkpoint trained on tencode, or '
+                         'measure this one with depth_anyevent evaluate')
     return EVENTS_FOR_RGB if config.representation == 'rgb' else config
-
-
-def representation_for(config: InputConfig, width: int, height: int) -> Representation:
-    """
-    Return the network input of a sensor of width x height pixels.
-
-    Placement `grid`: the checkpoint's size is a budget of pixels. Where the sensor has another
-    shape, so has the input; it never has more cells than the sensor has pixels, since empty
-    columns would look like structure. Placement `resize`: the checkpoint's size as it is.
-    """
-    if config.placement == 'resize':
-        return Representation(config.height, config.width, 'resize', config.time_normalization)
-    if min(width, height) < PATCH:
-        raise ValueError(f'a sensor of {width}x{height} pixels is smaller than one patch of '
-                         f'{PATCH}x{PATCH}')
-    rows, columns = grid_patches(config.height // PATCH, config.width // PATCH,
-                                 width / height, height // PATCH, width // PATCH)
-    return Representation(rows * PATCH, columns * PATCH, 'grid', config.time_normalization)
-
-
-def grid_patches(rows: int, columns: int, aspect: float, most_rows: int,
-                 most_columns: int) -> tuple[int, int]:
-    """Return (rows, columns) of about the given area, of the shape of the sensor, within it."""
-    if abs(math.log(columns / rows / aspect)) < SAME_ASPECT:
-        candidates = [(rows, columns)]
-    else:
-        ideal = math.sqrt(rows * columns / aspect)
-        candidates = [(max(r, 1), max(round(r * aspect), 1))
-                      for r in (math.floor(ideal), math.ceil(ideal))]
-        within = [(r, c) for r, c in candidates if r * c <= 1.1 * rows * columns]
-        candidates = within or candidates
-    fitting = [(min(r, most_rows), min(c, most_columns)) for r, c in candidates]
-    return min(fitting, key=lambda size: abs(math.log(size[1] / size[0] / aspect)))
 
 
 class DepthEstimator:

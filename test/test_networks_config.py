@@ -98,7 +98,7 @@ def test_bad_network_values_are_refused_in_a_sentence(change, words):
 
 
 @pytest.mark.parametrize('change, words', [
-    ({'representation': 'voxel'}, 'tencode, rgb'),
+    ({'representation': 'frames'}, 'tencode, rgb, voxel'),
     ({'window_ms': 0}, 'window_ms'),
     ({'window_ms': float('inf')}, 'window_ms'),
     ({'time_normalization': 'none'}, 'window, first_last'),

@@ -16,6 +16,7 @@ PATCH = 14  # pixels, side of a DINOv2 patch
 MAX_SIDE = 2800  # pixels, twice the longer side of the largest event cameras
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+CHANNELS: Mapping[str, int] = MappingProxyType({'tencode': 3, 'rgb': 3, 'voxel': 5})
 ACTIVATIONS = ('relu', 'sigmoid', 'softplus', 'none')
 UNTRAINED = 'nothing (random weights)'
 
@@ -56,6 +57,7 @@ class NetworkConfig:
     The architecture of a `DepthNetwork`.
 
     encoder: a name in `ENCODERS`.
+    channels: of the input, 3 for Tencode and RGB, 5 for a voxel grid.
     features: channels of the head's fusion path, even.
     out_channels: channels of the four reassembled maps, finest first.
     recurrent_levels: DPT scales with a ConvLSTM block, 1 (finest) to 4 (coarsest); () is the
@@ -79,9 +81,11 @@ class NetworkConfig:
     align_corners: bool = True
     activation: str = 'relu'
     max_depth: float | None = None
+    channels: int = 3
 
     def __post_init__(self):
         choice('encoder', self.encoder, ENCODERS)
+        integer('channels', self.channels, 1, 64)
         integer('features', self.features, 2, 1024)
         if self.features % 2:
             raise ValueError(f'features must be even, not {self.features}.')
@@ -115,7 +119,7 @@ class InputConfig:
     """
     What the network was trained to see, and so has to be given.
 
-    representation: 'tencode' (events) or 'rgb'.
+    representation: 'tencode' (events), 'rgb', or 'voxel' (events, as a voxel grid of 5 bins).
     window_ms: length of an event window in milliseconds.
     time_normalization: of Tencode's green channel: by the bounds of the 'window', or by its
         first and last event ('first_last', as the authors of DepthAnyEvent).
@@ -123,7 +127,8 @@ class InputConfig:
         draws at sensor size and resizes.
     height, width: nominal input size in pixels, multiples of 14; for 'grid' their product is
         the area that sensors of another shape get.
-    mean, std: per channel, applied to values in [0, 1].
+    mean, std: per channel, applied to values in [0, 1]. Empty: ImageNet's, and 0 and 1 for
+        a voxel grid, which is standardised by itself.
 
     Raises ValueError, in a sentence, for a value out of range.
     """
@@ -134,17 +139,26 @@ class InputConfig:
     placement: str = 'grid'
     height: int = 196
     width: int = 252
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
     def __post_init__(self):
-        choice('representation', self.representation, ('tencode', 'rgb'))
+        choice('representation', self.representation, CHANNELS)
         number('window_ms', self.window_ms, 0.1, 60_000)
         choice('time_normalization', self.time_normalization, ('window', 'first_last'))
         choice('placement', self.placement, ('grid', 'resize'))
         check_size(self.height, self.width)
-        object.__setattr__(self, 'mean', numbers('mean', self.mean, 3, -10, 10))
-        object.__setattr__(self, 'std', numbers('std', self.std, 3, 1e-3, 10))
+        voxel, channels = self.representation == 'voxel', CHANNELS[self.representation]
+        for name, usual, low in (('mean', (0.0,) * channels if voxel else IMAGENET_MEAN, -10),
+                                 ('std', (1.0,) * channels if voxel else IMAGENET_STD, 1e-3)):
+            given = getattr(self, name)
+            object.__setattr__(self, name, numbers(name, usual if given in ((), []) else given,
+                                                   channels, low, 10))
+
+    @property
+    def channels(self) -> int:
+        """How many channels the network is given."""
+        return CHANNELS[self.representation]
 
 
 @dataclass(frozen=True)
@@ -172,6 +186,10 @@ class ModelConfig:
             if not isinstance(getattr(self, name), kind):
                 raise ValueError(f'{name} must be a {kind.__name__}, '
                                  f'not {type(getattr(self, name)).__name__}.')
+        if self.network.channels != self.input.channels:
+            raise ValueError(f'The network takes {self.network.channels} channels, but '
+                             f'{self.input.representation} has {self.input.channels}: set '
+                             f'network.channels to {self.input.channels}.')
         object.__setattr__(self, 'provenance', _provenance(self.provenance))
 
     @property

@@ -28,7 +28,7 @@ class DepthNetwork(nn.Module):
     def __init__(self, config: NetworkConfig):
         super().__init__()
         self.config = config
-        self.pretrained = DinoV2(ENCODERS[config.encoder])
+        self.pretrained = DinoV2(ENCODERS[config.encoder], config.channels)
         self.depth_head = DPTHead(config)
 
     def forward(self, image: Tensor, state: RecurrentState | None = None
@@ -36,7 +36,7 @@ class DepthNetwork(nn.Module):
         """
         Predict one frame.
 
-        image: (N, 3, H, W) float, normalised by the input's mean and std; H and W multiples
+        image: (N, C, H, W) float, normalised by the input's mean and std; H and W multiples
         of 14. state: what the frame before returned, None at the start of a sequence.
         Returns inverse depth (N, H, W) and the new state (None if not recurrent).
         Raises ValueError for a size or state that does not fit.
@@ -49,7 +49,7 @@ class DepthNetwork(nn.Module):
         """
         Predict T frames; all but the ConvLSTM cells runs on the T * N images at once.
 
-        images: (T, N, 3, H, W). resets: (T, N) bool, true where a lane's state is zeroed
+        images: (T, N, C, H, W). resets: (T, N) bool, true where a lane's state is zeroed
         before that frame. Returns inverse depth (T, N, H, W) and the state after frame T.
         """
         self._check(images, state, resets)
@@ -82,9 +82,11 @@ class DepthNetwork(nn.Module):
         return _ACTIVATIONS[self.config.activation](x)
 
     def _check(self, images: Tensor, state: RecurrentState | None, resets: Tensor | None):
-        if images.dim() != 5 or images.shape[2] != 3 or 0 in images.shape:
-            raise ValueError('The network takes images (N, 3, H, W), or (T, N, 3, H, W) as a '
-                             f'sequence; with a time axis in front came {tuple(images.shape)}.')
+        channels = self.config.channels
+        if images.dim() != 5 or images.shape[2] != channels or 0 in images.shape:
+            raise ValueError(f'The network takes images (N, {channels}, H, W), or '
+                             f'(T, N, {channels}, H, W) as a sequence; with a time axis '
+                             f'in front came {tuple(images.shape)}.')
         if not images.is_floating_point():
             raise ValueError('The network takes normalised floating-point images, not '
                              f'{images.dtype}: divide by 255 and apply mean and std.')

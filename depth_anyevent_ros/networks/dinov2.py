@@ -82,19 +82,19 @@ class Block(nn.Module):
 class PatchEmbedding(nn.Module):
     """One linear map of each patch of 14 by 14 pixels to a token."""
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, channels: int):
         super().__init__()
-        self.proj = nn.Conv2d(3, width, kernel_size=PATCH, stride=PATCH)
+        self.proj = nn.Conv2d(channels, width, kernel_size=PATCH, stride=PATCH)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Turn image (N, 3, H, W) into tokens (N, H/14 * W/14, width), row by row."""
+        """Turn image (N, C, H, W) into tokens (N, H/14 * W/14, width), row by row."""
         return self.proj(image).flatten(2).transpose(1, 2)
 
 
 class DinoV2(nn.Module):
     """Encoder: image to the normalised patch tokens of four of its blocks."""
 
-    def __init__(self, config: EncoderConfig):
+    def __init__(self, config: EncoderConfig, channels: int = 3):
         super().__init__()
         width = config.width
         self.taps = config.taps
@@ -102,12 +102,12 @@ class DinoV2(nn.Module):
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + GRID * GRID, width))
         # Only pre-training used the mask token; it is here because published weights have it.
         self.mask_token = nn.Parameter(torch.zeros(1, width))
-        self.patch_embed = PatchEmbedding(width)
+        self.patch_embed = PatchEmbedding(width, channels)
         self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.depth))
         self.norm = nn.LayerNorm(width, eps=EPS)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Return four maps (N, width, H/14, W/14), shallow first, of image (N, 3, H, W)."""
+        """Return four maps (N, width, H/14, W/14), shallow first, of image (N, C, H, W)."""
         rows, columns = image.shape[-2] // PATCH, image.shape[-1] // PATCH
         tokens = self.patch_embed(image)
         tokens = torch.cat((self.cls_token.expand(len(tokens), -1, -1), tokens), dim=1)

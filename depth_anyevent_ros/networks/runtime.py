@@ -95,12 +95,13 @@ class TorchRuntime:
         """
         Predict the next frame of the sequence.
 
-        image: (3, H, W) float32 in [0, 1], H and W multiples of 14; not yet normalised.
+        image: (C, H, W) float32, in [0, 1] for Tencode and RGB, not yet normalised; H and W
+        multiples of 14.
         Returns inverse depth (H, W) float32, larger is nearer, NaN where the network gave no
         finite number; the array is the caller's. A change of size starts a new sequence.
         Raises ValueError for another shape or type.
         """
-        self._set_size(_checked_size(image))
+        self._set_size(self._checked_size(image))
         np.copyto(self._input.numpy(), image)
         with torch.inference_mode(), self._autocast():
             pixels = self._input.to(self.device, non_blocking=True)
@@ -126,7 +127,7 @@ class TorchRuntime:
 
     def warm_up(self, height: int, width: int) -> None:
         """Run twice at this size, so that the first real frame is not slow; resets the state."""
-        blank = np.zeros((3, height, width), np.float32)
+        blank = np.zeros((self.config.input.channels, height, width), np.float32)
         counts = self.non_finite, self.state_resets
         self.reset()
         for _ in range(2):
@@ -154,7 +155,7 @@ class TorchRuntime:
         self.reset()
         on_gpu = self.device != 'cpu'
         # Pinned, so that both copies go by DMA; allocated once per size, as pinning is slow.
-        self._input = torch.empty((3, *size), pin_memory=on_gpu)
+        self._input = torch.empty((self.config.input.channels, *size), pin_memory=on_gpu)
         self._output = torch.empty(size, pin_memory=True) if on_gpu else None
         self._size = size
 
@@ -176,13 +177,15 @@ class TorchRuntime:
             self.state_resets += 1
             self.reset()
 
-
-def _checked_size(image: np.ndarray) -> tuple[int, int]:
-    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[0] != 3:
-        came = f'shape {image.shape}' if isinstance(image, np.ndarray) else type(image).__name__
-        raise ValueError(f'The input must be an array (3, height, width), not {came}.')
-    if image.dtype != np.float32:
-        raise ValueError(f'The input must be float32 in [0, 1], not {image.dtype}: convert it, '
-                         'and divide 8-bit values by 255.')
-    check_size(image.shape[1], image.shape[2])
-    return image.shape[1], image.shape[2]
+    def _checked_size(self, image: np.ndarray) -> tuple[int, int]:
+        channels = self.config.input.channels
+        if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[0] != channels:
+            came = f'shape {image.shape}' if isinstance(image, np.ndarray) \
+                else type(image).__name__
+            raise ValueError(f'The input must be an array ({channels}, height, width), '
+                             f'not {came}.')
+        if image.dtype != np.float32:
+            raise ValueError(f'The input must be float32 in [0, 1], not {image.dtype}: convert '
+                             'it, and divide 8-bit values by 255.')
+        check_size(image.shape[1], image.shape[2])
+        return image.shape[1], image.shape[2]

@@ -1,0 +1,204 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A sequence as a network sees it: inputs on the network's grid, and the truth averaged to it.
+
+Events are rendered by the same surface as in the live pipeline, so that what is trained on is
+what runs. Training and evaluation both read sequences by this file.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from depth_anyevent_ros.datasets.sequences import Sequence, SequenceError
+from depth_anyevent_ros.events.pipeline import resize
+from depth_anyevent_ros.events.surface import grid_of_pixels, LatestEventSurface
+from depth_anyevent_ros.events.types import Events
+from depth_anyevent_ros.events.voxel_grid import voxel_grid
+from depth_anyevent_ros.networks.config import InputConfig
+
+BLOCK_NS = 1_000_000_000  # events that are read at once
+LEAST_KNOWN = 0.5  # share of a cell whose depth has to be known for the cell to have one
+LEAST_PIXELS = 0.02  # share of a label that has to be known for the label to be of use
+LEAST_SPREAD = 1e-3  # 1/m; labels flatter than this (all sky) say nothing about relative depth
+
+
+class SampleError(ValueError):
+    """A sequence that cannot be used as asked; the message says why."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """
+    The labels of a sequence, in order, on a grid of h x w cells.
+
+    image: (N, C, h, w), the input of each label before mean and std. Compact: uint8 of 255 times
+    the value for Tencode and RGB, float16 for voxel grids; else float32. inverse_depth: float16
+    (N, h, w), 1/m, 0 infinitely far, NaN unknown. events: int64 (N,), events in each window.
+    times_ns: int64 (N,), the ends of the windows. usable: bool (N,), false for labels without
+    depth to learn from.
+    """
+
+    name: str
+    world: str
+    image: np.ndarray
+    inverse_depth: np.ndarray
+    events: np.ndarray
+    times_ns: np.ndarray
+    usable: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.times_ns)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the grid."""
+        return self.image.shape[-2:]
+
+    @property
+    def nbytes(self) -> int:
+        """Return how much memory the arrays take."""
+        return self.image.nbytes + self.inverse_depth.nbytes
+
+
+def load_samples(sequence: Sequence, config: InputConfig, height: int, width: int,
+                 compact: bool = True) -> Samples:
+    """
+    Return the samples of a sequence for a network input of height x width pixels.
+
+    config: says the representation, the length of the windows, and how time is normalised; its
+    own size is not looked at. compact: see `Samples`; uint8 rounds the age of an event to 1/255.
+    Raises SampleError where there is nothing to see or to learn (no events, no image, no depth),
+    SequenceError where the files are damaged.
+    """
+    inverse_depth = np.stack([area_average(sequence.inverse_depth(index), height, width)
+                              for index in range(len(sequence))]) \
+        if len(sequence) else np.empty((0, height, width), np.float32)
+    usable = usable_labels(inverse_depth)
+    if not usable.any():
+        raise SampleError(f'{sequence.path} has no label with depth to learn from: of its '
+                          f'{len(sequence)} labels each is unknown or all sky.')
+    if config.representation == 'rgb':
+        images, events = _pictures(sequence, height, width), np.zeros(len(sequence), np.int64)
+    else:
+        images, events = _event_images(sequence, config, height, width)
+    store = _compacted if compact else np.asarray
+    image = np.stack([store(image) for image in images])
+    return Samples(sequence.name, str(sequence.info.get('world', '')), image,
+                   inverse_depth.astype(np.float16), events, sequence.times_ns.copy(), usable)
+
+
+def usable_labels(inverse_depth: np.ndarray) -> np.ndarray:
+    """Return which labels (N, h, w) have enough known pixels that are not all alike."""
+    usable = np.zeros(len(inverse_depth), bool)
+    for index, label in enumerate(inverse_depth):
+        known = label[np.isfinite(label)]
+        usable[index] = len(known) >= LEAST_PIXELS * label.size and known.std() > LEAST_SPREAD
+    return usable
+
+
+def area_average(inverse_depth: np.ndarray, height: int, width: int) -> np.ndarray:
+    """
+    Return inverse depth (H, W) averaged over the cells of a grid, float32 (height, width).
+
+    NaN counts as unknown and takes no part; a cell that is unknown by half or more is NaN.
+    """
+    known = np.isfinite(inverse_depth)
+    if known.all():
+        return cv2.resize(inverse_depth, (width, height), interpolation=cv2.INTER_AREA)
+    share = cv2.resize(known.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    total = cv2.resize(np.where(known, inverse_depth, 0).astype(np.float32), (width, height),
+                       interpolation=cv2.INTER_AREA)
+    enough = share > LEAST_KNOWN
+    return np.where(enough, total / np.maximum(share, LEAST_KNOWN), np.nan).astype(np.float32)
+
+
+def _pictures(sequence: Sequence, height: int, width: int) -> Iterator[np.ndarray]:
+    """Yield the pictures as RGB in [0, 1], float32 (3, height, width)."""
+    for index in range(len(sequence)):
+        picture = sequence.image(index)
+        if picture is None:
+            raise SampleError(f'{sequence.path} has no pictures, which a network on rgb needs: '
+                              'simulate it with them.')
+        small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+        yield np.ascontiguousarray(small[..., ::-1].transpose(2, 0, 1), np.float32) / 255
+
+
+def _event_images(sequence: Sequence, config: InputConfig, height: int,
+                  width: int) -> tuple[Iterator[np.ndarray], np.ndarray]:
+    """Return the network inputs, float32 (C, height, width), and how many events each shows."""
+    if not sequence.event_count:
+        raise SampleError(f'{sequence.path} has no events.')
+    counts = np.zeros(len(sequence), np.int64)
+    renderer = _renderer(sequence, config, height, width)
+    window_ns = round(config.window_ms * 1e6)
+
+    def images() -> Iterator[np.ndarray]:
+        reader = _WindowReader(sequence)
+        for index, end_ns in enumerate(sequence.times_ns.tolist()):
+            events = reader.window(end_ns - window_ns, end_ns)
+            counts[index] = len(events)
+            yield renderer(events, end_ns - window_ns, end_ns)
+    return images(), counts
+
+
+def _renderer(sequence: Sequence, config: InputConfig, height: int, width: int):
+    """Return the function (events, start, end) -> float32 (C, height, width)."""
+    camera = sequence.camera
+    grid = (width, height) if config.placement == 'grid' else (camera.width, camera.height)
+    if config.representation == 'voxel':
+        cell_of_pixel = grid_of_pixels(camera.width, camera.height, *grid)
+
+        def render(events: Events, start: int, end: int) -> np.ndarray:
+            bounds = _bounds(events, config, start, end)
+            return voxel_grid(events, cell_of_pixel, grid[0] * grid[1], *bounds
+                              ).reshape(-1, grid[1], grid[0])
+    else:
+        surface = LatestEventSurface(camera.width, camera.height, *grid)
+
+        def render(events: Events, start: int, end: int) -> np.ndarray:
+            # Of several events in one cell numpy keeps the last, which is the latest.
+            surface.cells[surface.sink.cell_of_pixel[events.y, events.x]] = 2 * events.t + events.p
+            return surface.tencode(start, end, *_bounds(events, config, start, end))
+    if config.placement == 'grid':
+        return render
+    return lambda events, start, end: resize(render(events, start, end), height, width)
+
+
+def _bounds(events: Events, config: InputConfig, start: int, end: int) -> tuple[int, int]:
+    """Return the times in ns that time is normalised by."""
+    if config.time_normalization == 'window' or not len(events):
+        return start, end
+    return int(events.t[0]), int(events.t[-1])
+
+
+class _WindowReader:
+    """Reads windows that go forward through a file in blocks, since opening it costs time."""
+
+    def __init__(self, sequence: Sequence):
+        self._sequence = sequence
+        self._block: Events | None = None
+        self._begin = self._end = 0
+
+    def window(self, start: int, end: int) -> Events:
+        """Return the events of [start, end)."""
+        if self._block is None or start < self._begin or end > self._end:
+            self._begin, self._end = start, max(end, start + BLOCK_NS)
+            self._block = self._sequence.events(self._begin, self._end)
+        first, last = np.searchsorted(self._block.t, (start, end))
+        return Events(*(getattr(self._block, name)[first:last] for name in 'txyp'))
+
+
+def _compacted(image: np.ndarray) -> np.ndarray:
+    """Return uint8 for values in [0, 1], float16 for those of a voxel grid."""
+    if image.shape[0] != 3:
+        return image.astype(np.float16)
+    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+
+__all__ = ['area_average', 'load_samples', 'SampleError', 'Samples', 'SequenceError',
+           'usable_labels']

@@ -1,0 +1,102 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Every combination of a few choices, trained alike, in one table.
+
+The configuration is that of a run with a section `ablation` of two parts. `axes` names choices,
+their values, and the assignments that each value stands for. `before` names runs that go first,
+such as a teacher, by the assignments that make them. {output} in an assignment is the folder of
+the whole.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+import itertools
+import json
+from pathlib import Path
+
+from depth_anyevent_ros.distillation.strict_mapping import check_keys, ConfigError, override
+from depth_anyevent_ros.distillation.training_config import (
+    read_yaml, training_config, TrainingConfig)
+
+COLUMNS = ('abs_rel', 'ratio', 'rmse_log', 'delta1')
+
+
+def is_ablation(path: str | Path) -> bool:
+    """Return whether a configuration file is one of an ablation."""
+    return 'ablation' in read_yaml(path)
+
+
+def ablation_runs(path: str | Path, assignments: Iterable[str] = ()
+                  ) -> list[tuple[dict[str, str], TrainingConfig]]:
+    """
+    Return the runs, in order: which value of each axis ({} for a run before), and the whole
+    configuration.
+
+    All are checked before any of them begins. Raises ConfigError.
+    """
+    values = override(read_yaml(path), assignments)
+    plan = values.pop('ablation')
+    if not isinstance(plan, Mapping) or not isinstance(plan.get('axes'), Mapping):
+        raise ConfigError('ablation must have axes: choices with the values of each.')
+    check_keys(plan, ('axes', 'before'), 'ablation')
+    output = str(values.get('output', 'out/ablation'))
+    runs = [({}, _config(values, output, name, change))
+            for name, change in (plan.get('before') or {}).items()]
+    axes = plan['axes']
+    for choice in itertools.product(*axes.values()):
+        chosen = dict(zip(axes, choice))
+        changes: dict = {}
+        for axis, value in chosen.items():
+            changes.update(axes[axis][value] or {})
+        runs.append((chosen, _config(values, output, '-'.join(choice), changes)))
+    return runs
+
+
+def run_ablation(path: str | Path, assignments: Iterable[str], resume: bool,
+                 train: Callable[[TrainingConfig, bool], dict]) -> dict:
+    """
+    Train all runs and write table.md and table.json into the output folder.
+
+    train: (configuration, whether to resume) -> result. With resume, runs that are complete are
+    taken as they are, and one that was interrupted goes on.
+    """
+    runs = ablation_runs(path, assignments)
+    rows = []
+    for chosen, config in runs:
+        folder = Path(config.output)
+        done = folder / 'result.json'
+        if resume and done.is_file():
+            result = json.loads(done.read_text())
+        else:
+            result = train(config, resume and (folder / 'state.safetensors').is_file())
+            done.write_text(json.dumps(result, indent=2) + '\n')
+        if chosen:
+            rows.append({**chosen, **{name: result['validation'][name] for name in COLUMNS},
+                         'seconds': result['seconds']})
+            _write(Path(config.output).parent, rows)
+    return {'rows': rows, 'table': table(rows)}
+
+
+def table(rows: list[dict]) -> str:
+    """Return rows as a table in Markdown."""
+    names = list(rows[0])
+    lines = [names, ['---'] * len(names)]
+    lines += [[f'{value:.3f}' if isinstance(value, float) else str(value)
+               for value in row.values()] for row in rows]
+    return ''.join('| ' + ' | '.join(line) + ' |\n' for line in lines)
+
+
+def _config(values: dict, output: str, name: str, changes: Mapping) -> TrainingConfig:
+    assignments = [f'{key}={json.dumps(value)}'.replace('{output}', output)
+                   for key, value in changes.items()]
+    config = training_config({**override(values, assignments), 'name': name,
+                              'output': str(Path(output, name))})
+    if not config.data.validation:
+        raise ConfigError('An ablation compares by data.validation, which is empty.')
+    return config
+
+
+def _write(folder: Path, rows: list[dict]) -> None:
+    (folder / 'table.md').write_text(table(rows))
+    (folder / 'table.json').write_text(json.dumps(rows, indent=2) + '\n')

@@ -1,0 +1,59 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a stage of a run trains and validates on."""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tqdm import tqdm
+
+from depth_anyevent_ros.datasets.sequences import find_sequences, Sequence
+from depth_anyevent_ros.distillation.proxy_labels import TeacherLabels
+from depth_anyevent_ros.distillation.run_folder import RunFolder
+from depth_anyevent_ros.distillation.sample_sets import load_sample_set, SampleSet
+from depth_anyevent_ros.distillation.training_config import StageConfig, TrainingConfig
+from depth_anyevent_ros.distillation.validation import Validator
+from depth_anyevent_ros.evaluation.baselines import load_mean_maps, mean_maps, save_mean_maps
+
+
+@dataclass(frozen=True)
+class StageData:
+    """
+    Samples at the size of a stage.
+
+    validator: None without validation sequences. skipped: reasons by path.
+    """
+
+    train: SampleSet
+    validator: Validator | None
+
+    @property
+    def skipped(self) -> tuple[tuple[str, str], ...]:
+        """Sequences that could not be used, (path, reason)."""
+        return self.train.skipped
+
+
+def load_stage(config: TrainingConfig, stage: StageConfig, folder: RunFolder) -> StageData:
+    """
+    Load the samples of a stage, and make the mean map of the training labels at the first time.
+
+    Raises SampleError, SequenceError or CheckpointError.
+    """
+    inputs = replace(config.input, height=stage.height, width=stage.width)
+    paths = find_sequences(config.data.train)
+    teacher = TeacherLabels(config.data.teacher) if config.data.teacher else None
+    train = load_sample_set(paths, inputs, 'training', config.data.processes, teacher)
+    for path, reason in train.skipped:
+        tqdm.write(f'skipped {path}: {reason}')
+    tqdm.write(f'{len(train.samples)} sequences with {train.frames} labels for training, '
+               f'{train.unusable} labels without depth to learn from, '
+               f'{len(train.skipped)} sequences skipped.')
+    if not folder.mean_map.exists():
+        used = [path for path in paths if str(path) not in dict(train.skipped)]
+        save_mean_maps(folder.mean_map, mean_maps(Sequence(path) for path in used))
+    if not config.data.validation:
+        return StageData(train, None)
+    validation = load_sample_set(find_sequences(config.data.validation), inputs, 'validation',
+                                 config.data.processes)
+    return StageData(train, Validator(validation.samples, config.validation,
+                                      load_mean_maps(folder.mean_map)))

@@ -1,0 +1,131 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Lanes: sequences side by side, each read clip by clip, for truncated back-propagation.
+
+A lane visits a sequence, takes clips of T frames that follow each other, and then goes on to
+another. Only the frames' numbers are kept here, and a random generator, so that the whole can
+be written down and continued.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence as List
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from depth_anyevent_ros.datasets.samples import Samples
+from depth_anyevent_ros.distillation.training_config import AugmentationConfig
+
+
+@dataclass
+class Visit:
+    """A lane in a sequence: where it is, how it walks, and what is changed about the frames."""
+
+    sequence: int
+    position: int
+    stride: int
+    frames_left: int
+    flip: bool
+    swap: bool
+    gain: float
+
+
+@dataclass(frozen=True)
+class Clip:
+    """
+    T frames of L lanes.
+
+    image: as in Samples, (T, L, C, h, w). inverse_depth: float16 (T, L, h, w), all NaN where a
+    label is not usable. starts: bool (L,), lanes that begin a visit. gain: float32 (L,).
+    """
+
+    image: np.ndarray
+    inverse_depth: np.ndarray
+    starts: np.ndarray
+    gain: np.ndarray
+
+
+class Lanes:
+    """Draws clips from samples of one size; the same seed gives the same clips."""
+
+    def __init__(self, samples: List[Samples], lanes: int, clip: int,
+                 config: AugmentationConfig, seed: int):
+        self._samples, self._clip, self._config = samples, clip, config
+        self._random = np.random.default_rng(seed)
+        self._queue: list[int] = []
+        self._visits: list[Visit | None] = [None] * lanes
+        # Sequences that are long enough for a clip at one of the strides.
+        self._strides = [[stride for stride in config.strides
+                          if (clip - 1) * stride < len(item)] for item in samples]
+        if not any(self._strides):
+            longest = max((len(item) for item in samples), default=0)
+            raise ValueError(f'No sequence has the {clip} frames of a clip at the strides '
+                             f'{config.strides}; the longest has {longest}: use shorter clips '
+                             'or longer sequences.')
+
+    def next(self) -> Clip:
+        """Return the next clip of every lane."""
+        images, labels, starts, gains = [], [], [], []
+        for lane, visit in enumerate(self._visits):
+            starts.append(visit is None or not self._goes_on(visit))
+            if starts[-1]:
+                visit = self._visits[lane] = self._new_visit()
+            image, label = self._take(visit)
+            images.append(image)
+            labels.append(label)
+            gains.append(visit.gain)
+        return Clip(np.stack(images, 1), np.stack(labels, 1), np.array(starts),
+                    np.array(gains, np.float32))
+
+    def state(self) -> dict:
+        """Return all that determines the clips to come, as JSON values."""
+        return {'random': self._random.bit_generator.state, 'queue': list(self._queue),
+                'visits': [visit and asdict(visit) for visit in self._visits]}
+
+    def restore(self, state: dict) -> None:
+        """Go on where `state` was taken."""
+        self._random.bit_generator.state = state['random']
+        self._queue = list(state['queue'])
+        self._visits = [visit and Visit(**visit) for visit in state['visits']]
+
+    def _goes_on(self, visit: Visit) -> bool:
+        last = visit.position + (self._clip - 1) * visit.stride
+        return last < len(self._samples[visit.sequence]) and visit.frames_left >= self._clip
+
+    def _new_visit(self) -> Visit:
+        while True:
+            if not self._queue:
+                self._queue = self._random.permutation(len(self._samples)).tolist()
+            sequence = self._queue.pop()
+            if self._strides[sequence]:
+                break
+        config, frames = self._config, len(self._samples[sequence])
+        stride = int(self._random.choice(self._strides[sequence]))
+        visit_frames = config.visit_frames or frames
+        # The start is such that the visit is not cut short by the sequence's end, if it can be.
+        clips = max(min(visit_frames, -(-frames // stride)) // self._clip, 1)
+        latest = frames - 1 - (clips * self._clip - 1) * stride
+        position = int(self._random.integers(max(latest, 0) + 1))
+        flip, swap = (self._random.random(2) < 0.5).tolist()
+        gain = float(self._random.uniform(1 - config.gain, 1 + config.gain))
+        return Visit(sequence, position, stride, clips * self._clip, flip and config.flip,
+                     swap and config.polarity_swap, gain)
+
+    def _take(self, visit: Visit) -> tuple[np.ndarray, np.ndarray]:
+        """Return image (T, C, h, w) and label (T, h, w), and move the visit on."""
+        samples = self._samples[visit.sequence]
+        stop = visit.position + self._clip * visit.stride
+        frames = slice(visit.position, stop, visit.stride)
+        image, label = samples.image[frames], samples.inverse_depth[frames]
+        unusable = ~samples.usable[frames]
+        if unusable.any():
+            label = np.where(unusable[:, None, None], np.float16(np.nan), label)
+        if visit.flip:
+            image, label = image[..., ::-1], label[..., ::-1]
+        if visit.swap:
+            # Tencode has ON and OFF in its first and last channel, a voxel grid has signs.
+            image = image[:, ::-1] if image.shape[1] == 3 else -image
+        visit.position = stop
+        visit.frames_left -= self._clip
+        return image, label

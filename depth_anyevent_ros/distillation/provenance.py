@@ -1,0 +1,42 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a checkpoint says about where it comes from."""
+from __future__ import annotations
+
+from pathlib import Path
+import subprocess
+
+import torch
+
+SIMULATED = 'simulated scenes (car and drone worlds of this package)'
+
+
+def provenance(config, data, command: str, step: int, metrics: dict | None) -> dict:
+    """Return the provenance of a checkpoint as JSON values; `trained_on` is a sentence."""
+    worlds = sorted({samples.world for samples in data.train.samples} - {''})
+    simulated = set(worlds) <= {'car', 'drone'} and worlds
+    return {
+        'trained_on': SIMULATED if simulated else 'sequences of ' + (', '.join(worlds)
+                                                                     or 'unknown origin'),
+        'labels': 'teacher' if config.data.teacher else 'truth',
+        'data': {'sequences': len(data.train.samples), 'labels': data.train.frames,
+                 'worlds': worlds, 'skipped': len(data.train.skipped)},
+        'command': command,
+        'seed': config.seed,
+        'commit': commit(),
+        'step': step,
+        'steps': config.steps,
+        'validation': metrics,
+        'torch': torch.__version__,
+    }
+
+
+def commit() -> str | None:
+    """Return the commit of this package's repository, None where it is not in one."""
+    try:
+        found = subprocess.run(['git', 'describe', '--always', '--dirty', '--abbrev=40'],
+                               cwd=Path(__file__).parent, capture_output=True, text=True,
+                               timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None

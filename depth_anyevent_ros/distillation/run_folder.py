@@ -1,0 +1,87 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The folder of a training run.
+
+config.yaml as resolved, log.jsonl, loss.png, mean_map.npz, validation.png, state.safetensors to
+resume from, best.safetensors (the best by validation so far), and NAME.safetensors at the end.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import yaml
+
+from depth_anyevent_ros.distillation.training_config import TrainingConfig
+from depth_anyevent_ros.distillation.training_state import TrainingError, write_atomically
+
+
+class RunFolder:
+    """Where a run writes."""
+
+    def __init__(self, path: str | Path, name: str):
+        self.path = Path(path)
+        self.state = self.path / 'state.safetensors'
+        self.best = self.path / 'best.safetensors'
+        self.mean_map = self.path / 'mean_map.npz'
+        self.final = self.path / f'{name}.safetensors'
+        self._log = self.path / 'log.jsonl'
+
+    def create(self, config: TrainingConfig, resume: bool) -> None:
+        """Make the folder; TrainingError where a run lies in it that is not to be resumed."""
+        if not resume and (self.state.exists() or self.final.exists()):
+            raise TrainingError(f'{self.path} holds a training run: go on with it by --resume, '
+                                'or name another folder as output=.')
+        self.path.mkdir(parents=True, exist_ok=True)
+        text = yaml.safe_dump(config.to_dict(), sort_keys=False)
+        write_atomically(self.path / 'config.yaml', text.encode())
+
+    def log(self, entry: Mapping) -> None:
+        """Append a line to the log."""
+        with open(self._log, 'a') as file:
+            file.write(json.dumps(entry) + '\n')
+
+    def entries(self) -> list[dict]:
+        """Return the lines of the log; the last one may be cut short by a kill."""
+        if not self._log.exists():
+            return []
+        found = []
+        for line in self._log.read_text().splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                break
+        return found
+
+    def cut_log(self, step: int) -> None:
+        """Drop what was logged after a step, which will be done again."""
+        kept = [entry for entry in self.entries() if entry['step'] <= step]
+        write_atomically(self._log, ''.join(json.dumps(e) + '\n' for e in kept).encode())
+
+    def write_picture(self, picture: np.ndarray) -> None:
+        """Write the picture of the last validation, bgr8."""
+        _, data = cv2.imencode('.png', picture)
+        write_atomically(self.path / 'validation.png', data.tobytes())
+
+    def plot(self) -> None:
+        """Draw the loss and the validation error over the steps as loss.png."""
+        # Imported here: it is slow to import, and only drawing needs it.
+        from matplotlib.figure import Figure
+        entries = self.entries()
+        figure = Figure(figsize=(7, 4), layout='constrained')
+        axes = figure.subplots()
+        losses = [(entry['step'], entry['loss']) for entry in entries if 'loss' in entry]
+        ratios = [(entry['step'], entry['validation']['abs_rel']) for entry in entries
+                  if 'validation' in entry]
+        if losses:
+            axes.plot(*zip(*losses), color='tab:blue', linewidth=0.8)
+        axes.set(xlabel='step', ylabel='training loss')
+        if ratios:
+            other = axes.twinx()
+            other.plot(*zip(*ratios), color='tab:red', marker='.')
+            other.set_ylabel('validation AbsRel', color='tab:red')
+        figure.savefig(self.path / 'loss.png', dpi=110)

@@ -1,0 +1,98 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""All samples of a stage in memory: many sequences, with what had to be skipped."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+import multiprocessing
+from pathlib import Path
+
+from tqdm import tqdm
+
+from depth_anyevent_ros.datasets.samples import load_samples, SampleError, Samples
+from depth_anyevent_ros.datasets.sequences import Sequence, SequenceError
+from depth_anyevent_ros.networks.config import InputConfig
+from depth_anyevent_ros.networks.input_size import input_size
+
+Labeller = Callable[[Sequence, Samples], Samples]
+
+
+@dataclass(frozen=True)
+class SampleSet:
+    """Samples of one grid size, and the sequences that could not be used: (path, reason)."""
+
+    samples: tuple[Samples, ...]
+    skipped: tuple[tuple[str, str], ...]
+
+    @property
+    def frames(self) -> int:
+        """Labels in all."""
+        return sum(len(item) for item in self.samples)
+
+    @property
+    def unusable(self) -> int:
+        """Labels that have no depth to learn from."""
+        return sum(int((~item.usable).sum()) for item in self.samples)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the grid."""
+        return self.samples[0].size
+
+
+def load_sample_set(paths: list[Path], config: InputConfig, what: str, processes: int = 1,
+                    relabel: Labeller | None = None) -> SampleSet:
+    """
+    Load sequences for an input of about config.height x config.width; show a progress bar.
+
+    relabel: puts other labels in place of the truth. Sequences without events, depth or needed
+    pictures are skipped. Raises SampleError where none is left, or where sensors of different
+    shape give grids of different size, which cannot be in one batch.
+    """
+    samples, skipped = [], []
+    with tqdm(total=len(paths), desc=f'loading {what}', unit=' sequences', disable=None) as bar:
+        for path, result in zip(paths, _results(paths, config, processes)):
+            bar.update()
+            if isinstance(result, str):
+                skipped.append((str(path), result))
+            else:
+                samples.append(relabel(Sequence(path), result) if relabel else result)
+    if not samples:
+        raise SampleError(f'None of the {len(paths)} sequences for {what} can be used. The '
+                          f'first: {skipped[0][1] if skipped else "there is none"}')
+    sizes = {item.size: item.name for item in samples}
+    if len(sizes) > 1:
+        listed = ', '.join(f'{h}x{w} ({name})' for (h, w), name in sizes.items())
+        raise SampleError(f'The sequences for {what} come from sensors of different shape, which '
+                          f'gives inputs of {listed}: train on sensors of one shape at a time.')
+    return SampleSet(tuple(samples), tuple(skipped))
+
+
+def with_labels(samples: Samples, inverse_depth, usable) -> Samples:
+    """Return samples with other labels, (N, h, w) and (N,)."""
+    return replace(samples, inverse_depth=inverse_depth, usable=usable)
+
+
+def _results(paths: list[Path], config: InputConfig, processes: int):
+    """Yield Samples, or a sentence why there are none, in the order of the paths."""
+    tasks = [(path, config) for path in paths]
+    if processes == 1 or len(paths) < 2:
+        yield from map(_load, tasks)
+        return
+    # Spawned, since torch's threads may hold locks that a fork would never see released.
+    context = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(min(processes, len(paths)), mp_context=context) as pool:
+        yield from pool.map(_load, tasks)
+
+
+def _load(task: tuple[Path, InputConfig]) -> Samples | str:
+    path, config = task
+    try:
+        sequence = Sequence(path)
+        camera = sequence.camera
+        return load_samples(sequence, config,
+                            *input_size(config, camera.width, camera.height))
+    except (SampleError, SequenceError) as error:
+        return str(error)

@@ -1,0 +1,41 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The learning rate and the weights' average, as functions of the step."""
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from depth_anyevent_ros.distillation.training_config import TrainingConfig
+
+
+def learning_rate(config: TrainingConfig, step: int) -> float:
+    """
+    Return the rate of a step, counted from 0 over all stages.
+
+    It rises over the first warmup_steps of every stage, and falls by one cosine over the run.
+    """
+    optimizer, begin = config.optimizer, 0
+    for stage in config.stages:
+        if step < begin + stage.steps:
+            break
+        begin += stage.steps
+    rise = min((step - begin + 1) / (min(optimizer.warmup_steps, stage.steps) + 1), 1)
+    fall = (1 + math.cos(math.pi * step / config.steps)) / 2
+    return stage.learning_rate * rise * (optimizer.final_share
+                                         + (1 - optimizer.final_share) * fall)
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+    """
+    Move the exponential moving average of the weights towards the network's, in place.
+
+    Early on the decay is smaller, (1 + step) / (10 + step), so that the average does not
+    remember the random start.
+    """
+    share = 1 - min(decay, (1 + step) / (10 + step))
+    for mean, weight in zip(average.parameters(), network.parameters()):
+        mean.lerp_(weight, share)

@@ -1,0 +1,306 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Training of teachers and students, recurrent or not, on sequences in memory.
+
+A step takes the next clip of every lane, runs all but the ConvLSTM cells on all frames at once,
+and carries the recurrent state, cut from its graph, on to the next step.
+"""
+from __future__ import annotations
+
+import contextlib
+import copy
+from dataclasses import replace
+import shutil
+import time
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from depth_anyevent_ros.distillation.data import load_stage, StageData
+from depth_anyevent_ros.distillation.lanes import Lanes
+from depth_anyevent_ros.distillation.losses import depth_loss
+from depth_anyevent_ros.distillation.memory import keep_all_blocks
+from depth_anyevent_ros.distillation.positions import spread_positions
+from depth_anyevent_ros.distillation.provenance import provenance
+from depth_anyevent_ros.distillation.run_folder import RunFolder
+from depth_anyevent_ros.distillation.schedule import learning_rate, update_average
+from depth_anyevent_ros.distillation.training_config import TrainingConfig
+from depth_anyevent_ros.distillation.training_state import (
+    load_network, load_optimizer, load_recurrent, load_state, network_tensors,
+    optimizer_tensors, recurrent_tensors, save_state, TrainingError)
+from depth_anyevent_ros.networks.checkpoint import (
+    CheckpointError, load_checkpoint, save_checkpoint)
+from depth_anyevent_ros.networks.config import ModelConfig
+from depth_anyevent_ros.networks.depth_network import DepthNetwork
+from depth_anyevent_ros.networks.initialization import initialize_weights
+from depth_anyevent_ros.networks.runtime import choose_placement
+
+LOG_EVERY = 10  # steps
+MOST_BAD_STEPS = 10  # one after another with a gradient that is not finite
+MAY_DIFFER = ('output', 'threads', 'device', 'save_every')  # when a run is resumed
+
+
+class Trainer:
+    """A run from its configuration to the checkpoint; `train` does it all."""
+
+    def __init__(self, config: TrainingConfig, command: str = '', resume: bool = False):
+        self.config, self._command = config, command
+        self._threads()
+        self._place()
+        self.network = self._new_network()
+        self._average = copy.deepcopy(self.network).requires_grad_(False).eval()
+        self._optimizer = _optimizer(self.network, config)
+        self._scaler = torch.amp.GradScaler('cuda', enabled=self._precision == 'fp16')
+        self._step = 0  # steps done
+        self._recurrent = None
+        self._size: tuple[int, int] | None = None  # of the input in the last step
+        self._best: dict | None = None
+        self._bad_steps = 0
+        self._saved_lanes: dict | None = None
+        self._folder = RunFolder(config.output, config.name)
+        if resume:
+            self._resume()
+        self._folder.create(config, resume)
+
+    def train(self) -> dict:
+        """Train, or go on; return what was reached, as JSON values. Raises TrainingError."""
+        begin, first_step, frames, skipped = time.monotonic(), self._step, 0, {}
+        stage_end = 0
+        for index, stage in enumerate(self.config.stages):
+            stage_begin, stage_end = stage_end, stage_end + stage.steps
+            if self._step >= stage_end and index < len(self.config.stages) - 1:
+                continue
+            data = load_stage(self.config, stage, self._folder)
+            skipped = dict(data.skipped)
+            if self._step == stage_begin:
+                self._begin_stage(data)
+            frames += self._run_stage(index, stage_end, data)
+        seconds = time.monotonic() - begin
+        return {**self._finish(data), 'steps': self._step, 'seconds': round(seconds, 1),
+                'frames_per_second': round(frames / seconds, 1),
+                'resumed_at': first_step, 'skipped': skipped}
+
+    def _run_stage(self, index: int, end: int, data: StageData) -> int:
+        """Train to the end of a stage; return the number of frames that were looked at."""
+        stage = self.config.stages[index]
+        lanes = Lanes(data.train.samples, stage.lanes, stage.clip, self.config.augmentation,
+                      self.config.seed + 7919 * index)
+        if self._saved_lanes is not None:
+            lanes.restore(self._saved_lanes)
+            self._saved_lanes = None
+        frames, losses, began = 0, [], time.monotonic()
+        size = '{}x{}'.format(*data.train.size)
+        with tqdm(total=end, initial=self._step, desc=f'training {size}', unit=' steps',
+                  disable=None) as bar:
+            try:
+                while self._step < end:
+                    losses.append(self._one_step(lanes))
+                    frames += stage.lanes * stage.clip
+                    bar.update()
+                    if self._step % LOG_EVERY == 0 or self._step == end:
+                        rate = frames / (time.monotonic() - began)
+                        self._log(losses, rate, bar)
+                        losses = []
+                    self._now_and_then(lanes, end, data, bar)
+            except KeyboardInterrupt:
+                # Between steps or within one: what is saved is the last state that was whole.
+                tqdm.write(f'Interrupted after step {self._step}; go on with --resume.')
+                raise
+        return frames
+
+    def _one_step(self, lanes: Lanes) -> dict[str, float]:
+        """Do a step of the optimizer; return the terms of the loss."""
+        clip = lanes.next()
+        images = self._prepare(clip.image, clip.gain)
+        target = torch.from_numpy(np.ascontiguousarray(clip.inverse_depth)).to(self._device)
+        resets = None
+        if self.config.network.recurrent:
+            resets = torch.zeros(clip.image.shape[:2], dtype=torch.bool)
+            resets[0] = torch.from_numpy(clip.starts)
+            resets = resets.to(self._device)
+        rate = learning_rate(self.config, self._step)
+        for group in self._optimizer.param_groups:
+            group['lr'] = rate
+        self._optimizer.zero_grad(set_to_none=True)
+        with self._autocast():
+            prediction, state = self.network.forward_sequence(images, self._recurrent, resets)
+        terms = depth_loss(prediction, target, self.config.loss)
+        self._scaler.scale(terms.total).backward()
+        self._scaler.unscale_(self._optimizer)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(),
+                                              self.config.optimizer.clip_norm)
+        self._recurrent = state.detach() if state is not None else None
+        self._update(bool(norm.isfinite()))
+        self._step += 1
+        return {'loss': terms.total.item(), 'data': terms.data.item(),
+                'gradient': terms.gradient.item(), 'temporal': terms.temporal.item(),
+                'gradient_norm': norm.item()}
+
+    def _update(self, finite: bool) -> None:
+        """Change the weights, unless the gradient is not finite."""
+        if finite:
+            self._bad_steps = 0
+            self._scaler.step(self._optimizer)
+            update_average(self._average, self.network, self.config.optimizer.ema_decay,
+                           self._step)
+        else:
+            self._bad_steps += 1
+            self._recurrent = None
+            if self._bad_steps > MOST_BAD_STEPS:
+                raise TrainingError(
+                    f'The gradient was not finite in {self._bad_steps} steps one after another, '
+                    f'up to step {self._step}: lower the learning rate, or use precision=fp32. '
+                    'The last state saved is from before.')
+        self._scaler.update()
+
+    def _now_and_then(self, lanes: Lanes, end: int, data: StageData, bar) -> None:
+        """Validate and save where it is time to."""
+        last = self._step == end
+        if data.validator and (self._step % self.config.validation.every == 0 or last):
+            self._validate(data, bar)
+        if self._step % self.config.save_every == 0 or last:
+            self._save(lanes, last)
+            self._folder.plot()
+
+    def _validate(self, data: StageData, bar) -> None:
+        with self._autocast():
+            result = data.validator.run(self._export(data), self._prepare)
+        self._folder.log({'step': self._step, 'validation': result.metrics,
+                          'mean_map': data.validator.mean_map})
+        self._folder.write_picture(data.validator.picture(result.predictions))
+        bar.write('step {}: validation AbsRel {:.3f}, delta1 {:.3f}, {:.3f}x the mean map'.format(
+            self._step, *(result.metrics[name] for name in ('abs_rel', 'delta1', 'ratio'))))
+        size = list(data.train.size)
+        # Errors at different sizes cannot be compared; the last size is the one that counts.
+        if self._best is None or self._best['size'] != size \
+                or result.metrics['abs_rel'] < self._best['abs_rel']:
+            self._best = {'step': self._step, 'size': size, **result.metrics}
+            save_checkpoint(self._folder.best, self._export(data), self._model(data, self._best))
+
+    def _finish(self, data: StageData) -> dict:
+        """Write the checkpoint: the best by validation, or the last where there is none."""
+        if self._best is not None:
+            shutil.copyfile(self._folder.best, self._folder.final)
+        else:
+            save_checkpoint(self._folder.final, self._export(data), self._model(data, None))
+        return {'checkpoint': str(self._folder.final), 'validation': self._best,
+                'sha256': load_checkpoint(self._folder.final).sha256}
+
+    def _export(self, data: StageData) -> DepthNetwork:
+        """Return the average of the weights as it is used, also at other sizes."""
+        network = copy.deepcopy(self._average)
+        spread_positions(network, *data.train.size)
+        return network
+
+    def _model(self, data: StageData, metrics: dict | None) -> ModelConfig:
+        height, width = data.train.size
+        return ModelConfig(self.config.name, self.config.network,
+                           replace(self.config.input, height=height, width=width),
+                           provenance(self.config, data, self._command, self._step, metrics))
+
+    def _log(self, losses: list[dict[str, float]], rate: float, bar) -> None:
+        means = {name: round(float(np.mean([item[name] for item in losses])), 6)
+                 for name in losses[0]}
+        self._folder.log({'step': self._step, **means, 'frames_per_second': round(rate, 1),
+                          'learning_rate': learning_rate(self.config, self._step - 1)})
+        bar.set_postfix_str(f'loss {means["loss"]:.4f}, {rate:.0f} frames/s')
+
+    def _save(self, lanes: Lanes, stage_done: bool) -> None:
+        """Write all that a resumed run needs; a stage that is done leaves no lanes behind."""
+        tensors = {**network_tensors('network', self.network),
+                   **network_tensors('average', self._average),
+                   **optimizer_tensors(self._optimizer, self.network),
+                   **({} if stage_done else recurrent_tensors(self._recurrent))}
+        save_state(self._folder.state, tensors, {
+            'step': self._step, 'config': self.config.to_dict(), 'best': self._best,
+            'size': self._size, 'bad_steps': self._bad_steps, 'scaler': self._scaler.state_dict(),
+            'lanes': None if stage_done else lanes.state()})
+
+    def _resume(self) -> None:
+        tensors, facts = load_state(self._folder.state)
+        ours = self.config.to_dict()
+        changed = [key for key in ours
+                   if key not in MAY_DIFFER and ours[key] != facts['config'].get(key)]
+        if changed:
+            raise TrainingError(f'The run in {self.config.output} was begun with another '
+                                f'{", ".join(changed)}: resume with its own config.yaml, or name '
+                                'another output=.')
+        load_network('network', self.network, tensors)
+        load_network('average', self._average, tensors)
+        load_optimizer(self._optimizer, self.network, tensors)
+        self._recurrent = load_recurrent(tensors, self._device)
+        self._step, self._best = facts['step'], facts['best']
+        self._bad_steps, self._saved_lanes = facts['bad_steps'], facts['lanes']
+        self._size = tuple(facts['size'])
+        self._scaler.load_state_dict(facts['scaler'])
+        self._folder.cut_log(self._step)
+
+    def _begin_stage(self, data: StageData) -> None:
+        """Carry the weights over to another size of the input."""
+        self._recurrent = None
+        if self._size is not None and self._size != data.train.size:
+            for network in (self.network, self._average):
+                spread_positions(network, *self._size)
+        self._size = data.train.size
+
+    def _new_network(self) -> DepthNetwork:
+        network = DepthNetwork(self.config.network)
+        if self.config.init:
+            start = load_checkpoint(self.config.init)
+            if start.config.network != self.config.network:
+                raise CheckpointError(f'{self.config.init} is a {start.config.network}, but the '
+                                      f'run trains a {self.config.network}: change network, or '
+                                      'start from another file.')
+            network.load_state_dict(start.network.state_dict())
+        else:
+            initialize_weights(network, self.config.seed)
+        return network.to(self._device).train()
+
+    def _threads(self) -> None:
+        keep_all_blocks()
+        # Weights and moments decay into denormal numbers, which made a step 20 times slower.
+        torch.set_flush_denormal(True)
+        if self.config.threads:
+            torch.set_num_threads(self.config.threads)
+
+    def _place(self) -> None:
+        gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        bf16 = all(torch.cuda.get_device_capability(gpu) >= (8, 0) for gpu in range(gpus))
+        self._device, self._precision, fallback = choose_placement(
+            self.config.device, self.config.precision, gpus, bf16)
+        if fallback:
+            tqdm.write(fallback)
+        inputs = self.config.input
+        mean, std = (torch.tensor(values, device=self._device)[:, None, None]
+                     for values in (inputs.mean, inputs.std))
+        # Samples keep Tencode and pictures as 255 times the value.
+        self._factor = 1 / std if inputs.representation == 'voxel' else 1 / (255 * std)
+        self._offset = -mean / std
+
+    def _prepare(self, images: np.ndarray, gain: np.ndarray | None = None) -> Tensor:
+        """Return images (T, N, C, h, w) of samples as the network takes them."""
+        x = torch.from_numpy(np.ascontiguousarray(images)).to(self._device).float()
+        if gain is not None and self.config.augmentation.gain:
+            x = (x * torch.from_numpy(gain).to(self._device)[:, None, None, None]).clamp(0, 255)
+        return x * self._factor + self._offset
+
+    def _autocast(self):
+        if self._precision == 'fp32':
+            return contextlib.nullcontext()
+        return torch.autocast('cuda', dtype={'bf16': torch.bfloat16,
+                                             'fp16': torch.float16}[self._precision])
+
+
+def _optimizer(network: DepthNetwork, config: TrainingConfig) -> torch.optim.AdamW:
+    """Return AdamW; biases, norms, tokens and positions do not decay."""
+    decaying, others = [], []
+    for name, weight in network.named_parameters():
+        positional = name.endswith(('pos_embed', 'cls_token', 'mask_token'))
+        (others if weight.dim() < 2 or positional else decaying).append(weight)
+    return torch.optim.AdamW(
+        [{'params': decaying, 'weight_decay': config.optimizer.weight_decay},
+         {'params': others, 'weight_decay': 0.0}],
+        betas=(config.optimizer.beta1, config.optimizer.beta2), fused=True)

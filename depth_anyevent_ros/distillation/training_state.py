@@ -1,0 +1,129 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+All that a run needs to go on as if nothing had happened, in one file.
+
+The tensors lie in a safetensors file, the rest as JSON in its metadata, so that both are
+replaced in one step. Nothing is pickled.
+"""
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+import tempfile
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn, Tensor
+
+from depth_anyevent_ros.networks.state import RecurrentState
+
+METADATA_KEY = 'depth_anyevent_ros_training'
+FORMAT_VERSION = 1
+
+
+class TrainingError(ValueError):
+    """Training cannot go on; the message says why, and what to do."""
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """
+    Replace a file in one step, and have it on the disk.
+
+    Raises TrainingError where the disk refuses; the file is then as it was.
+    """
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='.part',
+                                             dir=path.parent)
+        with os.fdopen(handle, 'wb') as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException as error:
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise TrainingError(
+                f'{path} ({len(data) / 1e6:.0f} MB) could not be written: {error.strerror}. What '
+                'was saved before is whole: make room, then go on with --resume.') from error
+        raise
+
+
+def save_state(path: Path, tensors: dict[str, Tensor], facts: dict) -> None:
+    """Write tensors and JSON values; TrainingError where the disk refuses."""
+    text = json.dumps({'format_version': FORMAT_VERSION, **facts})
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomically(path, safetensors.torch.save(tensors, {METADATA_KEY: text}))
+
+
+def load_state(path: Path) -> tuple[dict[str, Tensor], dict]:
+    """Return what `save_state` wrote; TrainingError for a file that is none of its own."""
+    try:
+        with safetensors.safe_open(path, 'pt') as file:
+            facts = json.loads((file.metadata() or {})[METADATA_KEY])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except FileNotFoundError as error:
+        raise TrainingError(f'{path} does not exist, so there is nothing to resume: leave out '
+                            '--resume, or name the output folder of the run.') from error
+    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+        raise TrainingError(f'{path} is no state of a training run, or is damaged ({error}): '
+                            'start anew, with init= a checkpoint of the run.') from error
+    if facts.pop('format_version', None) != FORMAT_VERSION:
+        raise TrainingError(f'{path} comes from another version of this package, which has to '
+                            'finish the run.')
+    return tensors, facts
+
+
+def network_tensors(prefix: str, network: nn.Module) -> dict[str, Tensor]:
+    """Return the weights of a network under names that begin with prefix."""
+    return {f'{prefix}/{name}': tensor for name, tensor in network.state_dict().items()}
+
+
+def load_network(prefix: str, network: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Set the weights of a network to those under prefix."""
+    network.load_state_dict(_below(prefix, tensors))
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str, Tensor]:
+    """Return the moments and step counts of AdamW by the names of the weights."""
+    return {f'optimizer/{key}/{name}': value
+            for name, weight in network.named_parameters()
+            for key, value in optimizer.state.get(weight, {}).items()}
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, network: nn.Module,
+                   tensors: dict[str, Tensor]) -> None:
+    """Set the moments and step counts of AdamW."""
+    weights = dict(network.named_parameters())
+    for path, value in _below('optimizer', tensors).items():
+        key, _, name = path.partition('/')
+        weight = weights[name]
+        device = value.device if key == 'step' else weight.device
+        optimizer.state[weight][key] = value.to(device)
+
+
+def recurrent_tensors(state: RecurrentState | None) -> dict[str, Tensor]:
+    """Return the recurrent state, nothing where there is none."""
+    pairs = state.pairs if state is not None else ()
+    return {f'recurrent/{level}/{name}': tensor for level, pair in enumerate(pairs)
+            for name, tensor in zip(('hidden', 'cell'), pair)}
+
+
+def load_recurrent(tensors: dict[str, Tensor], device: str) -> RecurrentState | None:
+    """Return the recurrent state that was saved."""
+    found = _below('recurrent', tensors)
+    if not found:
+        return None
+    return RecurrentState(tuple(
+        (found[f'{level}/hidden'].to(device), found[f'{level}/cell'].to(device))
+        for level in range(len(found) // 2)))
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name[len(prefix) + 1:]: tensor for name, tensor in tensors.items()
+            if name.startswith(prefix + '/')}

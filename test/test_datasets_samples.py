@@ -1,0 +1,99 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Samples: the same network input as the live pipeline's, and the truth on the same grid."""
+import numpy as np
+import pytest
+from tiny_sequences import HEIGHT, PERIOD_NS, WIDTH, write_sequence
+
+from depth_anyevent_ros.datasets.samples import area_average, load_samples, SampleError
+from depth_anyevent_ros.datasets.sequences import Sequence
+from depth_anyevent_ros.events.evt3_encoder import Evt3Encoder
+from depth_anyevent_ros.events.pipeline import EventPipeline
+from depth_anyevent_ros.events.surface import grid_of_pixels
+from depth_anyevent_ros.events.types import Packet
+from depth_anyevent_ros.events.voxel_grid import voxel_grid
+from depth_anyevent_ros.events.windows import TimeWindows
+from depth_anyevent_ros.networks.config import InputConfig
+from depth_anyevent_ros.networks.input_size import representation_for
+
+
+def live_windows(sequence, config):
+    """Return the windows that the live pipeline makes of the events, by their end."""
+    encoder = Evt3Encoder()
+    pipeline = EventPipeline(lambda width, height: representation_for(config, width, height),
+                             TimeWindows(round(config.window_ms * 1e6), PERIOD_NS, 10**9))
+    end, windows = int(sequence.times_ns[-1]), []
+    for seq, begin in enumerate(range(0, end + PERIOD_NS, PERIOD_NS)):
+        data = encoder.encode(sequence.events(begin, begin + PERIOD_NS), end_ns=begin + PERIOD_NS)
+        windows += pipeline.push(Packet(data, 'evt3', sequence.camera.width,
+                                        sequence.camera.height, seq, stamp_ns=begin + 1))
+    windows += pipeline.finish()
+    return {window.t_end: window for window in windows}
+
+
+@pytest.mark.parametrize('config', [
+    InputConfig(height=70, width=84), InputConfig(height=42, width=56, window_ms=30),
+    InputConfig(height=70, width=84, time_normalization='first_last', window_ms=80),
+    InputConfig(height=56, width=70, placement='resize'),
+], ids=['native', 'grid', 'first_last', 'resize'])
+def test_tencode_is_the_live_pipelines(tmp_path, config):
+    sequence = Sequence(write_sequence(tmp_path / 's'))
+    size = representation_for(config, WIDTH, HEIGHT)
+    samples = load_samples(sequence, config, size.height, size.width, compact=False)
+    live = live_windows(sequence, config)
+    compared = 0
+    for image, count, time_ns in zip(samples.image, samples.events, samples.times_ns.tolist()):
+        if time_ns in live:
+            np.testing.assert_array_equal(image, live[time_ns].image)
+            assert count == live[time_ns].events
+            compared += 1
+    assert compared >= 9 and samples.image.dtype == np.float32
+
+
+def test_compact_samples_are_within_a_255th(tmp_path):
+    sequence = Sequence(write_sequence(tmp_path / 's'))
+    config = InputConfig(height=70, width=84)
+    exact = load_samples(sequence, config, 70, 84, compact=False)
+    compact = load_samples(sequence, config, 70, 84)
+    assert compact.image.dtype == np.uint8 and compact.inverse_depth.dtype == np.float16
+    np.testing.assert_allclose(compact.image / 255, exact.image, atol=0.5 / 255 + 1e-6)
+
+
+def test_pictures_and_voxel_grids(tmp_path):
+    sequence = Sequence(write_sequence(tmp_path / 's'))
+    rgb = load_samples(sequence, InputConfig('rgb', placement='resize'), 35, 42)
+    blue_green_red = sequence.image(3).astype(float)
+    mean = blue_green_red.reshape(35, 2, 42, 2, 3).mean((1, 3))[..., ::-1].transpose(2, 0, 1)
+    np.testing.assert_allclose(rgb.image[3], mean, atol=1.01)
+    voxel = load_samples(sequence, InputConfig('voxel', window_ms=50), 70, 84)
+    assert voxel.image.shape == (12, 5, 70, 84) and voxel.image.dtype == np.float16
+    window = sequence.events(3 * PERIOD_NS, 4 * PERIOD_NS)
+    grid = voxel_grid(window, grid_of_pixels(84, 70, 84, 70), 84 * 70, 3 * PERIOD_NS,
+                      4 * PERIOD_NS)
+    np.testing.assert_allclose(voxel.image[3].reshape(5, -1), grid, atol=2e-3)
+
+
+def test_truth_is_the_mean_over_known_pixels():
+    rng = np.random.default_rng(0)
+    label = rng.random((70, 84)).astype(np.float32)
+    np.testing.assert_allclose(area_average(label, 35, 28),
+                               label.reshape(35, 2, 28, 3).mean((1, 3)), rtol=1e-5)
+    holes = label.copy()
+    holes[rng.random(holes.shape) < 0.4] = np.nan
+    blocks = holes.reshape(35, 2, 28, 3).transpose(0, 2, 1, 3).reshape(35, 28, 6)
+    known = np.isfinite(blocks).sum(-1)
+    found = area_average(holes, 35, 28)
+    np.testing.assert_array_equal(np.isfinite(found), known > 3)
+    np.testing.assert_allclose(found[known > 3], np.nanmean(blocks[known > 3], -1), rtol=1e-5)
+
+
+@pytest.mark.parametrize('kind, config, words', [
+    ({'events_per_label': 0}, InputConfig(), 'no events'),
+    ({'sky': True}, InputConfig(), 'all sky'),
+    ({'images': False}, InputConfig('rgb'), 'no pictures'),
+    ({'labels': 0}, InputConfig(), 'no label'),
+])
+def test_sequences_without_use_are_refused(tmp_path, kind, config, words):
+    sequence = Sequence(write_sequence(tmp_path / 's', **kind))
+    with pytest.raises(SampleError, match=words):
+        load_samples(sequence, config, 70, 84)

@@ -1,0 +1,116 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Configurations of training: what is read, what is refused, and in which words."""
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from depth_anyevent_ros.distillation.ablation import ablation_runs, run_ablation
+from depth_anyevent_ros.distillation.strict_mapping import ConfigError, override
+from depth_anyevent_ros.distillation.training_config import (
+    read_training_config, training_config)
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / 'config' / 'training'
+CONFIGS = sorted(path for path in FOLDER.glob('*.yaml') if path.stem != 'ablation')
+LEAST = {'name': 'x', 'data': {'train': ['a']}, 'network': {'preset': 'tiny-r'},
+         'stages': [{'height': 70, 'width': 84, 'steps': 10}]}
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.name)
+def test_every_file_is_read_and_read_back(path):
+    config = read_training_config(path)
+    assert training_config(yaml.safe_load(yaml.safe_dump(config.to_dict()))) == config
+
+
+def test_the_input_is_that_of_the_last_stage_and_channels_follow_it():
+    config = training_config({**LEAST, 'input': {'representation': 'voxel'}, 'stages': [
+        {'height': 70, 'width': 84, 'steps': 10}, {'height': 140, 'width': 182, 'steps': 5}]})
+    assert (config.input.height, config.input.width) == (140, 182)
+    assert config.network.channels == 5 and config.input.mean == (0,) * 5
+    assert config.steps == 15
+
+
+def test_assignments_go_before_the_file():
+    path = FOLDER / 'student.yaml'
+    config = read_training_config(path, ['seed=7', 'stages.0.steps=3', 'network.features=16',
+                                         'data.train=[x, y]'])
+    assert config.seed == 7 and config.stages[0].steps == 3
+    assert config.network.features == 16 and config.data.train == ('x', 'y')
+
+
+@pytest.mark.parametrize('assignments, words', [
+    (['optimiser.weight_decay=0.1'], 'optimiser.*did you mean optimizer'),
+    (['optimizer.weight_decai=0.1'], 'did you mean optimizer.weight_decay'),
+    (['stages.0.heigth=70'], 'stages.0.heigth.*did you mean stages.0.height'),
+    (['stages.0.height=72'], 'multiple of 14 pixels, not 72: use 70 or 84'),
+    (['stages.9.steps=1'], 'no item of a list of 1'),
+    (['seed'], 'expected key=value'),
+    (['seed=[1'], 'no YAML'),
+    (['seed=-1'], 'seed must be an integer'),
+    (['name.x=1'], 'no keys below a single value'),
+    (['network.preset=huge'], 'preset must be one of'),
+    (['network.features=31'], 'features must be even'),
+    (['network.channels=5'], 'set network.channels to 3'),
+    (['loss.alignment=median'], 'loss.alignment must be one of frame, clip'),
+    (['data.labels=teacher='], "'teacher=FILE'"),
+    (['data.train=[]'], 'data.train must name one'),
+    (['stages=[]'], 'one stage'),
+    (['name=a/b'], 'letters, digits'),
+    (['augmentation.flip=1'], 'true or false'),
+    (['input={representation: rgb}', 'augmentation.polarity_swap=true'], 'for events'),
+    (['network={preset: vits, max_depth: 80.0, activation: sigmoid}'], 'max_depth'),
+    (['precision=int8'], 'precision must be'),
+])
+def test_what_is_wrong_is_said(assignments, words):
+    with pytest.raises(ConfigError, match=words):
+        training_config(override(LEAST, assignments))
+
+
+def test_a_missing_key_is_named():
+    with pytest.raises(ConfigError, match='lacks name'):
+        training_config({key: LEAST[key] for key in LEAST if key != 'name'})
+
+
+def test_a_configuration_is_read_without_torch():
+    code = ('import sys; from depth_anyevent_ros.distillation.training_config import '
+            'read_training_config as r; r(sys.argv[1]); sys.exit("torch" in sys.modules)')
+    assert subprocess.run([sys.executable, '-c', code, str(CONFIGS[0])], cwd=ROOT).returncode == 0
+
+
+def test_the_ablation_is_every_combination_after_its_teacher(tmp_path):
+    path = FOLDER / 'ablation.yaml'
+    runs = ablation_runs(path, ['output=o', 'seed=3'])
+    names = [config.name for _, config in runs]
+    assert names[0] == 'teacher' and len(set(names)) == len(runs) == 9
+    by_name = {config.name: config for _, config in runs}
+    config = by_name['recurrent-voxel-proxy']
+    assert config.data.teacher == str(Path(by_name['teacher'].output, 'teacher.safetensors'))
+    assert config.network.recurrent and config.network.channels == 5 and config.seed == 3
+    assert not by_name['vanilla-tencode-truth'].network.recurrent
+
+    def train(config, resume):
+        trained.append(config.name)
+        Path(config.output).mkdir(parents=True, exist_ok=True)
+        validation = dict.fromkeys(('abs_rel', 'ratio', 'rmse_log', 'delta1'), 0.5)
+        return {'validation': validation, 'seconds': 1.0}
+
+    trained = []
+    result = run_ablation(path, [f'output={tmp_path}'], False, train)
+    assert trained == names and len(result['rows']) == 8
+    assert (tmp_path / 'table.md').read_text() == result['table']
+    assert 'vanilla | tencode | truth | 0.500' in result['table']
+    (tmp_path / names[3] / 'result.json').unlink()
+    trained.clear()
+    assert run_ablation(path, [f'output={tmp_path}'], True, train)['rows'] == result['rows']
+    assert trained == [names[3]]
+
+
+def test_an_ablation_is_checked_before_it_begins():
+    with pytest.raises(ConfigError, match='did you mean ablation.axes'):
+        ablation_runs(FOLDER / 'ablation.yaml', ['ablation.axis={}'])
+    with pytest.raises(ConfigError, match='data.validation'):
+        ablation_runs(FOLDER / 'ablation.yaml', ['data.validation=[]'])

@@ -1,0 +1,92 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Lanes: clips that follow each other, and the same ones after a restart."""
+import json
+
+import numpy as np
+import pytest
+
+from depth_anyevent_ros.datasets.samples import Samples
+from depth_anyevent_ros.distillation.lanes import Lanes
+from depth_anyevent_ros.distillation.training_config import AugmentationConfig
+
+
+def samples(index, frames, usable=True):
+    """Return samples whose pixels say which sequence and frame they are, and left from right."""
+    image = np.zeros((frames, 3, 2, 4), np.uint8)
+    image[:, 0], image[:, 2, :, 0] = np.arange(frames)[:, None, None], 200
+    image[:, 1] = index
+    label = np.full((frames, 2, 4), index, np.float16)
+    return Samples(f's{index}', 'car', image, label, np.ones(frames, int), np.arange(frames),
+                   np.full(frames, usable))
+
+
+SET = [samples(0, 40), samples(1, 23), samples(2, 3), samples(3, 64)]
+PLAIN = AugmentationConfig(flip=False, strides=(1, 2), visit_frames=12)
+
+
+def test_frames_of_a_lane_follow_each_other_until_a_start():
+    lanes = Lanes(SET, 3, 4, PLAIN, seed=1)
+    last, strides, seen, lengths = [None] * 3, set(), set(), []
+    for _ in range(200):
+        clip = lanes.next()
+        assert clip.image.shape == (4, 3, 3, 2, 4) and clip.inverse_depth.shape == (4, 3, 2, 4)
+        for lane in range(3):
+            frames = clip.image[:, lane, 0, 0, 1].astype(int)
+            sequence = int(clip.image[0, lane, 1, 0, 0])
+            assert (clip.image[:, lane, 1] == sequence).all()
+            assert (clip.inverse_depth[:, lane] == sequence).all()
+            stride = frames[1] - frames[0]
+            assert (np.diff(frames) == stride).all()
+            if clip.starts[lane]:
+                lengths.append(4)
+            else:
+                assert (sequence, frames[0] - stride, stride) == last[lane]
+                lengths[-1] += 4 if lane == 2 else 0
+            last[lane] = sequence, frames[-1], stride
+            strides.add(stride)
+            seen.add(sequence)
+    # Sequence 2 is shorter than a clip.
+    assert strides == {1, 2} and seen == {0, 1, 3} and max(lengths) == 12
+
+
+def test_a_restored_state_gives_the_same_clips():
+    config = AugmentationConfig(polarity_swap=True, gain=0.2, visit_frames=8)
+    lanes = Lanes(SET, 3, 4, config, seed=5)
+    for _ in range(7):
+        lanes.next()
+    state = json.loads(json.dumps(lanes.state()))
+    expected = [lanes.next() for _ in range(20)]
+    again = Lanes(SET, 3, 4, config, seed=99)
+    again.restore(state)
+    for clip in expected:
+        other = again.next()
+        for name in ('image', 'inverse_depth', 'starts', 'gain'):
+            np.testing.assert_array_equal(getattr(clip, name), getattr(other, name))
+
+
+def test_flips_and_swaps_last_for_a_visit():
+    config = AugmentationConfig(polarity_swap=True, strides=(1,), visit_frames=12)
+    lanes = Lanes([samples(1, 12)], 1, 4, config, seed=0)
+    kinds, kind = set(), None
+    for _ in range(60):
+        clip = lanes.next()
+        image = clip.image[:, 0]
+        left_marked = (image == 200).any((1, 2))[:, 0]
+        swapped = (image == 200).any((2, 3))[:, 0]
+        assert left_marked.all() or not left_marked.any()
+        found = bool(left_marked[0]), bool(swapped[0])
+        assert clip.starts[0] or found == kind
+        kind = found
+        kinds.add(found)
+    assert len(kinds) == 4
+
+
+def test_labels_that_say_nothing_are_unknown():
+    clip = Lanes([samples(0, 8, usable=False)], 1, 4, PLAIN, 0).next()
+    assert np.isnan(clip.inverse_depth).all()
+
+
+def test_sequences_that_are_all_too_short_are_refused():
+    with pytest.raises(ValueError, match='the longest has 3'):
+        Lanes([SET[2]], 1, 4, PLAIN, 0)

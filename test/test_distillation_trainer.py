@@ -1,0 +1,223 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Training runs of a few steps: killed and resumed, on a full disk, by a teacher."""
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import safetensors.torch
+from tiny_sequences import write_sequence
+import torch
+
+from depth_anyevent_ros.distillation import training_state
+from depth_anyevent_ros.distillation.positions import spread_positions
+from depth_anyevent_ros.distillation.schedule import learning_rate
+from depth_anyevent_ros.distillation.trainer import Trainer
+from depth_anyevent_ros.distillation.training_config import training_config
+from depth_anyevent_ros.distillation.training_state import TrainingError
+from depth_anyevent_ros.networks.checkpoint import load_checkpoint
+from depth_anyevent_ros.networks.config import network_preset
+from depth_anyevent_ros.networks.depth_network import DepthNetwork
+from depth_anyevent_ros.networks.initialization import initialize_weights
+
+STEPS = 14
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Train on one thread, and leave torch as it was."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(False)
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """Return a folder with sequences to train and validate on, and some of no use."""
+    folder = tmp_path_factory.mktemp('data')
+    for seed in range(3):
+        write_sequence(folder / 'train' / f's{seed}', seed)
+    write_sequence(folder / 'train' / 'silent', events_per_label=0)
+    write_sequence(folder / 'train' / 'sky', sky=True)
+    write_sequence(folder / 'validation' / 'v', 50)
+    return folder
+
+
+def values(folder, output, **changes):
+    """Return a configuration: two stages of small size."""
+    return {
+        'name': 'student', 'output': str(output), 'threads': 1, 'save_every': 3,
+        'data': {'train': [str(folder / 'train')], 'validation': [str(folder / 'validation')]},
+        'network': {'preset': 'tiny-r', 'features': 16},
+        'stages': [{'height': 56, 'width': 70, 'steps': 4, 'lanes': 2, 'clip': 2},
+                   {'height': 70, 'width': 84, 'steps': STEPS - 4, 'lanes': 2, 'clip': 3}],
+        'loss': {'temporal': 0.1}, 'augmentation': {'polarity_swap': True},
+        'validation': {'every': 7, 'frames': 4}, **changes}
+
+
+def train(folder, output, resume=False, **changes):
+    """Train, and return what the command would."""
+    config = training_config(values(folder, output, **changes))
+    return Trainer(config, 'a command', resume).train()
+
+
+@pytest.fixture(scope='module')
+def whole(data, tmp_path_factory):
+    """Return the folder of a run that nothing interrupted, and its result."""
+    folder = tmp_path_factory.mktemp('whole') / 'run'
+    return folder, train(data, folder)
+
+
+def tensors(path):
+    return safetensors.torch.load((path / 'state.safetensors').read_bytes())
+
+
+def run_command(data, output, *options):
+    """Start the command line in a process of its own."""
+    config = output.parent / 'config.yaml'
+    config.write_text(json.dumps(values(data, output)))  # JSON is YAML
+    code = 'from depth_anyevent_ros.cli.main import main; main()'
+    return subprocess.Popen([sys.executable, '-c', code, 'train', str(config), *options],
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_a_killed_run_that_is_resumed_has_the_same_weights(data, whole, tmp_path):
+    folder, result = whole
+    assert result['steps'] == STEPS and len(result['skipped']) == 2
+    killed = tmp_path / 'killed'
+    process = run_command(data, killed)
+    state, deadline = killed / 'state.safetensors', time.monotonic() + 60
+    while not state.exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert state.exists() and not (killed / 'student.safetensors').exists()
+    reached = training_state.load_state(state)[1]['step']
+    assert 3 <= reached < STEPS
+    resumed = train(data, killed, resume=True)
+    assert resumed['resumed_at'] == reached
+    expected, again = tensors(folder), tensors(killed)
+    assert expected.keys() == again.keys() and len(expected) > 400
+    for name, tensor in expected.items():
+        assert torch.equal(tensor, again[name]), name
+    assert resumed['validation'] == result['validation']
+    steps = [line['step'] for line in map(json.loads, (killed / 'log.jsonl').open())]
+    assert steps == [line['step'] for line in map(json.loads, (folder / 'log.jsonl').open())]
+
+
+def test_the_checkpoint_says_where_it_comes_from(data, whole):
+    folder, result = whole
+    checkpoint = load_checkpoint(folder / 'student.safetensors')
+    facts = checkpoint.config.provenance
+    assert checkpoint.trained_on == 'simulated scenes (car and drone worlds of this package)'
+    assert facts['command'] == 'a command' and facts['seed'] == 0
+    assert facts['data']['sequences'] == 3 and facts['data']['skipped'] == 2
+    assert facts['validation']['abs_rel'] == result['validation']['abs_rel']
+    assert (checkpoint.config.input.height, checkpoint.config.input.width) == (70, 84)
+    for name in ('loss.png', 'validation.png', 'mean_map.npz', 'config.yaml'):
+        assert (folder / name).stat().st_size > 0
+    with pytest.raises(TrainingError, match='--resume'):
+        train(data, folder)
+    with pytest.raises(TrainingError, match='another loss, seed'):
+        train(data, folder, resume=True, seed=1, loss={})
+
+
+def test_a_full_disk_leaves_the_last_state_whole(data, tmp_path, monkeypatch):
+    output, written = tmp_path / 'run', []
+
+    real = os.fsync
+
+    def fsync(handle):
+        size = os.fstat(handle).st_size
+        if size > 10_000_000:  # states, not checkpoints
+            written.append(size)
+            if len(written) == 2:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(handle)
+
+    monkeypatch.setattr(os, 'fsync', fsync)
+    with pytest.raises(TrainingError, match='No space left on device.*--resume'):
+        train(data, output)
+    assert training_state.load_state(output / 'state.safetensors')[1]['step'] == 3
+    assert not list(output.glob('.*part'))
+    monkeypatch.undo()
+
+
+def test_a_teacher_gives_the_labels(data, tmp_path):
+    small = {'stages': [{'height': 70, 'width': 84, 'steps': 3, 'lanes': 2, 'clip': 2}]}
+    teacher = train(data, tmp_path / 'teacher', network={'preset': 'tiny', 'features': 16},
+                    input={'representation': 'rgb'}, augmentation={'gain': 0.2}, **small)
+    assert load_checkpoint(teacher['checkpoint']).config.input.representation == 'rgb'
+    labels = {'train': [str(data / 'train' / 's0')], 'labels': f'teacher={teacher["checkpoint"]}'}
+    result = train(data, tmp_path / 'student', data=labels, **small)
+    assert load_checkpoint(result['checkpoint']).config.provenance['labels'] == 'teacher'
+    assert result['validation'] is None
+    with pytest.raises(ValueError, match='has to see rgb'):
+        train(data, tmp_path / 'x', data={**labels, 'labels': f'teacher={result["checkpoint"]}'},
+              **small)
+
+
+@pytest.mark.parametrize('representation', ['voxel', 'tencode'])
+def test_a_student_overfits_one_sequence(tmp_path, representation):
+    write_sequence(tmp_path / 's', 3, unknown=False)
+    result = train(
+        tmp_path, tmp_path / 'run', data={'train': [str(tmp_path / 's')]},
+        input={'representation': representation}, augmentation={'flip': False, 'strides': [1]},
+        stages=[{'height': 70, 'width': 84, 'steps': 40, 'lanes': 2, 'clip': 3,
+                 'learning_rate': 2e-3}], optimizer={'warmup_steps': 5})
+    losses = [line['data'] for line in map(json.loads, (tmp_path / 'run' / 'log.jsonl').open())]
+    assert losses[-1] < 0.5 * losses[0]
+    assert load_checkpoint(result['checkpoint']).config.input.representation == representation
+
+
+def test_start_from_a_checkpoint(data, tmp_path):
+    small = {'stages': [{'height': 70, 'width': 84, 'steps': 1, 'lanes': 1, 'clip': 1,
+                         'learning_rate': 1e-8}], 'network': {'preset': 'tiny', 'features': 16}}
+    first = train(data, tmp_path / 'a', seed=4, **small)
+    second = train(data, tmp_path / 'b', seed=5, init=first['checkpoint'], **small)
+    ours, theirs = (load_checkpoint(result['checkpoint']).network.state_dict()
+                    for result in (first, second))
+    key = 'pretrained.blocks.0.attn.qkv.weight'
+    np.testing.assert_allclose(ours[key], theirs[key], atol=1e-4)
+    with pytest.raises(ValueError, match='change network'):
+        train(data, tmp_path / 'c', **{**small, 'init': first['checkpoint'],
+                                       'network': {'preset': 'tiny'}})
+
+
+def test_a_state_that_is_none_is_refused(data, tmp_path):
+    with pytest.raises(TrainingError, match='nothing to resume'):
+        train(data, tmp_path / 'none', resume=True)
+    (tmp_path / 'bad').mkdir()
+    (tmp_path / 'bad' / 'state.safetensors').write_bytes(b'x' * 100)
+    with pytest.raises(TrainingError, match='no state of a training run'):
+        train(data, tmp_path / 'bad', resume=True)
+
+
+def test_learning_rate_rises_in_every_stage_and_ends_low(data, tmp_path):
+    config = training_config(values(data, tmp_path, optimizer={'warmup_steps': 3,
+                                                               'final_share': 0.1}))
+    rates = [learning_rate(config, step) for step in range(STEPS)]
+    assert rates[0] == pytest.approx(5e-4 / 4) and rates[0] < rates[1] < rates[2]
+    assert rates[4] < rates[3] and rates[4] < rates[5]  # the second stage starts low again
+    assert rates[-1] < 0.15 * max(rates) and min(rates) > 0
+
+
+def test_positions_between_the_trained_ones_become_smooth():
+    network = DepthNetwork(network_preset('tiny'))
+    initialize_weights(network, 0)
+    before = network.pretrained.position_embedding(5, 6).detach()
+    spread_positions(network, 70, 84)
+    after = network.pretrained.position_embedding(5, 6).detach()
+    assert torch.corrcoef(torch.stack([before.flatten(), after.flatten()]))[0, 1] > 0.98
+    # At twice the size a position now lies between its neighbours; it was noise before.
+    fine = network.pretrained.position_embedding(10, 12).detach()[0, 1:].unflatten(0, (10, 12))
+    coarse = after[0, 1:].unflatten(0, (5, 6))
+    pooled = fine.unflatten(0, (5, 2)).unflatten(2, (6, 2)).mean((1, 3))
+    assert torch.corrcoef(torch.stack([pooled.flatten(), coarse.flatten()]))[0, 1] > 0.95
