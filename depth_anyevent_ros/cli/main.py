@@ -17,7 +17,11 @@ import traceback
 COMMANDS = {
     'doctor': 'What is installed, what is missing, whether large messages get through.',
     'inspect': 'What is in a bag.',
+    'simulate': 'Make events, pictures and exact depth of a simulated car or drone.',
     'infer': 'Run the student on a bag and write its depth to another, without a ROS graph.',
+    'train': 'Train a teacher or a student on sequences.',
+    'evaluate': 'How right the depth of a checkpoint is, beside simple baselines.',
+    'benchmark': 'How fast the parts are on this machine, beside baselines.',
 }
 
 

@@ -72,3 +72,18 @@ def caption(picture: np.ndarray, text: str, height: int = 22) -> np.ndarray:
     cv2.putText(bar, text, (4, height - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1,
                 cv2.LINE_AA)
     return np.vstack([bar, picture])
+
+
+def events_picture(events, width: int, height: int, begin_ns: int, end_ns: int) -> np.ndarray:
+    """
+    Return the events of a window at the sensor's resolution, rgb8 (height, width, 3), on white.
+
+    The latest event of a pixel shows: ON is red, OFF is blue, older is paler.
+    """
+    picture = np.full((height, width, 3), 255, np.uint8)
+    pale = 0.7 * (end_ns - events.t) / max(end_ns - begin_ns, 1)
+    colors = np.repeat((np.clip(pale, 0, 1) * 255).astype(np.uint8)[:, None], 3, axis=1)
+    colors[np.arange(len(events.t)), np.where(events.p > 0, 0, 2)] = 255
+    # Of several events at one pixel numpy keeps the last, which is the latest.
+    picture[events.y, events.x] = colors
+    return picture

@@ -1,0 +1,56 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""depth_anyevent benchmark: how fast the parts are on this machine."""
+from __future__ import annotations
+
+from dataclasses import asdict
+import importlib
+import os
+import platform
+import sys
+
+HELP = """\
+Time the parts on this machine. Each case stands beside a baseline that is timed in the same run,
+by turns with it; the ratio is above 1 when the case is faster."""
+EXAMPLES = """\
+  depth_anyevent benchmark
+  depth_anyevent benchmark simulator --repeats 9 --json benchmark.json"""
+
+# Each is a module benchmarks/NAME.py with cases(repeats, seed), an iterator of Case. It is
+# imported when it is needed.
+BENCHMARKS = {
+    'simulator': 'rendering and events of the simulated worlds',
+    'training': 'a training step of the recurrent student',
+}
+
+
+def add_arguments(parser) -> None:
+    """Add the options of this command."""
+    parser.add_argument(
+        'names', nargs='*', metavar='NAME',
+        help='; '.join(f'{name}: {what}' for name, what in BENCHMARKS.items())
+        + ' (default: all)')
+    parser.add_argument('--repeats', type=int, default=5, metavar='N',
+                        help='measurements of each case (default: %(default)s)')
+    parser.add_argument('--seed', type=int, default=0, metavar='N',
+                        help='of the worlds and weights (default: %(default)s)')
+
+
+def run(arguments) -> tuple[int, dict]:
+    """Run the cases and print each as it is done."""
+    if arguments.repeats < 1:
+        raise ValueError(f'--repeats must be 1 or more, not {arguments.repeats}')
+    for name in arguments.names:
+        if name not in BENCHMARKS:
+            raise ValueError(f'there is no benchmark {name}; there are {", ".join(BENCHMARKS)}')
+    found = []
+    for name in arguments.names or BENCHMARKS:
+        print(f'{name} ...', file=sys.stderr, flush=True)
+        module = importlib.import_module(f'depth_anyevent_ros.benchmarks.{name}')
+        for case in module.cases(arguments.repeats, arguments.seed):
+            found.append(asdict(case))
+            print(f'{case.name}\n    {case.median:.4g} {case.unit} ({case.min:.4g} to '
+                  f'{case.max:.4g}); {case.ratio:.3g} times {case.baseline}', flush=True)
+    machine = {'machine': platform.machine(), 'cpus': os.cpu_count(),
+               'python': platform.python_version()}
+    return 0, {'cases': found, 'repeats': arguments.repeats, **machine}

@@ -1,0 +1,169 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""depth_anyevent evaluate: how right the depth of a checkpoint is, beside simple baselines."""
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+import sys
+import time
+
+import numpy as np
+from tqdm import tqdm
+
+from depth_anyevent_ros.datasets.sequences import find_sequences
+from depth_anyevent_ros.evaluation import light
+from depth_anyevent_ros.evaluation.baselines import load_mean_maps
+from depth_anyevent_ros.evaluation.contact_sheet import choose_sequences, ContactSheet
+from depth_anyevent_ros.evaluation.evaluator import (
+    evaluate_sequence, EvaluationSettings, frame_count, UnusableSequence)
+from depth_anyevent_ros.evaluation.protocols import PROTOCOLS
+from depth_anyevent_ros.evaluation.report import report, table
+from depth_anyevent_ros.evaluation.scoring import SequenceScores
+from depth_anyevent_ros.models import load_student, share_folder
+from depth_anyevent_ros.networks.runtime import TorchRuntime
+
+HELP = """\
+Compare the depth of a checkpoint with the truth of sequences, at the sensor's resolution. A
+student sees the events, a teacher the images. Beside it stand, with the same freedom of
+alignment, a constant, the mean of the training labels, and the model's own last prediction."""
+EXAMPLES = """\
+  depth_anyevent evaluate --data sequences/test
+  depth_anyevent evaluate --data test --checkpoint student.safetensors --picture sheet.png
+  depth_anyevent evaluate --data dusk --checkpoint student.safetensors \\
+      --compare teacher.safetensors --light-plot light.png --json light.json"""
+
+
+def add_arguments(parser) -> None:
+    """Add the options of this command."""
+    parser.add_argument('--data', required=True, nargs='+', metavar='PATH',
+                        help='sequences, or folders of sequences')
+    parser.add_argument('--checkpoint', default='', metavar='FILE',
+                        help='student or teacher (default: the bundled student)')
+    parser.add_argument('--compare', nargs='+', default=[], metavar='FILE',
+                        help='more checkpoints to evaluate on the same sequences')
+    parser.add_argument('--mean-map', metavar='FILE',
+                        help='mean_map.npz of a training run (default: the bundled one)')
+    parser.add_argument('--protocol', choices=sorted(PROTOCOLS), default='clean',
+                        help='clean: alignment in inverse depth, scale not negative; paper: as '
+                        'the released code of Depth AnyEvent (default: %(default)s)')
+    parser.add_argument('--rate', type=float, default=10.0, metavar='HZ',
+                        help='frames per second of a sequence (default: %(default)s)')
+    parser.add_argument('--limit', type=int, default=0, metavar='N',
+                        help='only the first N frames of each sequence (default: all)')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument('--picture', metavar='FILE',
+                        help='write a contact sheet: events, image, truth, prediction, error')
+    parser.add_argument('--rows', type=int, default=6, metavar='N',
+                        help='frames on the contact sheet (default: %(default)s)')
+    parser.add_argument('--light-plot', metavar='FILE',
+                        help='write a plot of error against light, for sequences of several '
+                        'levels')
+
+
+def run(arguments) -> tuple[int, dict]:
+    """Evaluate, print the table, write the pictures."""
+    settings = EvaluationSettings(arguments.protocol, arguments.rate, arguments.limit)
+    paths = find_sequences(arguments.data)
+    for picture in filter(None, (arguments.picture, arguments.light_plot)):
+        Path(picture).parent.mkdir(parents=True, exist_ok=True)
+    maps = _mean_maps(arguments.mean_map)
+    runtimes = {}
+    for path in (arguments.checkpoint, *arguments.compare):
+        runtime = TorchRuntime(load_student(path), arguments.device)
+        runtimes[_name(path or runtime.name, runtimes)] = runtime
+    results, models = {}, {}
+    for index, (name, runtime) in enumerate(runtimes.items()):
+        sheet = None
+        if arguments.picture and index == 0:
+            sheet = ContactSheet(choose_sequences(paths, arguments.rows),
+                                 runtime.config.input.window_ms)
+        results[name], models[name] = _evaluate(name, runtime, paths, settings, maps, sheet)
+        if sheet and models[name]:
+            sheet.write(arguments.picture, _heading(runtime, results[name]))
+    if not all(models.values()):
+        return 1, next(iter(results.values()))
+    result = next(iter(results.values()))
+    if arguments.compare:
+        result['compared'] = {name: results[name] for name in list(results)[1:]}
+    if arguments.light_plot:
+        result['light'] = light.by_level(models)
+        light.plot(arguments.light_plot, result['light'])
+    return 0, result
+
+
+def _evaluate(name: str, runtime: TorchRuntime, paths: list[Path], settings: EvaluationSettings,
+              maps: dict[str, np.ndarray] | None,
+              sheet: ContactSheet | None) -> tuple[dict, list[SequenceScores]]:
+    """Evaluate one checkpoint; return its figures, and its scores (none where all is unusable)."""
+    begin = time.monotonic()
+    said = [] if runtime.config.trained else [
+        f'{name} is UNTRAINED: its output has nothing to do with depth.']
+    scores, unusable = [], Counter()
+    with tqdm(total=sum(frame_count(path, settings) for path in paths), unit=' frames', desc=name,
+              disable=None) as bar:
+        for path in paths:
+            try:
+                scores.append(evaluate_sequence(path, runtime, settings, maps,
+                                                sheet and sheet.see, bar.update))
+            except UnusableSequence as error:
+                unusable[error.reason] += 1
+                said.append(f'skipped: {error}')
+    for sentence in [*said, *filter(None, [runtime.fallback])]:
+        print(f'note: {sentence}', file=sys.stderr)
+    skipped = {'sequences': dict(unusable),
+               'frames': dict(sum((s.skipped for s in scores), Counter()))}
+    result = {'protocol': settings.protocol, 'skipped': skipped,
+              'checkpoint': {**runtime.describe(), 'state_resets': runtime.state_resets},
+              'seconds': round(time.monotonic() - begin, 3)}
+    if not scores:
+        print(f'depth_anyevent evaluate: none of the {len(paths)} sequences can be used for '
+              f'{name}; see the notes above.', file=sys.stderr)
+        return {'frames': 0, **result}, scores
+    result = {**report(scores), **result}
+    print(f'{name}, protocol {settings.protocol}, {len(scores)} sequences, {result["seconds"]:.0f}'
+          f' s\n{table(result)}')
+    _print_rest(result)
+    return result, scores
+
+
+def _heading(runtime: TorchRuntime, result: dict) -> str:
+    mean_map = result['baselines']['mean_map']
+    beside = f' (mean of the training labels: {mean_map["abs_rel"]:.3f})' if mean_map else ''
+    return (f'{runtime.config.name}: mean relative error {result["metrics"]["abs_rel"]:.3f}'
+            f'{beside} over {result["frames"]} frames')
+
+
+def _print_rest(result: dict) -> None:
+    rank, ratio = result['rank_correlation'], result['ratio_to_mean_map']
+    if ratio['low'] is not None:
+        print(f'abs_rel against the mean map: {ratio["abs_rel"]:.3f}, 95 % interval '
+              f'{ratio["low"]:.3f} to {ratio["high"]:.3f} over {ratio["sequences"]} sequences')
+    if rank['frame_mean'] is not None:
+        print(f'rank correlation {rank["frame_mean"]:.3f}; scale of the alignment below 0 in '
+              f'{result["negative_scale_fraction"]:.1%} of the frames')
+    for kind, counts in result['skipped'].items():
+        if counts:
+            print(f'skipped {kind}: '
+                  + ', '.join(f'{count} {reason}' for reason, count in counts.items()))
+    if result['non_finite_pixels']:
+        print(f'{result["non_finite_pixels"]} pixels of the prediction were no number')
+
+
+def _mean_maps(path: str | None) -> dict[str, np.ndarray] | None:
+    if path:
+        return load_mean_maps(path)
+    folder = share_folder('models')
+    bundled = folder / 'mean_map.npz' if folder else None
+    if bundled and bundled.is_file():
+        return load_mean_maps(bundled)
+    print('note: no mean map is bundled, so that baseline is left out; --mean-map names one of '
+          'a training run', file=sys.stderr)
+    return None
+
+
+def _name(path: str, taken: dict) -> str:
+    """Return a short name that is not taken: the file's, with its folder where needed."""
+    parts = Path(path).parts
+    candidates = (str(Path(*parts[-count:])) for count in range(1, len(parts) + 1))
+    return next((name for name in candidates if name not in taken), f'{path} ({len(taken)})')

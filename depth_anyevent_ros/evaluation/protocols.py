@@ -1,0 +1,127 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The two protocols of evaluation; they differ in every step, so their figures are never mixed.
+
+`clean`: truth of known depth up to 80 m; alignment in inverse depth with a scale that is not
+negative; no mask on the prediction; the usual metrics. `paper`: what the released evaluation
+code of Depth AnyEvent does (arXiv 2509.15224), for comparison with its tables.
+"""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from depth_anyevent_ros.evaluation.alignment import align, fill
+from depth_anyevent_ros.evaluation.baselines import MAX_DEPTH_M, valid_truth
+from depth_anyevent_ros.evaluation.metrics import METRICS, pixel_errors, scores_of
+
+# An aligned inverse depth has no upper bound; a depth of 0 would only break the logarithm.
+NEAREST_M = 1e-3
+
+
+class Truth(NamedTuple):
+    """
+    The pixels of a frame that count.
+
+    mask: bool (H, W). depth: metres, (n,). target: what the alignment aims at, (n,).
+    """
+
+    mask: np.ndarray
+    depth: np.ndarray
+    target: np.ndarray
+
+
+class CleanProtocol:
+    """Alignment in inverse depth, scale >= 0, depth clamped to 80 m, all valid pixels scored."""
+
+    name = 'clean'
+    non_negative = True
+
+    def truth(self, inverse_depth: np.ndarray) -> Truth:
+        """Return the truth of a label in 1/m, (H, W); the sky and the unknown are left out."""
+        mask = valid_truth(inverse_depth)
+        target = inverse_depth[mask].astype(np.float64)
+        return Truth(mask, 1 / target, target)
+
+    def values(self, prediction: np.ndarray) -> np.ndarray:
+        """Return relative inverse depth, (n,), in the space of the alignment."""
+        return prediction
+
+    def depth(self, aligned: np.ndarray) -> np.ndarray:
+        """Return depth in metres of aligned values."""
+        return 1 / np.clip(aligned, 1 / MAX_DEPTH_M, 1 / NEAREST_M)
+
+    def scored(self, depth: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        """Return which pixels count, bool (n,): all of them."""
+        return np.ones(len(depth), bool)
+
+    def errors(self, depth: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        """Return the errors of pixels, float64 (9, n); see `pixel_errors`."""
+        return pixel_errors(depth, truth)
+
+
+class PaperProtocol:
+    """
+    Alignment in depth by unsigned least squares, with the paper's masks and its own sq_rel.
+
+    Truth is clipped to 80 m (the sky too) and scaled so that its largest value is 80; pixels
+    where truth or prediction reach a bound are not scored; eps stands in every ratio. A frame
+    without a scored pixel has no scores.
+    """
+
+    name = 'paper'
+    non_negative = False
+    eps = 1e-5
+
+    def truth(self, inverse_depth: np.ndarray) -> Truth:
+        """Return the truth of a label in 1/m, (H, W), clipped and scaled."""
+        with np.errstate(invalid='ignore'):
+            mask = np.isfinite(inverse_depth) & (inverse_depth >= 0)
+        depth = 1 / np.maximum(inverse_depth[mask].astype(np.float64), 1 / MAX_DEPTH_M)
+        if len(depth):
+            depth *= MAX_DEPTH_M / depth.max()
+        return Truth(mask, depth, depth)
+
+    def values(self, prediction: np.ndarray) -> np.ndarray:
+        """Return depth up to scale of relative inverse depth, (n,)."""
+        # Something below 0 is beyond infinitely far, so it stands at the far end with 0.
+        return 1 / (np.maximum(prediction, 0) + 1e-6)
+
+    def depth(self, aligned: np.ndarray) -> np.ndarray:
+        """Return depth in metres of aligned values."""
+        return np.clip(aligned, 0, MAX_DEPTH_M)
+
+    def scored(self, depth: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        """Return which pixels count, bool (n,): neither truth nor prediction at a bound."""
+        most = truth.max() if len(truth) else 0
+        return (truth > 0) & (truth < most) & (depth > 0) & (depth < most)
+
+    def errors(self, depth: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        """Return the errors of pixels, float64 (9, n), in the order of `pixel_errors`."""
+        difference = depth - truth
+        log = np.log(depth + self.eps) - np.log(truth + self.eps)
+        ratio = np.maximum((truth + self.eps) / (depth + self.eps),
+                           (depth + self.eps) / (truth + self.eps))
+        squared = difference * difference
+        return np.stack([np.abs(difference) / (truth + self.eps),
+                         squared / (truth * truth + self.eps), squared, log * log, log,
+                         *(ratio <= 1.25 ** k for k in (1, 2, 3)), np.abs(difference)])
+
+
+PROTOCOLS = {protocol.name: protocol for protocol in (CleanProtocol(), PaperProtocol())}
+
+
+def frame_metrics(prediction: np.ndarray, inverse_depth: np.ndarray) -> dict[str, float]:
+    """
+    Return the metrics of one frame by the clean protocol.
+
+    prediction: relative inverse depth (H, W), larger is nearer. inverse_depth: truth in 1/m,
+    (H, W), 0 far, NaN unknown. Raises ValueError where no pixel of the truth is valid.
+    """
+    clean = PROTOCOLS['clean']
+    truth = clean.truth(inverse_depth)
+    values, _ = fill(prediction[truth.mask])
+    depth = clean.depth(align(values, truth.target).apply(values))
+    return dict(zip(METRICS, scores_of(pixel_errors(depth, truth.depth).mean(axis=1)).tolist()))

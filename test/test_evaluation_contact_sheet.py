@@ -1,0 +1,66 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The contact sheet: which frames it shows, and what its pictures say."""
+import cv2
+from evaluation_data import HEIGHT, PERIOD_NS, slope, WIDTH, write_labels
+import numpy as np
+import pytest
+
+from depth_anyevent_ros.evaluation.contact_sheet import (
+    choose_sequences, ContactSheet, depth_limits, Row)
+from depth_anyevent_ros.evaluation.pictures import events_picture
+from depth_anyevent_ros.events.types import Events
+
+
+def test_events_picture_shows_the_latest_event_of_a_pixel():
+    events = Events(np.array([0, 50, 100]), np.array([2, 1, 2], np.uint16),
+                    np.array([0, 0, 0], np.uint16), np.array([0, 1, 1], np.uint8))
+    picture = events_picture(events, 4, 2, 0, 100)
+    assert picture[0, 2].tolist() == [255, 0, 0]  # ON, newest: red, though OFF came before
+    assert picture[0, 1].tolist() == [255, 89, 89]  # ON, half as old as the window: pale red
+    assert np.all(picture[1] == 255) and picture.shape == (2, 4, 3)
+
+
+def test_error_is_relative_and_unknown_where_truth_is():
+    truth = np.array([[2.0, 10.0, np.inf, np.nan, 90.0]])
+    row = Row('', None, None, truth, np.array([[3.0, 9.0, 80, 5, 80]]))
+    assert np.array_equal(row.error, [[0.5, 0.1, np.nan, np.nan, np.nan]], equal_nan=True)
+
+
+def test_depth_limits_leave_the_sky_out():
+    near, far = depth_limits(np.array([[2.0, 40.0, np.inf, np.nan, 200.0]]))
+    assert 2 <= near < 3 and 39 < far <= 40
+    assert depth_limits(np.full((2, 2), np.inf)) == (1.0, 80.0)
+
+
+def test_sequences_of_all_worlds_are_chosen(tmp_path):
+    paths = [write_labels(tmp_path / f'{world}{i}', [slope()], world=world).path
+             for world in ('car', 'drone') for i in range(4)]
+    chosen = choose_sequences(paths, 3)
+    assert [sum(path.name.startswith(world) for path in chosen) for world in ('car', 'drone')] \
+        == [2, 1]
+    assert choose_sequences([*paths, tmp_path], 100) == set(paths)
+
+
+def test_the_frame_is_the_first_with_events_from_the_middle_on(tmp_path):
+    from depth_anyevent_ros.evaluation.scoring import Frame
+    sequence = write_labels(tmp_path / 'a', [slope()] * 12, image=True)
+    sheet = ContactSheet({sequence.path}, PERIOD_NS / 1e6)
+    for i in range(12):
+        sheet.see(sequence, Frame(slope(), i, i == 6, i == 7), slope(), 1 / slope())
+    assert sheet.write(tmp_path / 'sheet.png', 'heading') == 1
+    (row,) = sheet._rows.values()
+    assert row.title.startswith('a, 0.5 s')  # label 8 ends at 0.45 s
+    assert row.events.shape == row.image.shape == (HEIGHT, WIDTH, 3)
+    picture = cv2.imread(str(tmp_path / 'sheet.png'))
+    assert picture.shape[1] > 1000 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 500
+
+
+@pytest.mark.parametrize('image', [True, False])
+def test_a_sequence_of_pauses_shows_its_last_stand_in(tmp_path, image):
+    from depth_anyevent_ros.evaluation.scoring import Frame
+    sequence = write_labels(tmp_path / 'a', [slope()] * 3, image=image)
+    sheet = ContactSheet({sequence.path}, 50.0)
+    for i in range(3):
+        sheet.see(sequence, Frame(slope(), i, True, True), slope(), 1 / slope())
+    assert sheet.write(tmp_path / 'sheet.png', 'heading') == 1

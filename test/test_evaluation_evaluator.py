@@ -1,0 +1,102 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A real network over real sequence folders: which frames, which size, what is left out."""
+from dataclasses import replace
+
+from evaluation_data import HEIGHT, MANY, PERIOD_NS, slope, WIDTH, write_labels
+import numpy as np
+import pytest
+
+from depth_anyevent_ros.evaluation.evaluator import (
+    chosen_labels, evaluate_sequence, EvaluationSettings, in_pause, predict, UnusableSequence)
+from depth_anyevent_ros.networks.checkpoint import Checkpoint, untrained_student
+from depth_anyevent_ros.networks.runtime import TorchRuntime
+
+ALL = EvaluationSettings(rate_hz=20)
+
+
+def model(**changes):
+    """Return the untrained student with a small input."""
+    student = untrained_student('tiny-r')
+    config = replace(student.config, input=replace(
+        student.config.input, height=HEIGHT, width=WIDTH, **changes))
+    return TorchRuntime(Checkpoint(config, student.network, student.sha256, student.name), 'cpu')
+
+
+def test_labels_are_thinned_to_the_rate(tmp_path):
+    sequence = write_labels(tmp_path / 'a', [slope()] * 9)  # 20 Hz
+    for rate, expected in ((20, range(9)), (10, range(0, 9, 2)), (5, range(0, 9, 4)),
+                           (100, range(9)), (7, range(0, 9, 2))):
+        assert chosen_labels(sequence, EvaluationSettings(rate_hz=rate)).tolist() \
+            == list(expected), rate
+    assert chosen_labels(sequence, EvaluationSettings(rate_hz=10, limit=2)).tolist() == [0, 2]
+
+
+@pytest.mark.parametrize('values', [{'protocol': 'dirty'}, {'rate_hz': 0}, {'limit': -1},
+                                    {'rate_hz': float('nan')}])
+def test_settings_out_of_range(values):
+    with pytest.raises(ValueError, match=next(iter(values)).split('_')[0]):
+        EvaluationSettings(**values)
+
+
+def test_a_window_is_in_a_pause_when_all_of_it_is():
+    pauses = [[100, 200]]
+    assert in_pause(pauses, 200, 100) and in_pause(pauses, 160, 50)
+    assert not in_pause(pauses, 140, 50) and not in_pause(pauses, 201, 50)
+    assert not in_pause([], 160, 50)
+
+
+def test_frames_are_predicted_in_order_from_a_fresh_state(tmp_path):
+    sequence = write_labels(tmp_path / 'a', [slope()] * 4, counts=[MANY, 0, 10, MANY],
+                            pauses=[[PERIOD_NS, 3 * PERIOD_NS]])
+    runtime = model()
+    first = list(predict(sequence, runtime, ALL))
+    again = list(predict(sequence, runtime, ALL))
+    assert [frame.label for frame in first] == [0, 1, 2, 3]
+    assert [frame.few for frame in first] == [False, True, True, False]
+    assert [frame.paused for frame in first] == [False, True, True, False]
+    for a, b in zip(first, again):
+        assert np.array_equal(a.prediction, b.prediction)
+    # The state is carried: the same window alone looks different after others.
+    (alone,) = predict(sequence, runtime, EvaluationSettings(rate_hz=20, limit=1))
+    assert np.array_equal(alone.prediction, first[0].prediction)
+    assert not np.array_equal(first[1].prediction, first[2].prediction)
+
+
+def test_a_teacher_sees_images_and_still_knows_of_few_events(tmp_path):
+    sequence = write_labels(tmp_path / 'a', [slope()] * 2, counts=[MANY, 3], image=True)
+    runtime = model(representation='rgb', placement='resize')
+    frames = list(predict(sequence, runtime, ALL))
+    assert [frame.few for frame in frames] == [False, True]
+    assert not np.array_equal(frames[0].prediction, frames[1].prediction)
+
+
+@pytest.mark.parametrize('options, changes, reason', [
+    ({'counts': [0, 0]}, {}, 'no_events'),
+    ({}, {'representation': 'rgb', 'placement': 'resize'}, 'no_images'),
+    ({'labels': [np.zeros_like(slope())] * 2}, {}, 'no_truth'),
+    ({'labels': [np.full_like(slope(), np.nan)] * 2}, {}, 'no_truth'),
+    ({'labels': []}, {}, 'no_labels')])
+def test_sequences_that_cannot_be_used_say_why(tmp_path, options, changes, reason):
+    options = {'labels': [slope()] * 2, **options}
+    sequence = write_labels(tmp_path / 'a', options.pop('labels'), **options)
+    with pytest.raises(UnusableSequence, match='/a has no ') as error:
+        evaluate_sequence(sequence.path, model(**changes), ALL, None)
+    assert error.value.reason == reason
+
+
+def test_a_damaged_sequence_is_unreadable(tmp_path):
+    sequence = write_labels(tmp_path / 'a', [slope()] * 2)
+    (sequence.path / 'labels.h5').write_bytes(b'cut')
+    with pytest.raises(UnusableSequence, match='labels.h5') as error:
+        evaluate_sequence(sequence.path, model(), ALL, None)
+    assert error.value.reason == 'unreadable'
+
+
+def test_the_map_of_the_world_is_taken_or_that_of_all(tmp_path):
+    maps = {'all': np.random.default_rng(0).random((52, 70)).astype(np.float32),
+            'car': np.mgrid[:52, :70][0].astype(np.float32)}
+    errors = [evaluate_sequence(write_labels(tmp_path / world, [slope()], world=world).path,
+                                model(), ALL, maps).scores[0, 2, 0, 0]
+              for world in ('car', 'drone')]
+    assert errors[0] < 0.1 < errors[1]
