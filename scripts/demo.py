@@ -1,9 +1,11 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The demo: a recording through replay_node and inference_node, as separate processes over DDS.
+The demo: simulated drives and flights through replay_node and inference_node, over DDS.
 
-Prints a live table, and leaves depth.png and result.json in the output folder.
+Simulates two recordings of worlds that the bundled student was not trained on, replays them to
+the student as separate processes, prints a live table, and leaves depth.png and result.json with
+the student's error against the truth in the output folder.
 """
 from __future__ import annotations
 
@@ -16,26 +18,24 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import NamedTuple
 
-import cv2
+from demo_scoring import draw, mean_over, report, score, Scores
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 import rclpy
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
+from tqdm import tqdm
 
-from depth_anyevent_ros.datasets.bags import decode_event_packet, event_topics, open_bag
-from depth_anyevent_ros.evaluation.pictures import (caption, colorize, SteadyRange,
-                                                    tencode_picture)
-from depth_anyevent_ros.events.pipeline import EventPipeline, Representation, Window
-from depth_anyevent_ros.events.windows import TimeWindows
+from depth_anyevent_ros.datasets.bags import event_topics, open_bag
 from depth_anyevent_ros.malloc import keep_large_blocks
+from depth_anyevent_ros.simulation.production import already_made, produce, Recording
 
 ROOT = Path(__file__).resolve().parents[1]
-RECORDING = ROOT / 'test' / 'data' / 'boxes_evt3'
+RECORDINGS = tuple(Recording(world, seed=101, duration_s=5.0, split='test', max_motion_px=2.0)
+                   for world in ('car', 'drone'))
 RATE_HZ = 10.0
-WINDOW_NS = 50_000_000
-ROWS = 4  # moments in the picture
 START_TIMEOUT_S, END_TIMEOUT_S = 120.0, 60.0
 INFERENCE_STATUS = 'inference: inference'
 
@@ -112,13 +112,30 @@ COLUMNS = (('packets', 'packets', 8), ('events', 'events', 9), ('gaps', 'gaps', 
            ('latency p50 (ms)', 'p50 ms', 8), ('latency p99 (ms)', 'p99 ms', 8))
 
 
+class Run(NamedTuple):
+    """What was heard of a recording, and the last diagnostics of the inference node."""
+
+    listener: Listener
+    values: dict[str, str]
+
+
+def run(bag: Path) -> Run:
+    """Replay a recording to the student."""
+    listener = Listener()
+    try:
+        with tempfile.TemporaryDirectory() as logs:
+            return Run(listener, play(listener, bag, Path(logs)))
+    finally:
+        listener.node.destroy_node()
+
+
 def play(listener: Listener, bag: Path, logs: Path) -> dict[str, str]:
     """Run both nodes over the bag with a live table; return the last diagnostics."""
     packets = count_packets(bag)
     processes = {'inference_node': start('inference_node', logs / 'inference_node.log',
                                          '-p', f'rate_hz:={RATE_HZ}')}
     try:
-        print('Starting inference_node ...', flush=True)
+        print(f'\nStarting inference_node for {bag.name} ...', flush=True)
         if not listener.spin_until(
                 lambda: listener.node.count_publishers('inverse_depth/image')
                 and listener.values.get('checkpoint'), START_TIMEOUT_S, processes):
@@ -152,60 +169,45 @@ def play(listener: Listener, bag: Path, logs: Path) -> dict[str, str]:
             stop(process)
 
 
+def simulate(folder: Path) -> list[Path]:
+    """Make the recordings that are not there yet; return their paths."""
+    paths = [folder / recording.name for recording in RECORDINGS]
+    missing = [(recording, path) for recording, path in zip(RECORDINGS, paths)
+               if not already_made(recording, path)]
+    if missing:
+        print(f'Simulating {len(missing)} recordings, which later runs find in {folder}.')
+    for recording, path in missing:
+        with tqdm(total=recording.duration_s, desc=recording.name, unit=' s',
+                  bar_format='{l_bar}{bar}| {n:.1f}/{total:.0f} s [{elapsed}]') as bar:
+            produce(recording, path, lambda time_ns, bar=bar: bar.update(time_ns / 1e9 - bar.n))
+    return paths
+
+
 def count_packets(bag: Path) -> int:
     """Return the number of event packets in a bag."""
     with open_bag(bag) as reader:
         return sum(reader.topics[topic].count for topic in event_topics(reader))
 
 
-def windows_of(bag: Path) -> dict[int, Window]:
-    """Return the windows of a bag by their stamp, at sensor resolution."""
-    pipeline = EventPipeline(lambda width, height: Representation(height, width),
-                             TimeWindows(WINDOW_NS, round(1e9 / RATE_HZ), 10**9))
-    with open_bag(bag) as reader:
-        return {window.stamp_ns: window for raw in reader.messages(event_topics(reader))
-                for window in pipeline.push(decode_event_packet(raw))}
-
-
-def draw(listener: Listener, bag: Path, trained_on: str, path: Path) -> None:
-    """Draw events, the student's inverse depth and the truth, at some moments."""
-    windows = windows_of(bag)
-    truth = np.load(bag / 'truth.npz')
-    stamps = sorted(set(listener.images) & set(windows))
-    chosen = [stamps[i] for i in np.linspace(0, len(stamps) - 1, ROWS + 1).round().astype(int)]
-    colors, true_colors, rows = SteadyRange(), SteadyRange(), []
-    untrained = trained_on.startswith('nothing')
-    titles = ('events, 50 ms', 'student: UNTRAINED, not depth' if untrained
-              else f'student, trained on {trained_on}', 'truth')
-    for stamp in chosen[1:]:
-        events = tencode_picture(windows[stamp].image)
-        size = events.shape[1::-1]
-        inverse = listener.images[stamp]
-        depth = truth['depth'][np.argmin(np.abs(truth['stamp_ns'] - stamp))]
-        true_inverse = 1 / depth.astype(np.float32)
-        pictures = (events, colorize(inverse, *colors.update(inverse)),
-                    colorize(true_inverse, *true_colors.update(true_inverse)))
-        resized = [cv2.resize(picture, size, interpolation=cv2.INTER_NEAREST)
-                   for picture in pictures]
-        if not rows:
-            resized = [caption(picture, title) for picture, title in zip(resized, titles)]
-        rows.append(np.hstack(resized))
-    if not cv2.imwrite(str(path), np.vstack(rows)):
-        raise OSError(f'{path} cannot be written')
-
-
-def result_of(listener: Listener, values: dict[str, str], pictures: list[str]) -> dict:
-    """Return what result.json says."""
+def result_of(runs: list[Run], scores: dict[str, Scores], pictures: list[str]) -> dict:
+    """Return what result.json says; of several recordings the worst rate and latency."""
+    values = [run.values for run in runs]
     return {
-        'stream': {name: int(values[name]) for name in ('packets', 'events', 'gaps')},
+        'stream': {name: sum(int(v[name]) for v in values)
+                   for name in ('packets', 'events', 'gaps')},
         'inference': {
-            'rate_hz': round(listener.rate_hz(), 2),
-            'latency_ms': {'p50': float(values['latency p50 (ms)']),
-                           'p99': float(values['latency p99 (ms)'])},
-            'student_ms': {'p50': float(values['inference p50 (ms)'])},
-            'images': int(values['published']), 'skipped': int(values['skipped']),
-            'checkpoint': {name: values[name] for name in ('checkpoint', 'sha256', 'trained_on',
-                                                           'device', 'precision')}},
+            'rate_hz': round(min(run.listener.rate_hz() for run in runs), 2),
+            'latency_ms': {name: max(float(v[f'latency {name} (ms)']) for v in values)
+                           for name in ('p50', 'p99')},
+            'student_ms': {'p50': max(float(v['inference p50 (ms)']) for v in values)},
+            'images': sum(int(v['published']) for v in values),
+            'skipped': sum(int(v['skipped']) for v in values),
+            'checkpoint': {name: values[0][name] for name in (
+                'checkpoint', 'sha256', 'trained_on', 'device', 'precision')}},
+        'accuracy': {
+            'new_domain': {'frozen': mean_over(scores, 'student')},
+            'worlds': {world: {'frames': found.frames, **found.abs_rel}
+                       for world, found in scores.items()}},
         'pictures': pictures}
 
 
@@ -221,24 +223,23 @@ def main() -> int:
     # A domain of its own, unless one is chosen, so that a robot beside it is left alone.
     os.environ.setdefault('ROS_DOMAIN_ID', str(100 + os.getpid() % 100))
     rclpy.init()
-    listener = Listener()
     try:
-        with tempfile.TemporaryDirectory() as logs:
-            values = play(listener, RECORDING, Path(logs))
-    except RuntimeError as error:
+        paths = simulate(arguments.output / 'recordings')
+        runs = [run(path) for path in paths]
+    except (RuntimeError, ValueError, OSError) as error:
         print(f'demo: {error}', file=sys.stderr)
         return 1
     finally:
-        listener.node.destroy_node()
         rclpy.try_shutdown()
-    picture = arguments.output / 'depth.png'
-    draw(listener, RECORDING, values['trained_on'], picture)
-    result = result_of(listener, values, [picture.name])
+    picture, trained_on = arguments.output / 'depth.png', runs[0].values['trained_on']
+    scores = {recording.world: score(path, run.listener.images, recording.world)
+              for recording, path, run in zip(RECORDINGS, paths, runs)}
+    draw(scores, trained_on, picture)
+    result = result_of(runs, scores, [picture.name])
     (arguments.output / 'result.json').write_text(json.dumps(result, indent=2) + '\n')
+    report(scores, trained_on)
     print(f'\n{result["inference"]["images"]} depth images of {result["stream"]["packets"]} '
           f'packets, {result["stream"]["gaps"]} gaps: see {picture}')
-    if values['trained_on'].startswith('nothing'):
-        print('The student is UNTRAINED until weights are bundled: what it shows is not depth.')
     return 0
 
 
