@@ -21,7 +21,7 @@ MODELS = Path(__file__).resolve().parents[1] / 'models'
 MOST_BYTES = 12_000_000
 ROLES = ('student', 'teacher', 'mean_map')
 # What of an evaluation's result the manifest repeats.
-FIGURES = ('frames', 'protocol', 'metrics', 'baselines', 'worlds', 'command')
+FIGURES = ('frames', 'protocol', 'metrics', 'baselines', 'ratio_to_mean_map', 'worlds')
 
 
 def entry_of(role: str, path: Path, evaluation: Path | None) -> dict:
@@ -38,6 +38,10 @@ def entry_of(role: str, path: Path, evaluation: Path | None) -> dict:
         entry |= json.loads(checkpoint.config.to_json())
     if evaluation:
         result = json.loads(evaluation.read_text(encoding='utf-8'))
+        evaluated = result['checkpoint']['sha256']  # the first digits
+        if not entry['sha256'].startswith(evaluated):
+            raise ValueError(f'{evaluation} is about a checkpoint of sha256 {evaluated}..., but '
+                             f'{path} has {entry["sha256"]}')
         entry['evaluation'] = {key: result[key] for key in FIGURES if key in result}
     return entry
 
@@ -60,6 +64,9 @@ def main() -> int:
         return 1
     manifest = json.loads((MODELS / 'manifest.json').read_text(encoding='utf-8'))
     before = manifest[arguments.role]
+    if arguments.name in manifest['files'] and arguments.name != before:
+        print(f'bundle_model: {arguments.name} is taken by another role', file=sys.stderr)
+        return 1
     if before:
         manifest['files'].pop(before, None)
         (MODELS / before).unlink(missing_ok=True)

@@ -226,14 +226,14 @@ def main() -> int:
     try:
         paths = simulate(arguments.output / 'recordings')
         runs = [run(path) for path in paths]
+        scores = {recording.world: score(path, run.listener.images, recording.world)
+                  for recording, path, run in zip(RECORDINGS, paths, runs)}
     except (RuntimeError, ValueError, OSError) as error:
         print(f'demo: {error}', file=sys.stderr)
         return 1
     finally:
         rclpy.try_shutdown()
     picture, trained_on = arguments.output / 'depth.png', runs[0].values['trained_on']
-    scores = {recording.world: score(path, run.listener.images, recording.world)
-              for recording, path, run in zip(RECORDINGS, paths, runs)}
     draw(scores, trained_on, picture)
     result = result_of(runs, scores, [picture.name])
     (arguments.output / 'result.json').write_text(json.dumps(result, indent=2) + '\n')

@@ -85,8 +85,8 @@ def draw(scores: dict[str, Scores], trained_on: str, path: Path) -> None:
 
 def report(scores: dict[str, Scores], trained_on: str) -> None:
     """Print the figures."""
-    print('\nMean relative error of depth (AbsRel) against the truth of the simulator, after scale '
-          f'and shift by frame; student trained on {trained_on}:')
+    print('\nMean relative error of depth (AbsRel) against the truth, after scale and shift by '
+          f'frame; student trained on {trained_on}:')
     for world, found in scores.items():
         print(f'  {world:<6} {found.frames:3d} frames  ' + '  '.join(
             f'{name.replace("_", " ")} {value:.3f}' for name, value in found.abs_rel.items()))

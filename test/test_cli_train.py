@@ -64,3 +64,6 @@ def test_an_ablation_is_one_command(config, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert {line.split()[1] for line in lines[-2:]} == {'vanilla', 'recurrent'}
     assert (tmp_path / 'run' / 'table.md').exists()
+    assert execute(['train', config, '--resume']) == 0
+    assert execute(['train', config, 'seed=1', '--resume']) == 1
+    assert 'another seed' in capsys.readouterr().err

@@ -17,6 +17,7 @@ import torch
 
 from depth_anyevent_ros.distillation import training_state
 from depth_anyevent_ros.distillation.positions import spread_positions
+from depth_anyevent_ros.distillation.run_folder import RunFolder
 from depth_anyevent_ros.distillation.schedule import learning_rate
 from depth_anyevent_ros.distillation.trainer import Trainer
 from depth_anyevent_ros.distillation.training_config import training_config
@@ -155,10 +156,12 @@ def test_a_teacher_gives_the_labels(data, tmp_path):
     teacher = train(data, tmp_path / 'teacher', network={'preset': 'tiny', 'features': 16},
                     input={'representation': 'rgb'}, augmentation={'gain': 0.2}, **small)
     assert load_checkpoint(teacher['checkpoint']).config.input.representation == 'rgb'
-    labels = {'train': [str(data / 'train' / 's0')], 'labels': f'teacher={teacher["checkpoint"]}'}
+    blind = write_sequence(tmp_path / 'blind', images=False)
+    labels = {'train': [str(data / 'train' / 's0'), str(blind)],
+              'labels': f'teacher={teacher["checkpoint"]}'}
     result = train(data, tmp_path / 'student', data=labels, **small)
     assert load_checkpoint(result['checkpoint']).config.provenance['labels'] == 'teacher'
-    assert result['validation'] is None
+    assert result['validation'] is None and 'no pictures' in result['skipped'][str(blind)]
     with pytest.raises(ValueError, match='has to see rgb'):
         train(data, tmp_path / 'x', data={**labels, 'labels': f'teacher={result["checkpoint"]}'},
               **small)
@@ -198,6 +201,29 @@ def test_a_state_that_is_none_is_refused(data, tmp_path):
     (tmp_path / 'bad' / 'state.safetensors').write_bytes(b'x' * 100)
     with pytest.raises(TrainingError, match='no state of a training run'):
         train(data, tmp_path / 'bad', resume=True)
+
+
+def test_moments_and_step_counts_go_where_the_weights_are():
+    here, there = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2, device='meta')
+    optimizer = torch.optim.AdamW(here.parameters(), fused=True)
+    here(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    other = torch.optim.AdamW(there.parameters(), fused=False)
+    training_state.load_optimizer(other, there,
+                                  training_state.optimizer_tensors(optimizer, here))
+    for state in other.state.values():
+        assert {key: value.device.type for key, value in state.items()} == dict.fromkeys(
+            ('step', 'exp_avg', 'exp_avg_sq'), 'meta')
+
+
+def test_a_new_run_keeps_nothing_of_one_that_was_never_saved(data, tmp_path):
+    config = training_config(values(data, tmp_path / 'run'))
+    folder = RunFolder(config.output, config.name)
+    folder.create(config, False)
+    folder.log({'step': 1})
+    folder.mean_map.write_bytes(b'of other data')
+    folder.create(config, False)
+    assert not folder.entries() and not folder.mean_map.exists()
 
 
 def test_learning_rate_rises_in_every_stage_and_ends_low(data, tmp_path):

@@ -160,6 +160,23 @@ def test_a_slow_simulation_is_said_and_never_bursts():
     assert heard[-1][0] - heard[12][0] > 0.43
 
 
+def test_the_clock_never_goes_back():
+    ticks = []
+
+    def publish(message):
+        time.sleep(0.012)  # longer than the clock waits between two ticks
+
+    # A picture is older than the packets after it by a few ms at times.
+    times_ms = (0, 30, 18, 60, 49, 90)
+    player = SimulationPlayer(
+        (Message(time_ms * 10**6, EVENTS, None, 0, '') for time_ms in times_ms), publish,
+        ticks.append, lambda: True, Log())
+    player.start()
+    wait_for(lambda: player.finished)
+    player.stop()
+    assert player.messages == 6 and len(ticks) > 4 and ticks == sorted(ticks)
+
+
 def test_a_simulation_that_fails_is_told():
     def broken():
         yield from even(2, 0.01)

@@ -285,6 +285,14 @@ def test_lamps_flicker_all_over():
     np.testing.assert_allclose(dark, bright * 0.5, rtol=1e-6)
 
 
+def test_the_event_camera_sees_how_bright_a_colour_is():
+    white, gray = (RayCaster(Scene((replace(wall(5.0, 2.0), color=(c, c, c)),), (TILE,)),
+                             camera()).render(AHEAD).luminance for c in (1.0, 0.25))
+    covered = np.abs(white - gray) > 0
+    assert covered.mean() > 0.1
+    np.testing.assert_allclose(gray[20, 30], 0.25 * white[20, 30], rtol=1e-6)
+
+
 def test_color_is_tint_times_luminance():
     rectangle = wall(5.0, 2.0, color=(1.5, 0.9, 0.6))
     for fog in (0.0, 0.1):

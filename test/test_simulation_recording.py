@@ -13,6 +13,7 @@ from depth_anyevent_ros.simulation.event_camera import EventCameraConfig
 from depth_anyevent_ros.simulation.recording import (
     cut, DriverConfig, events, Label, labels, messages, packets, record, renders, Simulation,
     Stretch, truth)
+from depth_anyevent_ros.simulation.rendering import View
 from depth_anyevent_ros.simulation.rgb_camera import RgbCameraConfig
 from depth_anyevent_ros.simulation.scene import Box, Light, Rectangle, Scene
 from depth_anyevent_ros.simulation.texture import leaves_texture, noise_texture
@@ -315,6 +316,15 @@ def test_something_that_moves_before_a_camera_at_rest():
     assert len(found) > 500 and found.y.min() > 15 and found.y.max() < 32
 
 
+def test_a_render_that_is_not_kept_leaves_no_trace_in_those_after_it():
+    world = wall_edge(speed=0.0, flicker=0.5)
+    view, other = (View(world.scene, world.trajectory, CAMERA) for _ in range(2))
+    view.render(3 * MS, keep=False)
+    for time_ns in (7 * MS, 11 * MS, 13 * MS):
+        np.testing.assert_array_equal(view.render(time_ns).luminance,
+                                      other.render(time_ns).luminance)
+
+
 def test_messages_are_packets_and_labels_in_order():
     world = replace(simulation(EventCameraConfig(shot_noise_hz=20.0), MOVING),
                     rgb=RgbCameraConfig())
@@ -334,6 +344,8 @@ def test_messages_are_packets_and_labels_in_order():
     assert all(received_ns > 10**18 + time_ns for time_ns, received_ns in stamps)
 
 
-def test_refuses_rates_that_are_none():
-    with pytest.raises(ValueError, match='rate_hz'):
-        replace(simulation(), rate_hz=0.0)
+@pytest.mark.parametrize('name', ['rate_hz', 'max_motion_px'])
+@pytest.mark.parametrize('value', [0.0, -1.0, np.nan, np.inf])
+def test_refuses_rates_and_motions_that_are_none(name, value):
+    with pytest.raises(ValueError, match='rate_hz and max_motion_px have to be positive'):
+        replace(simulation(), **{name: value})

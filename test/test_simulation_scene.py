@@ -33,7 +33,7 @@ def test_faces_of_a_box_point_outward_and_close_it():
 
 def test_arrays_of_a_scene():
     scene = Scene((WALL,), (TILE, checker_texture(16, 2)),
-                  boxes=(Box((1, 2, 3), (2, 4, 4), texture=1, tile_m=4.0, color=(1.5, 1, 0.5)),),
+                  boxes=(Box((1, 2, 3), (2, 4, 4), texture=1, tile_m=4.0, color=(3, 2, 1)),),
                   ellipsoids=(Ellipsoid((0, 0, 1), (1, 2, 3), body=1),), bodies=(object(),))
     arrays = scene_arrays(scene)
     assert len(arrays.surfaces) == len(scene.surfaces()) == 8
@@ -42,6 +42,8 @@ def test_arrays_of_a_scene():
     assert arrays.kinds[6].tolist() == [0, 64 + 16 + 4 + 1, 16, 0]
     assert arrays.kinds[7].tolist() == [1, 0, 8, 1]
     assert arrays.surfaces[:, 15].tolist() == [4.0] * 8
+    # Luminance takes the mean of a colour, and the tint the rest.
+    assert arrays.surfaces[:, 16].tolist() == [1.0] + [2.0] * 6 + [1.0]
     assert arrays.color[6].tolist() == [1.5, 1, 0.5] and arrays.color[7].tolist() == [1, 1, 1]
     assert arrays.solids.tolist() == [[0, 1, 0, 0], [1, 7, 0, 1], [7, 8, 1, 0]]
     np.testing.assert_allclose(arrays.spheres, [[5, 0, 0, 2.5], [1, 2, 3, 3], [0, 0, 1, 3]])

@@ -20,7 +20,7 @@ from depth_anyevent_ros.evaluation.evaluator import (
 from depth_anyevent_ros.evaluation.protocols import PROTOCOLS
 from depth_anyevent_ros.evaluation.report import report, table
 from depth_anyevent_ros.evaluation.scoring import SequenceScores
-from depth_anyevent_ros.models import load_student, share_folder
+from depth_anyevent_ros.models import bundled_file, load_student
 from depth_anyevent_ros.networks.runtime import TorchRuntime
 
 HELP = """\
@@ -88,7 +88,11 @@ def run(arguments) -> tuple[int, dict]:
         result['compared'] = {name: results[name] for name in list(results)[1:]}
     if arguments.light_plot:
         result['light'] = light.by_level(models)
-        light.plot(arguments.light_plot, result['light'])
+        try:
+            light.plot(arguments.light_plot, result['light'])
+        except ValueError as error:  # the figures are not lost by it
+            print(f'depth_anyevent evaluate: {error}', file=sys.stderr)
+            return 1, result
     return 0, result
 
 
@@ -153,10 +157,9 @@ def _print_rest(result: dict) -> None:
 def _mean_maps(path: str | None) -> dict[str, np.ndarray] | None:
     if path:
         return load_mean_maps(path)
-    folder = share_folder('models')
-    bundled = folder / 'mean_map.npz' if folder else None
-    if bundled and bundled.is_file():
-        return load_mean_maps(bundled)
+    bundled = bundled_file('mean_map')
+    if bundled:
+        return load_mean_maps(bundled[0])
     print('note: no mean map is bundled, so that baseline is left out; --mean-map names one of '
           'a training run', file=sys.stderr)
     return None

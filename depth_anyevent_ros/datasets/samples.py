@@ -59,11 +59,6 @@ class Samples:
         """Height and width of the grid."""
         return self.image.shape[-2:]
 
-    @property
-    def nbytes(self) -> int:
-        """Return how much memory the arrays take."""
-        return self.image.nbytes + self.inverse_depth.nbytes
-
 
 def load_samples(sequence: Sequence, config: InputConfig, height: int, width: int,
                  compact: bool = True) -> Samples:

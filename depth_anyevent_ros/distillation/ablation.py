@@ -17,7 +17,7 @@ from pathlib import Path
 
 from depth_anyevent_ros.distillation.strict_mapping import check_keys, ConfigError, override
 from depth_anyevent_ros.distillation.training_config import (
-    read_yaml, training_config, TrainingConfig)
+    changed_keys, read_yaml, training_config, TrainingConfig)
 
 COLUMNS = ('abs_rel', 'ratio', 'rmse_log', 'delta1')
 
@@ -59,7 +59,8 @@ def run_ablation(path: str | Path, assignments: Iterable[str], resume: bool,
     Train all runs and write table.md and table.json into the output folder.
 
     train: (configuration, whether to resume) -> result. With resume, runs that are complete are
-    taken as they are, and one that was interrupted goes on.
+    taken as they are, and one that was interrupted goes on; ConfigError for one of another
+    configuration.
     """
     runs = ablation_runs(path, assignments)
     rows = []
@@ -67,6 +68,10 @@ def run_ablation(path: str | Path, assignments: Iterable[str], resume: bool,
         folder = Path(config.output)
         done = folder / 'result.json'
         if resume and done.is_file():
+            changed = changed_keys(config, read_yaml(folder / 'config.yaml'))
+            if changed:
+                raise ConfigError(f'{folder} holds a run with another {", ".join(changed)}, which '
+                                  'does not belong into the same table: name another output=.')
             result = json.loads(done.read_text())
         else:
             result = train(config, resume and (folder / 'state.safetensors').is_file())

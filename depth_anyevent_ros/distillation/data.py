@@ -21,7 +21,7 @@ class StageData:
     """
     Samples at the size of a stage.
 
-    validator: None without validation sequences. skipped: reasons by path.
+    validator: None without validation sequences.
     """
 
     train: SampleSet
@@ -29,7 +29,7 @@ class StageData:
 
     @property
     def skipped(self) -> tuple[tuple[str, str], ...]:
-        """Sequences that could not be used, (path, reason)."""
+        """Training sequences that could not be used, (path, reason)."""
         return self.train.skipped
 
 
@@ -43,17 +43,27 @@ def load_stage(config: TrainingConfig, stage: StageConfig, folder: RunFolder) ->
     paths = find_sequences(config.data.train)
     teacher = TeacherLabels(config.data.teacher) if config.data.teacher else None
     train = load_sample_set(paths, inputs, 'training', config.data.processes, teacher)
-    for path, reason in train.skipped:
-        tqdm.write(f'skipped {path}: {reason}')
+    _tell_skipped(train)
     tqdm.write(f'{len(train.samples)} sequences with {train.frames} labels for training, '
                f'{train.unusable} labels without depth to learn from, '
                f'{len(train.skipped)} sequences skipped.')
     if not folder.mean_map.exists():
-        used = [path for path in paths if str(path) not in dict(train.skipped)]
+        skipped = dict(train.skipped)
+        used = [path for path in paths if str(path) not in skipped]
         save_mean_maps(folder.mean_map, mean_maps(Sequence(path) for path in used))
     if not config.data.validation:
         return StageData(train, None)
-    validation = load_sample_set(find_sequences(config.data.validation), inputs, 'validation',
-                                 config.data.processes)
+    validation_paths = find_sequences(config.data.validation)
+    both = {path.resolve() for path in paths} & {path.resolve() for path in validation_paths}
+    if both:
+        tqdm.write(f'{len(both)} sequences are both trained on and validated on: the validation '
+                   'error says nothing about other sequences.')
+    validation = load_sample_set(validation_paths, inputs, 'validation', config.data.processes)
+    _tell_skipped(validation)
     return StageData(train, Validator(validation.samples, config.validation,
                                       load_mean_maps(folder.mean_map)))
+
+
+def _tell_skipped(samples: SampleSet) -> None:
+    for path, reason in samples.skipped:
+        tqdm.write(f'skipped {path}: {reason}')

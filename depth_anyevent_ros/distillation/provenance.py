@@ -33,9 +33,12 @@ def provenance(config, data, command: str, step: int, metrics: dict | None) -> d
 
 def commit() -> str | None:
     """Return the commit of this package's repository, None where it is not in one."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / '.git').exists():  # installed, maybe below a repository of something else
+        return None
     try:
         found = subprocess.run(['git', 'describe', '--always', '--dirty', '--abbrev=40'],
-                               cwd=Path(__file__).parent, capture_output=True, text=True,
+                               cwd=root, capture_output=True, text=True,
                                timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None

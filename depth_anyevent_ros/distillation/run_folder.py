@@ -37,6 +37,10 @@ class RunFolder:
             raise TrainingError(f'{self.path} holds a training run: go on with it by --resume, '
                                 'or name another folder as output=.')
         self.path.mkdir(parents=True, exist_ok=True)
+        if not resume:
+            # Of a run that ended before its first state, maybe on other data.
+            for left_over in (self._log, self.mean_map):
+                left_over.unlink(missing_ok=True)
         text = yaml.safe_dump(config.to_dict(), sort_keys=False)
         write_atomically(self.path / 'config.yaml', text.encode())
 

@@ -55,10 +55,15 @@ def load_sample_set(paths: list[Path], config: InputConfig, what: str, processes
     with tqdm(total=len(paths), desc=f'loading {what}', unit=' sequences', disable=None) as bar:
         for path, result in zip(paths, _results(paths, config, processes)):
             bar.update()
+            if relabel and not isinstance(result, str):
+                try:
+                    result = relabel(Sequence(path), result)
+                except (SampleError, SequenceError) as error:
+                    result = str(error)
             if isinstance(result, str):
                 skipped.append((str(path), result))
             else:
-                samples.append(relabel(Sequence(path), result) if relabel else result)
+                samples.append(result)
     if not samples:
         raise SampleError(f'None of the {len(paths)} sequences for {what} can be used. The '
                           f'first: {skipped[0][1] if skipped else "there is none"}')

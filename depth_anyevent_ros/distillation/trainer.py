@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import copy
 from dataclasses import replace
-import shutil
 import time
 
 import numpy as np
@@ -27,10 +26,10 @@ from depth_anyevent_ros.distillation.positions import spread_positions
 from depth_anyevent_ros.distillation.provenance import provenance
 from depth_anyevent_ros.distillation.run_folder import RunFolder
 from depth_anyevent_ros.distillation.schedule import learning_rate, update_average
-from depth_anyevent_ros.distillation.training_config import TrainingConfig
+from depth_anyevent_ros.distillation.training_config import changed_keys, TrainingConfig
 from depth_anyevent_ros.distillation.training_state import (
     load_network, load_optimizer, load_recurrent, load_state, network_tensors,
-    optimizer_tensors, recurrent_tensors, save_state, TrainingError)
+    optimizer_tensors, recurrent_tensors, save_state, TrainingError, write_atomically)
 from depth_anyevent_ros.networks.checkpoint import (
     CheckpointError, load_checkpoint, save_checkpoint)
 from depth_anyevent_ros.networks.config import ModelConfig
@@ -40,7 +39,6 @@ from depth_anyevent_ros.networks.runtime import choose_placement
 
 LOG_EVERY = 10  # steps
 MOST_BAD_STEPS = 10  # one after another with a gradient that is not finite
-MAY_DIFFER = ('output', 'threads', 'device', 'save_every')  # when a run is resumed
 
 
 class Trainer:
@@ -55,6 +53,7 @@ class Trainer:
         self._optimizer = _optimizer(self.network, config)
         self._scaler = torch.amp.GradScaler('cuda', enabled=self._precision == 'fp16')
         self._step = 0  # steps done
+        self._saved_step = 0  # of the state in the folder
         self._recurrent = None
         self._size: tuple[int, int] | None = None  # of the input in the last step
         self._best: dict | None = None
@@ -107,7 +106,9 @@ class Trainer:
                     self._now_and_then(lanes, end, data, bar)
             except KeyboardInterrupt:
                 # Between steps or within one: what is saved is the last state that was whole.
-                tqdm.write(f'Interrupted after step {self._step}; go on with --resume.')
+                tqdm.write(f'Interrupted after step {self._step}. ' + (
+                    f'--resume goes on from step {self._saved_step}.' if self._saved_step else
+                    'No state was saved yet: begin anew, without --resume.'))
                 raise
         return frames
 
@@ -183,7 +184,7 @@ class Trainer:
     def _finish(self, data: StageData) -> dict:
         """Write the checkpoint: the best by validation, or the last where there is none."""
         if self._best is not None:
-            shutil.copyfile(self._folder.best, self._folder.final)
+            write_atomically(self._folder.final, self._folder.best.read_bytes())
         else:
             save_checkpoint(self._folder.final, self._export(data), self._model(data, None))
         return {'checkpoint': str(self._folder.final), 'validation': self._best,
@@ -218,12 +219,11 @@ class Trainer:
             'step': self._step, 'config': self.config.to_dict(), 'best': self._best,
             'size': self._size, 'bad_steps': self._bad_steps, 'scaler': self._scaler.state_dict(),
             'lanes': None if stage_done else lanes.state()})
+        self._saved_step = self._step
 
     def _resume(self) -> None:
         tensors, facts = load_state(self._folder.state)
-        ours = self.config.to_dict()
-        changed = [key for key in ours
-                   if key not in MAY_DIFFER and ours[key] != facts['config'].get(key)]
+        changed = changed_keys(self.config, facts['config'])
         if changed:
             raise TrainingError(f'The run in {self.config.output} was begun with another '
                                 f'{", ".join(changed)}: resume with its own config.yaml, or name '
@@ -233,6 +233,7 @@ class Trainer:
         load_optimizer(self._optimizer, self.network, tensors)
         self._recurrent = load_recurrent(tensors, self._device)
         self._step, self._best = facts['step'], facts['best']
+        self._saved_step = self._step
         self._bad_steps, self._saved_lanes = facts['bad_steps'], facts['lanes']
         self._size = tuple(facts['size'])
         self._scaler.load_state_dict(facts['scaler'])

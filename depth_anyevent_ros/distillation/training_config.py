@@ -19,6 +19,7 @@ from depth_anyevent_ros.networks.config import (
 from depth_anyevent_ros.networks.value_checks import choice, integer, number
 
 TEACHER = 'teacher='  # prefix of data.labels
+MAY_DIFFER = ('output', 'threads', 'device', 'save_every')  # when a run is resumed
 
 
 @dataclass(frozen=True)
@@ -242,6 +243,12 @@ def training_config(values: Mapping[str, Any]) -> TrainingConfig:
     values['input'] = asdict(input_config)
     values['network'] = _network(values.get('network', {}), input_config)
     return build(TrainingConfig, values)
+
+
+def changed_keys(config: TrainingConfig, former: Mapping[str, Any]) -> list[str]:
+    """Return the keys in which a run differs from what `to_dict` said, but for MAY_DIFFER."""
+    return [key for key, value in config.to_dict().items()
+            if key not in MAY_DIFFER and value != former.get(key)]
 
 
 def _last_stage_side(stages, side: str):

@@ -103,8 +103,8 @@ def load_optimizer(optimizer: torch.optim.Optimizer, network: nn.Module,
     for path, value in _below('optimizer', tensors).items():
         key, _, name = path.partition('/')
         weight = weights[name]
-        device = value.device if key == 'step' else weight.device
-        optimizer.state[weight][key] = value.to(device)
+        # The step count too: the fused AdamW reads it where the weight is.
+        optimizer.state[weight][key] = value.to(weight.device)
 
 
 def recurrent_tensors(state: RecurrentState | None) -> dict[str, Tensor]:

@@ -1,3 +1,3 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Looking at depth: pictures."""
+"""How right depth is: protocols, metrics, baselines, pictures."""

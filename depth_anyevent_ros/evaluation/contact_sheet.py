@@ -64,7 +64,7 @@ class ContactSheet:
     Collects one frame of each chosen sequence while they are evaluated, and draws them.
 
     Which frame is settled by its place, not by its score: the first from the middle of the
-    sequence on that lies in no pause and has enough events, or else the last one.
+    sequence on that lies in no pause and has enough events, or else the last of every tenth label.
     """
 
     def __init__(self, chosen: set[Path], window_ms: float):

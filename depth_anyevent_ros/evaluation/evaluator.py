@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+import math
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def chosen_labels(sequence: Sequence, settings: EvaluationSettings) -> np.ndarra
     times = sequence.times_ns
     period_ns = np.median(np.diff(times)) if len(times) > 1 else 1e9
     # Stamps jitter, so a rate that is the labels' own by a hair is the labels' own.
-    stride = max(1, int(1e9 / settings.rate_hz / period_ns + 0.05))
+    stride = max(1, math.ceil(1e9 / settings.rate_hz / period_ns - 0.05))
     chosen = np.arange(0, len(times), stride)
     return chosen[:settings.limit] if settings.limit else chosen
 

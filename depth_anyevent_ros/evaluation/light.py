@@ -17,7 +17,8 @@ def by_level(models: dict[str, list[SequenceScores]]) -> dict:
 
     models: the scores by the model's name. Only sequences that every model could be scored on
     count, and only those whose `level` is known (1 is day, 1e-4 a dark street). Returns
-    {levels: [{level, sequences, frames, abs_rel: {name}, mean_map: {name}}], crossings}.
+    {levels: [{level, sequences, frames, abs_rel: {name}, delta1: {name}, mean_map, constant}],
+    crossings}, the last two of a level being abs_rel.
     """
     common = set.intersection(*({(s.name, s.level) for s in scores} for scores in
                                 models.values()))

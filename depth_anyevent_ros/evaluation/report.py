@@ -133,7 +133,7 @@ def ratio_interval(sequences: list[SequenceScores]) -> dict:
     Frames of a sequence are alike, so whole sequences are drawn (Efron, 1979); with fewer than
     three of them the interval is null. The draws are the same every time.
     """
-    sums = np.array([[np.nansum(s.scores[:, c, 0, 0]) for c in (0, 2)] for s in sequences])
+    sums = np.array([_sum_of_common(s.scores[:, (0, 2), 0, 0]) for s in sequences])
     result = {'abs_rel': None, 'low': None, 'high': None, 'sequences': len(sequences)}
     if not (sums[:, 1].sum() > 0):
         return result
@@ -145,6 +145,11 @@ def ratio_interval(sequences: list[SequenceScores]) -> dict:
         low, high = np.quantile(drawn[:, 0] / drawn[:, 1], (tail, 1 - tail))
         result.update(low=float(low), high=float(high))
     return result
+
+
+def _sum_of_common(errors: np.ndarray) -> np.ndarray:
+    """Return the sums (2,) over the frames where both errors, (F, 2), are known."""
+    return errors[np.isfinite(errors).all(axis=1)].sum(axis=0)
 
 
 def _ratio(model: dict, other: dict | None) -> float | None:

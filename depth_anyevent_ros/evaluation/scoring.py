@@ -18,6 +18,7 @@ from depth_anyevent_ros.evaluation.metrics import rank_correlation, SCORES, scor
 
 # What is scored, always in this order; the first is the model, the others its baselines.
 CANDIDATES = ('model', 'constant', 'mean_map', 'hold_last')
+CONSTANT, HOLD_LAST = 1, 3
 # Parts of a picture: all of it, truth under 10, 20, 30 m, what moves, what is near an edge.
 PARTS = ('all', 'lt10', 'lt20', 'lt30', 'moving', 'boundary')
 RANGES_M = (10.0, 20.0, 30.0)
@@ -138,7 +139,8 @@ class _Scorer:
         for c, values in enumerate(self._candidates(frame, last, truth.mask)):
             if values is None:
                 continue
-            self._moments[c].add(values, truth.target)
+            if c != HOLD_LAST or last is not None:
+                self._moments[c].add(values, truth.target)
             alignment = align(values, truth.target, self._protocol.non_negative)
             depth = self._protocol.depth(alignment.apply(values))
             scores[c] = self._means(depth, truth.depth, parts)
@@ -164,7 +166,9 @@ class _Scorer:
             everything = np.ones((1, len(truth.depth)), bool)
             for c, values in enumerate(self._candidates(frame, last, truth.mask, count=False)):
                 if values is not None:
-                    depth = self._protocol.depth(alignments[c].apply(values))
+                    # The stand-in of a prediction to hold is aligned as what it is.
+                    a = alignments[CONSTANT if c == HOLD_LAST and last is None else c]
+                    depth = self._protocol.depth(a.apply(values))
                     result[f, c] = self._means(depth, truth.depth, everything)[0]
         return result
 

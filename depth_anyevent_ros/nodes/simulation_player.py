@@ -93,9 +93,8 @@ class SimulationPlayer:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name='publishing', daemon=True)
         self._offset_s: float | None = None
-        self._last_tick = 0.0
+        self._last_tick, self._last_tick_ns = 0.0, 0
         self._passed: deque[tuple[float, int]] = deque()
-        self._first_ns = 0
         self._keeps_up: bool | None = None
         self.finished = self.failed = False
         self.messages = 0
@@ -159,8 +158,9 @@ class SimulationPlayer:
 
     def _send_clock(self, time_ns: int) -> None:
         now = time.monotonic()
-        if now - self._last_tick >= CLOCK_PERIOD_S:
-            self._last_tick = now
+        # A message may be a little late, or older than the one before: clocks do not go back.
+        if now - self._last_tick >= CLOCK_PERIOD_S and time_ns > self._last_tick_ns:
+            self._last_tick, self._last_tick_ns = now, time_ns
             self._tick(time_ns)
 
     def _measure(self, time_ns: int) -> None:

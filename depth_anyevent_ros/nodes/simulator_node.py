@@ -102,7 +102,7 @@ class SimulatorNode(AutostartNode):
     def _make_world(self, seed: int) -> World:
         level = self.value('level')
         world = make_world(
-            self.value('world'), seed, round(self.value('duration') * 1e9),
+            self.value('world'), seed, round(self.value('duration') * 1e6) * 1000,
             sensor=self.value('sensor'), split=self.value('split'),
             level=level if level > 0 else None, max_motion_px=self.value('max_motion_px'))
         return replace(world, simulation=observed(

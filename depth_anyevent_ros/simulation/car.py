@@ -110,7 +110,7 @@ def _camera(generator: np.random.Generator, made: Street, drive: Drive, speed: f
     hz = mount['hz']
 
     def shake(amplitude: float) -> np.ndarray:
-        return rate * wobble(generator, times, amplitude, (0.8 * hz, 1.2 * hz))
+        return rate * wobble(generator, times, amplitude, (0.98 * hz, 1.02 * hz))
 
     # Weaving goes with the road and not with time, so that a stop stops it.
     left = _lane(made) + wobble(generator, along, weave, (0.01, 0.03))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+import math
 
 from depth_anyevent_ros.geometry.camera import CameraModel
 from depth_anyevent_ros.simulation.event_camera import EventCameraConfig
@@ -33,8 +34,10 @@ class Simulation:
     rate_hz: float = 20.0
 
     def __post_init__(self) -> None:
-        if self.rate_hz <= 0 or self.max_motion_px <= 0:
-            raise ValueError('rate_hz and max_motion_px have to be positive, got '
+        # Labels lie at whole microseconds.
+        if not 0 < self.rate_hz <= 1e6 or not 0 < self.max_motion_px < math.inf:
+            raise ValueError('rate_hz and max_motion_px have to be positive, rate_hz at most 1e6 '
+                             'and max_motion_px finite, got '
                              f'{self.rate_hz} and {self.max_motion_px}')
 
     @property

@@ -19,7 +19,7 @@ from depth_anyevent_ros.simulation.visibility import SKY
 # along the axes as well, uncovers one ray after the other.
 RAYS = 16
 STRIDE = 7
-# The nine pixels around, and a thin surface for each of them.
+# Those of nine pixels, and the six faces of a thin box, with room to spare.
 MOST_SURFACES = 18
 
 

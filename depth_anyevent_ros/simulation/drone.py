@@ -194,7 +194,7 @@ def _look(generator: np.random.Generator, made: Building, clearance: Clearance, 
     # The shorter way round.
     yaw = follow(np.unwrap(yaw), CAMERA_STEP_S, float(yaw[0]), rate, 5.0)
     pitch = follow(np.clip(pitch, -0.9, 1.1), CAMERA_STEP_S, float(pitch[0]), 0.7 * rate, 5.0)
-    swing = [wobble(generator, times, math.radians(size), (0.7 * sway_hz, 1.3 * sway_hz))
+    swing = [wobble(generator, times, math.radians(size), (0.98 * sway_hz, 1.02 * sway_hz))
              for size in (2.5, 2.0, 2.5)]
     lean = -0.25 * np.gradient(yaw, CAMERA_STEP_S) * generator.uniform(0.3, 1.0)
     return np.column_stack([yaw + swing[0], pitch + swing[1],

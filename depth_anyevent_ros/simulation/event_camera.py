@@ -126,7 +126,7 @@ class EventCamera:
         Take luminance, (height, width), at a time; return the events since the last call.
 
         The first call starts the camera and returns none. Events are sorted by time, which is
-        cut to microseconds, and within one microsecond by row and column.
+        cut to microseconds, and within one microsecond by row and column, shot noise last.
         """
         luminance = np.asarray(luminance, np.float32)
         if self._log is None:

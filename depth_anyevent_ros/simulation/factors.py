@@ -77,8 +77,8 @@ class Factors:
     What a split is made of.
 
     field_of_view_deg: horizontal. principal_point: how far it lies from the middle, as a share
-    of the width. threshold: mean of the ON and OFF thresholds of the pixels, in natural
-    logarithm. threshold_ratio: ON over OFF, or its inverse. mismatch: of the pixels.
+    of the width. threshold: geometric mean of ON and OFF thresholds of the pixels, in natural
+    logarithm. threshold_ratio: ON over OFF. mismatch: of the pixels.
     """
 
     car: CarFactors

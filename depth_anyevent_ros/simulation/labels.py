@@ -55,7 +55,7 @@ class Labeller:
         while self._times_ns and self._times_ns[0] <= time_ns:
             label_ns = self._times_ns.pop(0)
             exact = frame if label_ns == time_ns and frame.exact \
-                else self._view.render(label_ns)
+                else self._view.render(label_ns, keep=False)
             self._waiting.append(self._label(label_ns, exact))
             if label_ns < time_ns:
                 yield from self._expose(label_ns, exact)

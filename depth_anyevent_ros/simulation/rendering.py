@@ -43,14 +43,22 @@ class View:
         self._scene, self._trajectory = scene, trajectory
         self._last: tuple[list, int, Frame] | None = None
 
-    def render(self, time_ns: int) -> Frame:
-        """Return what is seen; while nothing moves, the last frame in the light of the time."""
+    def render(self, time_ns: int, keep: bool = True) -> Frame:
+        """
+        Return what is seen; while nothing moves, the last frame in the light of the time.
+
+        keep: whether later calls may take this one for the last. Light taken over from another
+        time is rounded otherwise than rendered light, and must not depend on extra renders.
+        """
         time_s = time_ns * 1e-9
         pose = self._trajectory.pose(time_s)
         state = [*pose, *(np.append(*body.pose(time_s)) for body in self._scene.bodies)]
-        if self._last is None or not all(map(np.array_equal, state, self._last[0])):
-            self._last = state, time_ns, self._caster.render(pose, time_s)
-        _, rendered_ns, frame = self._last
+        last = self._last
+        if last is None or not all(map(np.array_equal, state, last[0])):
+            last = state, time_ns, self._caster.render(pose, time_s)
+            if keep:
+                self._last = last
+        _, rendered_ns, frame = last
         if self._scene.light.flicker == 0 or rendered_ns == time_ns:
             return frame
         return replace(frame, luminance=frame.luminance * self._dimming(time_ns, rendered_ns))

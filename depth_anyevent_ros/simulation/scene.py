@@ -21,7 +21,7 @@ class Rectangle:
     center: metres in the world frame (x forward, y left, z up, REP 103). right, up: unit vectors
     along its sides. width, height: metres along them. texture: index into the scene's textures.
     tile_m: side of one tile of the texture in metres. color: what linear red, green and blue are
-    multiplied by; a mean of 1 keeps the luminance. body: 0 if it stands still, else the number
+    multiplied by; the event camera sees their mean. body: 0 if it stands still, else the number
     of the body that it moves with, counted from 1.
     """
 
@@ -122,7 +122,8 @@ class Light:
                 raise ValueError(f'{name} has to be within 0 to 1, got {getattr(self, name)}')
         for name in ('sky_horizon', 'sky_zenith', 'level', 'fog_per_m', 'flicker_hz'):
             if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f'{name} must not be negative, got {getattr(self, name)}')
+                raise ValueError(f'{name} has to be finite and not negative, got '
+                                 f'{getattr(self, name)}')
 
     def lamp(self, time_s: float) -> float:
         """Return by how much the lamps' flicker dims the light at a time in seconds."""

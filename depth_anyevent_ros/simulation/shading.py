@@ -17,7 +17,7 @@ from depth_anyevent_ros.simulation.texture import (
     sample_count, samples_sum, share_of_next)
 from depth_anyevent_ros.simulation.view import (
     PLANE, V_AXES, V_CENTER, V_HALF, V_LIGHT, V_RADII, V_RIGHT, V_RIGHT_CENTER, V_SCALE, V_SHAPE,
-    V_SQUARE, V_TEXTURE, V_TEXTURE_SIZE, V_UP, V_UP_CENTER)
+    V_SQUARE, V_TEXTURE, V_TEXTURE_SIZE, V_TONE, V_UP, V_UP_CENTER)
 from depth_anyevent_ros.simulation.visibility import SKY
 
 # The footprint of a pixel is worked out once for so many of them, and interpolated in between.
@@ -226,7 +226,7 @@ def _round(view, numbers, texels, k, air, x, y):
     norm = np.divide(1.0, math.sqrt(n0 * n0 + n1 * n1 + n2 * n2))
     n0, n1, n2 = n0 * norm, n1 * norm, n2 * norm
     facing = n0 * air.sun[0] + n1 * air.sun[1] + n2 * air.sun[2]
-    light = air.ambient + (1 - air.ambient) * max(facing, 0.0)
+    light = view[V_TONE] * (air.ambient + (1 - air.ambient) * max(facing, 0.0))
     # The tangent plane n . P = n . P0 moves the point as a flat surface would.
     slope = min(n0 * x + n1 * y + n2, -FLATTEST)
     a, b = np.divide(n0, slope), np.divide(n1, slope)

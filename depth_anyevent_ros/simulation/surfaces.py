@@ -13,6 +13,7 @@ from depth_anyevent_ros.simulation.texture import mip_map
 # Columns of SceneArrays.surfaces.
 CENTER, RIGHT, UP, NORMAL, SIZE = 0, 3, 6, 9, 12
 TEXELS_PER_M = 15
+TONE = 16
 # Columns of SceneArrays.kinds, and what SHAPE may be.
 SHAPE, TEXTURE, TEXTURE_SIZE, BODY = range(4)
 FLAT, ROUND = 0, 1
@@ -24,12 +25,13 @@ class SceneArrays(NamedTuple):
     """
     A scene for compiled loops; surfaces are numbered as in Scene.surfaces.
 
-    surfaces: float64 (n, 16): center; directions right and up, of an ellipsoid its x and y
+    surfaces: float64 (n, 17): center; directions right and up, of an ellipsoid its x and y
     axis; normal = right x up; half width, half height and 0, or an ellipsoid's radii; texels a
-    metre. kinds: int64 (n, 4): shape, start in texels and size of the texture's tile, body.
-    color: float32 (n, 3). solids: int64 (m, 4): the surfaces [begin, end) of a rectangle, box or
-    ellipsoid, its body, and whether it is a box. spheres: float64 (m, 4), centre and radius
-    of what holds them. texels: float32, all mip maps one behind the other.
+    metre; tone, what luminance is multiplied by. kinds: int64 (n, 4): shape, start in texels
+    and size of the texture's tile, body. color: float32 (n, 3), the tint, of mean 1. solids:
+    int64 (m, 4): the surfaces [begin, end) of a rectangle, box or ellipsoid, its body, and
+    whether it is a box. spheres: float64 (m, 4), centre and radius of what holds them. texels:
+    float32, all mip maps one behind the other.
     """
 
     surfaces: np.ndarray
@@ -57,8 +59,9 @@ def scene_arrays(scene: Scene) -> SceneArrays:
         solids.append((begin, begin + (6 if closed else 1), solid.body, closed))
         spheres.append((*solid.center, _radius(solid)))
     return SceneArrays(
-        np.array(rows, np.float64).reshape(-1, 16), np.array(kinds, np.int64).reshape(-1, 4),
-        np.array([s.color for s in surfaces], np.float32).reshape(-1, 3),
+        np.array(rows, np.float64).reshape(-1, 17), np.array(kinds, np.int64).reshape(-1, 4),
+        np.array([np.divide(s.color, np.mean(s.color)) for s in surfaces],
+                 np.float32).reshape(-1, 3),
         np.array(solids, np.int64).reshape(-1, 4), np.array(spheres, np.float64).reshape(-1, 4),
         np.concatenate(maps) if maps else np.zeros(0, np.float32))
 
@@ -70,7 +73,8 @@ def _row(surface: Rectangle | Ellipsoid, size: int) -> tuple[float, ...]:
     else:
         right, up = surface.right, surface.up
         sides = surface.width / 2, surface.height / 2, 0.0
-    return (*surface.center, *right, *up, *np.cross(right, up), *sides, size / surface.tile_m)
+    return (*surface.center, *right, *up, *np.cross(right, up), *sides, size / surface.tile_m,
+            float(np.mean(surface.color)))
 
 
 def _radius(solid: Rectangle | Box | Ellipsoid) -> float:
@@ -94,6 +98,8 @@ def _check(scene: Scene, surfaces: list[Rectangle | Ellipsoid]) -> None:
         if min(sides) <= 0 or surface.tile_m <= 0:
             raise ValueError('the width, height, size, radii and tile_m of a surface have to be '
                              f'positive, got {surface}')
+        if min(surface.color) < 0 or not 0 < sum(surface.color) < np.inf:
+            raise ValueError(f'a colour has to be positive, got {surface.color}')
         if not 0 <= surface.texture < len(scene.textures):
             raise ValueError(f'a surface names texture {surface.texture}, which the scene lacks; '
                              f'it has {len(scene.textures)}')

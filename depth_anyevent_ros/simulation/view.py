@@ -17,7 +17,7 @@ import numpy as np
 from depth_anyevent_ros.events.jit import njit
 from depth_anyevent_ros.simulation.surfaces import (
     BEGIN, CENTER, CLOSED, END, NORMAL, RIGHT, ROUND, SHAPE, SIZE, SOLID_BODY, TEXELS_PER_M,
-    TEXTURE, TEXTURE_SIZE, UP)
+    TEXTURE, TEXTURE_SIZE, TONE, UP)
 
 NEAREST_M = 0.05
 # A picture of a surface that is thinner than this many pixels may pass between pixel centres.
@@ -32,7 +32,8 @@ V_RIGHT, V_RIGHT_CENTER, V_UP, V_UP_CENTER, V_HALF, V_LIGHT = 3, 6, 7, 10, 11, 1
 V_SQUARE, V_CENTER, V_AXES, V_RADII = 3, 9, 12, 21
 V_SCALE = 23  # texels a metre
 V_FAR, V_NEAR = 24, 25  # the range of 1/Z on what is in front of the camera
-COLUMNS = 26
+V_TONE = 26  # what luminance is multiplied by
+COLUMNS = 27
 # Integer columns of a view.
 (V_SURFACE, V_SOLID, V_SHAPE, V_TEXTURE, V_TEXTURE_SIZE, V_THIN, ROW0, ROW1, COLUMN0,
  COLUMN1) = range(10)
@@ -42,7 +43,7 @@ INTEGERS = 10
 @njit
 def look(scene, axes, origin, eye, sun, ambient, k, height, width):
     """
-    Return views of the surfaces that may be seen: float64 (m, 26), int64 (m, 10).
+    Return views of the surfaces that may be seen: float64 (m, 27), int64 (m, 10).
 
     scene: SceneArrays. axes, origin: (bodies + 1, 3, 3) and (bodies + 1, 3), the optical frame
     from each body's, with P' = axes P + origin. eye: (bodies + 1, 3), the camera in each
@@ -77,6 +78,7 @@ def look(scene, axes, origin, eye, sun, ambient, k, height, width):
                 seen = _flat_bounds(view, k, height, width, polygon, numbers)
             if seen:
                 view[V_SCALE] = surfaces[i, TEXELS_PER_M]
+                view[V_TONE] = surfaces[i, TONE]
                 numbers[V_SURFACE], numbers[V_SOLID] = i, s
                 numbers[V_SHAPE] = kinds[i, SHAPE]
                 numbers[V_TEXTURE] = kinds[i, TEXTURE]
@@ -148,7 +150,7 @@ def _flat(surface, axes, origin, sun, ambient, view):
         view[PLANE + j] = np.divide(view[PLANE + j], distance)
     view[V_RIGHT_CENTER], view[V_UP_CENTER] = along_right, along_up
     view[V_HALF], view[V_HALF + 1] = surface[SIZE], surface[SIZE + 1]
-    view[V_LIGHT] = ambient + (1 - ambient) * max(facing, 0.0)
+    view[V_LIGHT] = surface[TONE] * (ambient + (1 - ambient) * max(facing, 0.0))
 
 
 @njit
