@@ -95,6 +95,7 @@ def test_the_ablation_is_every_combination_after_its_teacher(tmp_path):
     def train(config, resume):
         trained.append(config.name)
         Path(config.output).mkdir(parents=True, exist_ok=True)
+        Path(config.output, 'config.yaml').write_text(yaml.safe_dump(config.to_dict()))
         validation = dict.fromkeys(('abs_rel', 'ratio', 'rmse_log', 'delta1'), 0.5)
         return {'validation': validation, 'seconds': 1.0}
 

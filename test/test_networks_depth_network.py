@@ -259,4 +259,5 @@ def test_initial_weights_depend_on_the_seed_only():
     same = [torch.equal(a, b) for a, b in zip(one.state_dict().values(),
                                               two.state_dict().values())]
     assert all(same)
-    assert not torch.equal(one.pretrained.pos_embed, three.pretrained.pos_embed)
+    assert not torch.equal(one.pretrained.patch_embed.proj.weight,
+                           three.pretrained.patch_embed.proj.weight)

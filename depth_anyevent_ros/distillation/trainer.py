@@ -124,7 +124,7 @@ class Trainer:
             resets = resets.to(self._device)
         rate = learning_rate(self.config, self._step)
         for group in self._optimizer.param_groups:
-            group['lr'] = rate
+            group['lr'] = rate * group['share']
         self._optimizer.zero_grad(set_to_none=True)
         with self._autocast():
             prediction, state = self.network.forward_sequence(images, self._recurrent, resets)
@@ -297,11 +297,13 @@ class Trainer:
 
 def _optimizer(network: DepthNetwork, config: TrainingConfig) -> torch.optim.AdamW:
     """Return AdamW; biases, norms, tokens and positions do not decay."""
-    decaying, others = [], []
+    groups: dict[tuple[bool, bool], list] = {}
     for name, weight in network.named_parameters():
-        positional = name.endswith(('pos_embed', 'cls_token', 'mask_token'))
-        (others if weight.dim() < 2 or positional else decaying).append(weight)
+        decays = weight.dim() >= 2 and not name.endswith(('pos_embed', 'cls_token', 'mask_token'))
+        groups.setdefault((decays, name.startswith('pretrained.')), []).append(weight)
+    settings = config.optimizer
     return torch.optim.AdamW(
-        [{'params': decaying, 'weight_decay': config.optimizer.weight_decay},
-         {'params': others, 'weight_decay': 0.0}],
-        betas=(config.optimizer.beta1, config.optimizer.beta2), fused=True)
+        [{'params': weights, 'weight_decay': settings.weight_decay if decays else 0.0,
+          'share': settings.encoder_share if encoder else 1.0}
+         for (decays, encoder), weights in groups.items()],
+        betas=(settings.beta1, settings.beta2), fused=True)

@@ -93,8 +93,9 @@ class OptimizerConfig:
     AdamW, its schedule, and the average of the weights.
 
     warmup_steps: the rate rises from 0 at the start of every stage. final_share: of the rate at
-    the end of the run, which a cosine leads to. clip_norm: of the gradient of all weights.
-    ema_decay: of the exponential moving average that is validated and saved.
+    the end of the run, which a cosine leads to. encoder_share: of the rate, for the encoder,
+    whose deep stack takes smaller steps than the head. clip_norm: of the gradient of all
+    weights. ema_decay: of the exponential moving average that is validated and saved.
     """
 
     weight_decay: float = 0.05
@@ -102,6 +103,7 @@ class OptimizerConfig:
     beta2: float = 0.99
     warmup_steps: int = 100
     final_share: float = 0.02
+    encoder_share: float = 0.5
     clip_norm: float = 1.0
     ema_decay: float = 0.998
 
@@ -111,6 +113,7 @@ class OptimizerConfig:
         number('optimizer.beta2', self.beta2, 0, 0.99999)
         integer('optimizer.warmup_steps', self.warmup_steps, 0, 10_000_000)
         number('optimizer.final_share', self.final_share, 0, 1)
+        number('optimizer.encoder_share', self.encoder_share, 0, 10)
         number('optimizer.clip_norm', self.clip_norm, 1e-6, 1e6)
         number('optimizer.ema_decay', self.ema_decay, 0, 0.999999)
 

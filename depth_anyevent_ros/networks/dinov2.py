@@ -91,6 +91,26 @@ class PatchEmbedding(nn.Module):
         return self.proj(image).flatten(2).transpose(1, 2)
 
 
+class StemEmbedding(nn.Module):
+    """
+    Three convolutions at half the resolution, then one linear map of each patch to a token.
+
+    Nothing is normalised here: how few events a window has must remain to be seen.
+    """
+
+    def __init__(self, width: int, channels: int, stem: int):
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(channels, stem, kernel_size=3, stride=2, padding=1), nn.GELU(),
+            nn.Conv2d(stem, 2 * stem, kernel_size=3, padding=1), nn.GELU(),
+            nn.Conv2d(2 * stem, 2 * stem, kernel_size=3, padding=1), nn.GELU())
+        self.proj = nn.Conv2d(2 * stem, width, kernel_size=PATCH // 2, stride=PATCH // 2)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Turn image (N, C, H, W) into tokens (N, H/14 * W/14, width), row by row."""
+        return self.proj(self.stem(image)).flatten(2).transpose(1, 2)
+
+
 class DinoV2(nn.Module):
     """Encoder: image to the normalised patch tokens of four of its blocks."""
 
@@ -102,7 +122,8 @@ class DinoV2(nn.Module):
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + GRID * GRID, width))
         # Only pre-training used the mask token; it is here because published weights have it.
         self.mask_token = nn.Parameter(torch.zeros(1, width))
-        self.patch_embed = PatchEmbedding(width, channels)
+        self.patch_embed = StemEmbedding(width, channels, config.stem) if config.stem \
+            else PatchEmbedding(width, channels)
         self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.depth))
         self.norm = nn.LayerNorm(width, eps=EPS)
 
