@@ -198,7 +198,8 @@ def test_what_exists_is_not_overwritten(made, capsys):
 @pytest.mark.parametrize('arguments, words', [
     (('--count', '0'), '1 or more'), (('--duration', '0'), 'duration'),
     (('--rate', '-3'), 'rate_hz'), (('--level', '-1'), 'level'), (('--seed', '-1'), 'seed'),
-    (('--max-motion-px', '0'), 'max_motion_px'), (('--flow',), 'sequences only'),
+    (('--max-motion-px', '0'), 'max_motion_px'), (('--max-step-ms', '0'), 'max_step_ms'),
+    (('--flow',), 'sequences only'),
     (('--format', 'sequence', '--encoding', 'evt3'), 'encoding is one of event packets')])
 def test_refused_options(tmp_path, capsys, arguments, words):
     assert run('--world', 'car', *QUICK, '--output', tmp_path / 'a', *arguments) == 1

@@ -71,6 +71,9 @@ def add_arguments(parser) -> None:
     parser.add_argument('--max-motion-px', type=float, default=0.7, metavar='PX',
                         help='no pixel moves further between two renders; more is faster and '
                         'less exact (default: %(default)s)')
+    parser.add_argument('--max-step-ms', type=float, default=5.0, metavar='MS',
+                        help='longest time between two renders; more is faster where little '
+                        'moves (default: %(default)s)')
     parser.add_argument('--binning', type=int, choices=BINNINGS, default=1,
                         help='so many pixels of the sensor along each side are one, which is '
                         'quicker: for training on small inputs (default: %(default)s)')

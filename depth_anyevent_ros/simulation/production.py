@@ -26,8 +26,9 @@ class Recording:
 
     duration_s: seconds. rate_hz: labels and pictures a second. level: brightness, None for that
     of the seed. images: whether there are pictures. flow: whether labels of a sequence have it.
-    max_motion_px: no pixel moves further between two renders. binning: see make_world. format:
-    one of FORMATS. encoding: of event packets, '' for the sensor's own.
+    max_motion_px: no pixel moves further between two renders. max_step_ms: longest time between
+    them. binning: see make_world. format: one of FORMATS. encoding: of event packets, '' for
+    the sensor's own.
     """
 
     world: str
@@ -40,6 +41,7 @@ class Recording:
     images: bool = True
     flow: bool = False
     max_motion_px: float = 0.7
+    max_step_ms: float = 5.0
     binning: int = 1
     format: str = 'bag'
     encoding: str = ''
@@ -59,6 +61,9 @@ class Recording:
         if not 0 < self.duration_s < 4000:
             raise ValueError('the duration has to be positive and below 4000 s, got '
                              f'{self.duration_s:g} s')
+        if not 0.1 <= self.max_step_ms <= 50:
+            raise ValueError('max_step_ms has to be within 0.1 and 50, got '
+                             f'{self.max_step_ms:g}')
         if self.level is not None and self.level <= 0:
             raise ValueError(f'the level of light has to be positive, got {self.level:g}')
 
@@ -85,8 +90,8 @@ class Recording:
 # Fields of Recording that are options with a value on the command line.
 OPTIONS = {'world': '--world', 'seed': '--seed', 'duration_s': '--duration',
            'sensor': '--sensor', 'split': '--split', 'rate_hz': '--rate', 'level': '--level',
-           'max_motion_px': '--max-motion-px', 'binning': '--binning', 'format': '--format',
-           'encoding': '--encoding'}
+           'max_motion_px': '--max-motion-px', 'max_step_ms': '--max-step-ms',
+           'binning': '--binning', 'format': '--format', 'encoding': '--encoding'}
 
 
 def produce(recording: Recording, path: Path, progress: Progress = lambda _: None) -> Counts:
@@ -99,8 +104,9 @@ def produce(recording: Recording, path: Path, progress: Progress = lambda _: Non
     world = make_world(recording.world, recording.seed, recording.duration_ns,
                        sensor=recording.sensor, split=recording.split, level=recording.level,
                        max_motion_px=recording.max_motion_px, binning=recording.binning)
+    simulation = replace(world.simulation, max_step_ns=round(recording.max_step_ms * 1e6))
     world = replace(world, simulation=observed(
-        world.simulation, recording.rate_hz, recording.images))
+        simulation, recording.rate_hz, recording.images))
     info = describe(recording, world)
     storage = FORMATS[recording.format]
     try:
