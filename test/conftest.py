@@ -21,3 +21,13 @@ def shared_data() -> Path:
 def own_recording() -> Path:
     """Return the bag that scripts/make_recording.py made."""
     return ROOT / 'test' / 'data' / 'boxes_evt3'
+
+
+@pytest.fixture(scope='session')
+def untrained_file(tmp_path_factory) -> Path:
+    """Return the checkpoint of an untrained student, so that no test hangs on what ships."""
+    from depth_anyevent_ros.networks.checkpoint import save_checkpoint, untrained_student
+    path = tmp_path_factory.mktemp('weights') / 'untrained.safetensors'
+    student = untrained_student()
+    save_checkpoint(path, student.network, student.config)
+    return path

@@ -11,8 +11,7 @@ import shutil
 import pytest
 
 from depth_anyevent_ros import models
-from depth_anyevent_ros.networks.checkpoint import (
-    CheckpointError, load_checkpoint, save_checkpoint, untrained_student)
+from depth_anyevent_ros.networks.checkpoint import CheckpointError, load_checkpoint
 
 MODELS = Path(__file__).resolve().parents[1] / 'models'
 MANIFEST = json.loads((MODELS / 'manifest.json').read_text(encoding='utf-8'))
@@ -75,12 +74,3 @@ def test_a_damaged_manifest_is_refused(folder, text):
 def test_a_student_is_no_teacher(untrained_file):
     with pytest.raises(CheckpointError, match='a teacher sees RGB'):
         models.load_teacher(str(untrained_file))
-
-
-@pytest.fixture(scope='module')
-def untrained_file(tmp_path_factory):
-    """Return the path of an untrained student's checkpoint."""
-    path = tmp_path_factory.mktemp('weights') / 'untrained.safetensors'
-    student = untrained_student()
-    save_checkpoint(path, student.network, student.config)
-    return path

@@ -43,7 +43,7 @@ def client():
 
 
 @pytest.fixture
-def make_node(client):
+def make_node(client, untrained_file):
     """Return a function that starts a node of a new name in a thread."""
     made = []
 
@@ -53,6 +53,7 @@ def make_node(client):
         arguments = ['--ros-args', '-r', f'__node:={client.name}']
         for remap in remaps:
             arguments += ['-r', remap]
+        values = {'checkpoint': str(untrained_file), **values}
         spinner = Spinner()
         node = InferenceNode(context=spinner.context, cli_args=arguments,
                              parameter_overrides=overrides(**values))
