@@ -48,7 +48,8 @@ def test_what_is_published_is_what_was_simulated(client, tmp_path):
     simulator = start_process('simulator_node', tmp_path, *QUICK, '-p', 'publish_clock:=true',
                               '-p', 'wait_for_subscribers:=1', '-p', 'exit_when_done:=true')
     assert simulator.wait(120) == 0, simulator.log()
-    wait_for(lambda: len(client.heard[EVENTS]) == 50)
+    wait_for(lambda: len(client.heard[EVENTS]) == 50 and all(
+        len(client.heard[name]) == 4 for name in (IMAGE, IMAGE_INFO, TRUTH, TRUTH_INFO)))
     world = make_world('car', 3, 200_000_000, max_motion_px=8.0)
     expected = {name: [] for name in TOPICS}
     for message in driver_messages(observed(world.simulation, 20.0, True), DriverConfig(seed=3),

@@ -7,15 +7,14 @@ import threading
 import time
 
 from builtin_interfaces.msg import Time
-from rclpy.duration import Duration
 from rosgraph_msgs.msg import Clock as ClockMessage
 
 from depth_anyevent_ros.datasets.bags import BagReader, event_topics
+from depth_anyevent_ros.nodes.delivery import wait_until_delivered
 
 CLOCK_PERIOD_S = 0.01
 POLL_S = 0.05
 SAY_AGAIN_S = 5.0
-LAST_ACK_S = 5.0
 
 
 class Player:
@@ -57,7 +56,7 @@ class Player:
                     break
             if not self.messages and not self._stop.is_set():
                 raise ValueError('the bag has no message at or after the parameter start')
-            self._wait_for_the_last()
+            wait_until_delivered(self._publishers.values(), self._stop.is_set)
             self._logger.info(f'Replayed {self.messages} messages.')
         except (ValueError, OSError, RuntimeError) as error:
             self.failed = True
@@ -78,14 +77,6 @@ class Player:
                 topics = ', '.join(self._publishers[name].topic_name for name in missing)
                 self._logger.info(f'Waiting for subscribers of {topics} '
                                   '(parameter wait_for_subscribers).')
-
-    def _wait_for_the_last(self) -> None:
-        """Wait until subscribers have what was sent last, so that the process may end."""
-        end = time.monotonic() + LAST_ACK_S
-        for publisher in self._publishers.values():
-            while not self._stop.is_set() and time.monotonic() < end:
-                if publisher.wait_for_all_acked(Duration(seconds=POLL_S)):
-                    break
 
     def _play_once(self) -> None:
         """Play the bag from start to end; lateness is made up for, never added up."""

@@ -82,14 +82,17 @@ class SimulationPlayer:
     Publishes messages when it is their time.
 
     publish(message) sends one, tick(time in ns) the time of the simulation, ready() says whether
-    to begin. Where the simulation is slower than real time its time stands still meanwhile, so
-    that what follows keeps its distances.
+    to begin, settle(stopped) waits for what was sent last unless stopped() is true. Where the
+    simulation is slower than real time its time stands still meanwhile, so that what follows
+    keeps its distances.
     """
 
     def __init__(self, messages: Iterator[Message], publish: Callable[[Message], None],
-                 tick: Callable[[int], None], ready: Callable[[], bool], logger):
+                 tick: Callable[[int], None], ready: Callable[[], bool], logger,
+                 settle: Callable[[Callable[[], bool]], None] = lambda stopped: None):
         self._source = RunAhead(messages)
         self._publish, self._tick, self._ready, self._logger = publish, tick, ready, logger
+        self._settle = settle
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name='publishing', daemon=True)
         self._offset_s: float | None = None
@@ -136,6 +139,7 @@ class SimulationPlayer:
                 if message is None:
                     break
                 self._play(message)
+            self._settle(self._stop.is_set)
             self._logger.info(f'Published {self.messages} messages.')
         except Exception as error:  # the node goes on to say it, and may be configured anew
             self.failed = True

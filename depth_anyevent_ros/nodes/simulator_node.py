@@ -3,7 +3,7 @@
 """The node that stands for a rig: an event camera and a colour camera in a simulated world."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 import itertools
 import sys
@@ -20,6 +20,7 @@ from depth_anyevent_ros.datasets.messages import encode_event_packet
 from depth_anyevent_ros.events.types import Packet
 from depth_anyevent_ros.geometry.camera import CameraModel
 from depth_anyevent_ros.nodes.conversions import to_camera_info, to_header, to_image
+from depth_anyevent_ros.nodes.delivery import wait_until_delivered
 from depth_anyevent_ros.nodes.diagnostics import Diagnostics, Report
 from depth_anyevent_ros.nodes.lifecycle import AutostartNode, run
 from depth_anyevent_ros.nodes.parameters import SIMULATOR_PARAMETERS
@@ -83,7 +84,8 @@ class SimulatorNode(AutostartNode):
         """Simulate from the beginning."""
         self._counts = Counts()
         self._player = SimulationPlayer(self._messages(time.time_ns()), self._publish,
-                                        self._tick, self._heard, self.get_logger())
+                                        self._tick, self._heard, self.get_logger(),
+                                        self._settle)
         self._player.start()
 
     def deactivate(self) -> None:
@@ -124,6 +126,9 @@ class SimulatorNode(AutostartNode):
     def _heard(self) -> bool:
         return (self._outputs[output.EVENTS].get_subscription_count()
                 >= self.value('wait_for_subscribers'))
+
+    def _settle(self, stopped: Callable[[], bool]) -> None:
+        wait_until_delivered(self._outputs.values(), stopped)
 
     def _publish(self, message: Message) -> None:
         publisher, value = self._outputs[message.topic], message.value
