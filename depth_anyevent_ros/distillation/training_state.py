@@ -9,15 +9,14 @@ replaced in one step. Nothing is pickled.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
-import tempfile
 
 import safetensors
 import safetensors.torch
 import torch
 from torch import nn, Tensor
 
+from depth_anyevent_ros.atomic_file import replace_file
 from depth_anyevent_ros.networks.state import RecurrentState
 
 METADATA_KEY = 'depth_anyevent_ros_training'
@@ -34,24 +33,12 @@ def write_atomically(path: Path, data: bytes) -> None:
 
     Raises TrainingError where the disk refuses; the file is then as it was.
     """
-    temporary = None
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='.part',
-                                             dir=path.parent)
-        with os.fdopen(handle, 'wb') as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException as error:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
-        if isinstance(error, OSError):
-            raise TrainingError(
-                f'{path} ({len(data) / 1e6:.0f} MB) could not be written: {error.strerror}. What '
-                'was saved before is whole: make room, then go on with --resume.') from error
-        raise
+        replace_file(path, data)
+    except OSError as error:
+        raise TrainingError(
+            f'{path} ({len(data) / 1e6:.0f} MB) could not be written: {error.strerror}. What '
+            'was saved before is whole: make room, then go on with --resume.') from error
 
 
 def save_state(path: Path, tensors: dict[str, Tensor], facts: dict) -> None:

@@ -9,14 +9,15 @@ the model's own last prediction. Each gets the same freedom of alignment as the 
 from __future__ import annotations
 
 from collections.abc import Iterable
+import io
 import os
-from pathlib import Path
-import tempfile
 import zipfile
 import zlib
 
 import cv2
 import numpy as np
+
+from depth_anyevent_ros.atomic_file import replace_file
 
 MAX_DEPTH_M = 80.0  # truth beyond it is left out, as METHOD.md's protocols do
 MAP_HEIGHT, MAP_WIDTH = 52, 70
@@ -75,16 +76,9 @@ def _standardised_cells(inverse_depth: np.ndarray) -> np.ndarray | None:
 
 def save_mean_maps(path: str | os.PathLike, maps: dict[str, np.ndarray]) -> None:
     """Write maps as an .npz file, in one step."""
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='.part', dir=path.parent)
-    try:
-        with os.fdopen(handle, 'wb') as file:
-            np.savez_compressed(file, **maps)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    data = io.BytesIO()
+    np.savez_compressed(data, **maps)
+    replace_file(path, data.getvalue())
 
 
 def load_mean_maps(path: str | os.PathLike) -> dict[str, np.ndarray]:

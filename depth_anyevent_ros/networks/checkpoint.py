@@ -15,11 +15,11 @@ import hashlib
 import json
 import os
 from pathlib import Path
-import tempfile
 
 import safetensors.torch
 import torch
 
+from depth_anyevent_ros.atomic_file import replace_file
 from depth_anyevent_ros.networks.config import model_preset, ModelConfig, UNTRAINED
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.initialization import initialize_weights
@@ -120,19 +120,7 @@ def save_checkpoint(path: str | os.PathLike, network: DepthNetwork, config: Mode
     precision or do not fit `config`, OSError where the disk refuses (nothing is left then).
     """
     data = _to_bytes(network, config)
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='.part', dir=path.parent)
-    try:
-        with os.fdopen(handle, 'wb') as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide it from other users' nodes
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    _sync_directory(path.parent)
+    replace_file(path, data)
     return hashlib.sha256(data).hexdigest()
 
 
@@ -225,12 +213,3 @@ def _shapes(header: dict, name: str) -> dict[str, Shape]:
                                   f'{str(entry)[:120]}. The file is damaged or not a network.')
         shapes[key] = tuple(shape)
     return shapes
-
-
-def _sync_directory(path: Path) -> None:
-    """Make the new name itself survive a power cut, where the system can do that."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
