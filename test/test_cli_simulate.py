@@ -166,6 +166,29 @@ def test_options_that_change_what_is_kept(tmp_path):
     assert sequence.flow(1).shape == (260, 346, 2) and sequence.info['level'] == 0.5
 
 
+def test_pauses_are_where_they_are_asked_for(tmp_path, capsys):
+    paused = ('--world', 'car', *QUICK, '--no-images', '--format', 'sequence', '--pause', '0.06',
+              '0.02', '--pause', '0', '0.03', '--output', tmp_path)
+    assert run(*paused, '--count', '1', '--seed', '2') == 0
+    sequence = Sequence(tmp_path / 'car_train_00002')
+    assert sequence.info['pauses'] == [[0, 30_000_000], [60_000_000, 80_000_000]]
+    assert '--pause 0.06 0.02 --pause 0.0 0.03' in sequence.info['command']
+    assert run(*paused, '--count', '1', '--seed', '2') == 0
+    assert '1 were there already' in capsys.readouterr().out
+
+
+def test_a_recording_of_an_older_version_is_known_again(tmp_path, capsys):
+    wanted = ('--world', 'drone', *QUICK, '--no-images', '--format', 'sequence', '--output',
+              tmp_path, '--count', '1')
+    assert run(*wanted) == 0
+    file = tmp_path / 'drone_train_00001' / 'sequence.json'
+    info = json.loads(file.read_text())
+    del info['options']['pauses']
+    file.write_text(json.dumps(info))
+    assert run(*wanted) == 0
+    assert '1 were there already' in capsys.readouterr().out
+
+
 def test_what_is_there_is_not_made_again(made, tmp_path, capsys):
     several = ('--world', 'drone', *QUICK, '--rate', '10', '--no-images', '--seed', '5',
                '--format', 'sequence', '--output', tmp_path)
@@ -199,7 +222,8 @@ def test_what_exists_is_not_overwritten(made, capsys):
     (('--count', '0'), '1 or more'), (('--duration', '0'), 'duration'),
     (('--rate', '-3'), 'rate_hz'), (('--level', '-1'), 'level'), (('--seed', '-1'), 'seed'),
     (('--max-motion-px', '0'), 'max_motion_px'), (('--max-step-ms', '0'), 'max_step_ms'),
-    (('--flow',), 'sequences only'),
+    (('--flow',), 'sequences only'), (('--pause', '0', '-1'), 'pause'),
+    (('--pause', '0.2', '1'), 'after the end'),
     (('--format', 'sequence', '--encoding', 'evt3'), 'encoding is one of event packets')])
 def test_refused_options(tmp_path, capsys, arguments, words):
     assert run('--world', 'car', *QUICK, '--output', tmp_path / 'a', *arguments) == 1

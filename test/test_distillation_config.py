@@ -62,6 +62,8 @@ def test_assignments_go_before_the_file():
     (['name=a/b'], 'letters, digits'),
     (['augmentation.flip=1'], 'true or false'),
     (['input={representation: rgb}', 'augmentation.polarity_swap=true'], 'for events'),
+    (['input={representation: rgb}', 'augmentation.event_dropout=0.2'], 'for events'),
+    (['augmentation.zoom=0.5'], 'augmentation.zoom'),
     (['network={preset: vits, max_depth: 80.0, activation: sigmoid}'], 'max_depth'),
     (['precision=int8'], 'precision must be'),
 ])

@@ -51,7 +51,8 @@ def test_frames_of_a_lane_follow_each_other_until_a_start():
 
 
 def test_a_restored_state_gives_the_same_clips():
-    config = AugmentationConfig(polarity_swap=True, gain=0.2, visit_frames=8)
+    config = AugmentationConfig(polarity_swap=True, gain=0.2, visit_frames=8, zoom=1.5,
+                                event_dropout=0.5)
     lanes = Lanes(SET, 3, 4, config, seed=5)
     for _ in range(7):
         lanes.next()
@@ -80,6 +81,43 @@ def test_flips_and_swaps_last_for_a_visit():
         kind = found
         kinds.add(found)
     assert len(kinds) == 4
+
+
+def test_zoom_shows_a_part_of_picture_and_label_for_a_visit():
+    rows, columns = np.mgrid[:40, :50].astype(np.uint8)
+    image = np.stack((rows, np.full_like(rows, 7), columns))[None].repeat(12, 0)
+    label = (rows * 1.0 + columns * 64.0).astype(np.float16)[None].repeat(12, 0)
+    item = Samples('s', 'car', image, label, np.ones(12, int), np.arange(12), np.ones(12, bool))
+    config = AugmentationConfig(flip=False, strides=(1,), visit_frames=12, zoom=2.0)
+    lanes = Lanes([item], 1, 4, config, seed=0)
+    seen, heights = None, []
+    for _ in range(60):
+        clip = lanes.next()
+        row, _, column = clip.image[:, 0].astype(int).swapaxes(0, 1)
+        np.testing.assert_array_equal(clip.inverse_depth[:, 0], (row + column * 64.0
+                                                                 ).astype(np.float16))
+        corners = row[0, 0, 0], row[0, -1, 0], column[0, 0, 0], column[0, 0, -1]
+        assert clip.starts[0] or corners == seen
+        seen = corners
+        heights.append((corners[1] - corners[0] + 1) / 40)
+        assert abs(heights[-1] - (corners[3] - corners[2] + 1) / 50) < 0.08
+    assert 0.45 < min(heights) < 0.6 and 0.85 < max(heights) <= 1
+
+
+def test_event_dropout_empties_cells_anew_in_each_frame():
+    item = samples(1, 12)
+    item.image[:] = 9
+    config = AugmentationConfig(flip=False, strides=(1,), visit_frames=12, event_dropout=0.8)
+    lanes = Lanes([item], 1, 12, config, seed=0)
+    shares = []
+    for _ in range(200):
+        image = lanes.next().image[:, 0]
+        assert set(np.unique(image)) <= {0, 9} and image.dtype == np.uint8
+        assert (image == image[:, :1]).all()  # all channels of a cell
+        assert len({frame.tobytes() for frame in image}) > 1 or image.all()
+        shares.append((image > 0).mean())
+    assert min(shares) < 0.4 and max(shares) > 0.9 and abs(np.mean(shares) - 0.6) < 0.05
+    assert (item.image == 9).all()  # the samples themselves stay
 
 
 def test_labels_that_say_nothing_are_unknown():

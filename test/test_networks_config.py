@@ -39,7 +39,7 @@ def test_encoders_and_heads_of_depth_anything_v2():
         'vitb': ((768, 12, 12, (2, 5, 8, 11)), 128, (96, 192, 384, 768)),
         'vitl': ((1024, 24, 16, (4, 11, 17, 23)), 256, (256, 512, 1024, 1024))}
     for name, (encoder, features, out_channels) in table.items():
-        assert astuple(ENCODERS[name]) == (*encoder, 0)  # without a stem
+        assert astuple(ENCODERS[name]) == (*encoder, ())  # without convolutions
         assert network_preset(name) == NetworkConfig(name, features, out_channels)
 
 
@@ -49,7 +49,7 @@ def test_presets_follow_the_paper():
     assert recurrent.recurrent_padding == 0
     assert not recurrent.align_corners
     assert network_preset('vits').align_corners
-    assert network_preset('tiny-r').recurrent_levels == (3, 4)
+    assert network_preset('tiny-r').recurrent_levels == (2, 3, 4)
     assert network_preset('tiny-r').recurrent_padding == 1
     assert not network_preset('vitl').recurrent
     assert model_preset('vits-r').input.time_normalization == 'first_last'
@@ -72,7 +72,7 @@ def test_provenance_is_not_shared_with_the_caller():
 
 
 @pytest.mark.parametrize('change, words', [
-    ({'encoder': 'vitg'}, 'encoder must be one of vitt6, vitt6-stem, vits, vitb, vitl'),
+    ({'encoder': 'vitg'}, 'encoder must be one of vitt6, vitt6-hybrid, vits, vitb, vitl'),
     ({'features': 31}, 'even'),
     ({'features': 10**9}, 'from 2 to 1024'),
     ({'features': 10**400}, 'from 2 to 1024'),

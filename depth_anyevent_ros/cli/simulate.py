@@ -64,6 +64,10 @@ def add_arguments(parser) -> None:
     parser.add_argument('--level', type=float, metavar='L',
                         help='brightness, 1 for day, 0.0001 for a dark street at night '
                         '(default: drawn)')
+    parser.add_argument('--pause', nargs=2, type=float, action='append', default=[],
+                        metavar=('START', 'LENGTH'),
+                        help='the camera stands still, or the drone hovers, from START s on for '
+                        'LENGTH s; may be given several times (default: as drawn)')
     parser.add_argument('--no-images', action='store_true',
                         help='leave the colour camera out, which is faster')
     parser.add_argument('--flow', action='store_true',
@@ -84,7 +88,8 @@ def add_arguments(parser) -> None:
 def run(arguments) -> tuple[int, dict]:
     """Simulate."""
     fields = {'duration_s': 'duration', 'rate_hz': 'rate'}
-    first = Recording(images=not arguments.no_images, flow=arguments.flow, **{
+    first = Recording(images=not arguments.no_images, flow=arguments.flow,
+                      pauses=tuple(map(tuple, arguments.pause)), **{
         name: getattr(arguments, fields.get(name, name)) for name in OPTIONS})
     if arguments.jobs < 1 or (arguments.count is not None and arguments.count < 1):
         raise ValueError('--count and --jobs have to be 1 or more')

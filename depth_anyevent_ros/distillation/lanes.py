@@ -20,7 +20,11 @@ from depth_anyevent_ros.distillation.training_config import AugmentationConfig
 
 @dataclass
 class Visit:
-    """A lane in a sequence: where it is, how it walks, and what is changed about the frames."""
+    """
+    A lane in a sequence: where it is, how it walks, and what is changed about the frames.
+
+    keep: share of the cells that keep their events. zoom: see `_enlarged`.
+    """
 
     sequence: int
     position: int
@@ -29,6 +33,8 @@ class Visit:
     flip: bool
     swap: bool
     gain: float
+    keep: float
+    zoom: tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -109,8 +115,10 @@ class Lanes:
         position = int(self._random.integers(max(latest, 0) + 1))
         flip, swap = (self._random.random(2) < 0.5).tolist()
         gain = float(self._random.uniform(1 - config.gain, 1 + config.gain))
+        keep = float(self._random.uniform(1 - config.event_dropout, 1))
+        zoom = (float(self._random.uniform(1, config.zoom)), *self._random.random(2).tolist())
         return Visit(sequence, position, stride, clips * self._clip, flip and config.flip,
-                     swap and config.polarity_swap, gain)
+                     swap and config.polarity_swap, gain, keep, zoom)
 
     def _take(self, visit: Visit) -> tuple[np.ndarray, np.ndarray]:
         """Return image (T, C, h, w) and label (T, h, w), and move the visit on."""
@@ -121,6 +129,11 @@ class Lanes:
         unusable = ~samples.usable[frames]
         if unusable.any():
             label = np.where(unusable[:, None, None], np.float16(np.nan), label)
+        if self._config.zoom > 1:
+            image, label = _enlarged(image, *visit.zoom), _enlarged(label, *visit.zoom)
+        if self._config.event_dropout:
+            kept = self._random.random(image[:, :1].shape, np.float32) < visit.keep
+            image = np.where(kept, image, image.dtype.type(0))
         if visit.flip:
             image, label = image[..., ::-1], label[..., ::-1]
         if visit.swap:
@@ -129,3 +142,16 @@ class Lanes:
         visit.position = stop
         visit.frames_left -= self._clip
         return image, label
+
+
+def _enlarged(array: np.ndarray, zoom: float, down: float, right: float) -> np.ndarray:
+    """
+    Return the part of (..., h, w) that is 1 / zoom as high and wide, at the same size.
+
+    down, right: where it lies, from 0, at the upper and left border, to 1. Of the nearest cell:
+    a mean of two times or two depths would be neither.
+    """
+    rows, columns = (
+        ((share * (1 - 1 / zoom) * side) + (np.arange(side) + 0.5) / zoom).astype(np.int64)
+        for share, side in zip((down, right), array.shape[-2:]))
+    return array[..., rows[:, None], columns]

@@ -67,7 +67,8 @@ class AugmentationConfig:
 
     flip: left and right. polarity_swap: ON and OFF. strides: every how many labels there is a
     frame. visit_frames: frames of one visit at most, 0 for the rest of the sequence. gain: of
-    pictures, a factor between 1 - gain and 1 + gain.
+    pictures, a factor between 1 - gain and 1 + gain. event_dropout: up to this share of the cells
+    loses its events, as with a higher threshold. zoom: up to this factor is zoomed in, anywhere.
     """
 
     flip: bool = True
@@ -75,6 +76,8 @@ class AugmentationConfig:
     strides: tuple[int, ...] = (1, 2)
     visit_frames: int = 48
     gain: float = 0.0
+    event_dropout: float = 0.0
+    zoom: float = 1.0
 
     def __post_init__(self):
         _booleans(self, 'augmentation', 'flip', 'polarity_swap')
@@ -85,6 +88,8 @@ class AugmentationConfig:
             integer('each of augmentation.strides', stride, 1, 100) for stride in strides))
         integer('augmentation.visit_frames', self.visit_frames, 0, 1_000_000)
         number('augmentation.gain', self.gain, 0, 0.9)
+        number('augmentation.event_dropout', self.event_dropout, 0, 0.95)
+        number('augmentation.zoom', self.zoom, 1, 4)
 
 
 @dataclass(frozen=True)
@@ -198,8 +203,10 @@ class TrainingConfig:
         if self.network.max_depth is not None:
             raise ConfigError('network.max_depth is set, but metric networks are not trained '
                               'here, only relative ones: leave it out.')
-        if self.augmentation.polarity_swap and self.input.representation == 'rgb':
-            raise ConfigError('augmentation.polarity_swap is for events, but the input is rgb.')
+        if self.input.representation == 'rgb':
+            for name in ('polarity_swap', 'event_dropout'):
+                if getattr(self.augmentation, name):
+                    raise ConfigError(f'augmentation.{name} is for events, but the input is rgb.')
         ModelConfig(self.name, self.network, self.input)
 
     @property

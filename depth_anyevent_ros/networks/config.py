@@ -36,22 +36,29 @@ class EncoderConfig:
     """
     A vision transformer: token width, number of blocks, heads, tapped blocks (from 0).
 
-    stem: channels of three convolutions before the patches are cut, 0 for none, as in DINOv2.
+    stages: channels of the convolutions before it, at 7, 4 and 2 times the patch grid, the last
+    two of which are tapped too; () for none, as in DINOv2.
     """
 
     width: int
     depth: int
     heads: int
-    taps: tuple[int, int, int, int]
-    stem: int = 0
+    taps: tuple[int, ...]
+    stages: tuple[int, ...] = ()
+
+    @property
+    def map_widths(self) -> tuple[int, ...]:
+        """Channels of the four maps that the encoder gives to the head, finest first."""
+        return (*self.stages[1:], *(self.width for _ in self.taps))
 
 
 # vits, vitb and vitl are DINOv2's. vitt6 is ViT-Ti cut to 6 blocks, for CPUs; its taps end
-# each quarter of the blocks, as those of vits do. With a stem it learns from scratch in a
-# fraction of the time (Xiao et al., Early Convolutions Help Transformers See Better, 2021).
+# each quarter of the blocks, as those of vits do. With convolutions before it, it learns from
+# scratch in a fraction of the time, and sharper (DPT-Hybrid, Ranftl et al., 2021; Xiao et al.,
+# Early Convolutions Help Transformers See Better, 2021).
 ENCODERS: Mapping[str, EncoderConfig] = MappingProxyType({
     'vitt6': EncoderConfig(192, 6, 3, (1, 2, 4, 5)),
-    'vitt6-stem': EncoderConfig(192, 6, 3, (1, 2, 4, 5), stem=16),
+    'vitt6-hybrid': EncoderConfig(192, 6, 3, (2, 5), stages=(24, 48, 64)),
     'vits': EncoderConfig(384, 12, 6, (2, 5, 8, 11)),
     'vitb': EncoderConfig(768, 12, 12, (2, 5, 8, 11)),
     'vitl': EncoderConfig(1024, 24, 16, (4, 11, 17, 23)),
@@ -226,7 +233,7 @@ class ModelConfig:
         return cls(**values)
 
 
-_TINY = {'encoder': 'vitt6-stem', 'features': 32, 'out_channels': (24, 48, 96, 192),
+_TINY = {'encoder': 'vitt6-hybrid', 'features': 32, 'out_channels': (24, 48, 96, 192),
          'align_corners': False, 'activation': 'softplus'}
 _VITS = {'encoder': 'vits', 'features': 64, 'out_channels': (48, 96, 192, 384)}
 
@@ -238,7 +245,7 @@ NETWORKS: Mapping[str, NetworkConfig] = MappingProxyType({
     'vitl': NetworkConfig('vitl', 256, (256, 512, 1024, 1024)),
     'vits-r': NetworkConfig(**_VITS, recurrent_levels=(1, 2, 3, 4), align_corners=False),
     'tiny': NetworkConfig(**_TINY),
-    'tiny-r': NetworkConfig(**_TINY, recurrent_levels=(3, 4), recurrent_padding=1),
+    'tiny-r': NetworkConfig(**_TINY, recurrent_levels=(2, 3, 4), recurrent_padding=1),
 })
 
 _RGB = InputConfig('rgb', placement='resize', height=518, width=518)

@@ -14,6 +14,7 @@ from torch import nn, Tensor
 import torch.nn.functional as F
 
 from depth_anyevent_ros.networks.config import EncoderConfig, PATCH
+from depth_anyevent_ros.networks.hybrid import HybridEmbedding
 
 GRID = 37  # patches along a side of the position embedding: 518 pixels / 14
 EPS = 1e-6  # of every LayerNorm
@@ -86,33 +87,13 @@ class PatchEmbedding(nn.Module):
         super().__init__()
         self.proj = nn.Conv2d(channels, width, kernel_size=PATCH, stride=PATCH)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Turn image (N, C, H, W) into tokens (N, H/14 * W/14, width), row by row."""
-        return self.proj(image).flatten(2).transpose(1, 2)
-
-
-class StemEmbedding(nn.Module):
-    """
-    Three convolutions at half the resolution, then one linear map of each patch to a token.
-
-    Nothing is normalised here: how few events a window has must remain to be seen.
-    """
-
-    def __init__(self, width: int, channels: int, stem: int):
-        super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(channels, stem, kernel_size=3, stride=2, padding=1), nn.GELU(),
-            nn.Conv2d(stem, 2 * stem, kernel_size=3, padding=1), nn.GELU(),
-            nn.Conv2d(2 * stem, 2 * stem, kernel_size=3, padding=1), nn.GELU())
-        self.proj = nn.Conv2d(2 * stem, width, kernel_size=PATCH // 2, stride=PATCH // 2)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Turn image (N, C, H, W) into tokens (N, H/14 * W/14, width), row by row."""
-        return self.proj(self.stem(image)).flatten(2).transpose(1, 2)
+    def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Turn image (N, C, H, W) into tokens (N, H/14 * W/14, width), row by row; no maps."""
+        return self.proj(image).flatten(2).transpose(1, 2), []
 
 
 class DinoV2(nn.Module):
-    """Encoder: image to the normalised patch tokens of four of its blocks."""
+    """Encoder: image to four maps, the normalised patch tokens of some of its blocks."""
 
     def __init__(self, config: EncoderConfig, channels: int = 3):
         super().__init__()
@@ -122,18 +103,22 @@ class DinoV2(nn.Module):
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + GRID * GRID, width))
         # Only pre-training used the mask token; it is here because published weights have it.
         self.mask_token = nn.Parameter(torch.zeros(1, width))
-        self.patch_embed = StemEmbedding(width, channels, config.stem) if config.stem \
+        self.patch_embed = HybridEmbedding(width, channels, config.stages) if config.stages \
             else PatchEmbedding(width, channels)
         self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.depth))
         self.norm = nn.LayerNorm(width, eps=EPS)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Return four maps (N, width, H/14, W/14), shallow first, of image (N, C, H, W)."""
+        """
+        Return four maps, shallow first, of image (N, C, H, W).
+
+        They are (N, width, H/14, W/14), but for the first two of an encoder with convolutions,
+        see `HybridEmbedding`.
+        """
         rows, columns = image.shape[-2] // PATCH, image.shape[-1] // PATCH
-        tokens = self.patch_embed(image)
+        tokens, maps = self.patch_embed(image)
         tokens = torch.cat((self.cls_token.expand(len(tokens), -1, -1), tokens), dim=1)
         tokens = tokens + self.position_embedding(rows, columns)
-        maps = []
         for index, block in enumerate(self.blocks):
             tokens = block(tokens)
             if index in self.taps:

@@ -74,14 +74,18 @@ class DPTHead(nn.Module):
 
     def __init__(self, config: NetworkConfig):
         super().__init__()
-        width = ENCODERS[config.encoder].width
+        encoder = ENCODERS[config.encoder]
         finest, fine, middle, coarse = config.out_channels
         self.align_corners = config.align_corners
         self.projects = nn.ModuleList(
-            nn.Conv2d(width, channels, kernel_size=1) for channels in config.out_channels)
-        self.resize_layers = nn.ModuleList([
+            nn.Conv2d(width, channels, kernel_size=1)
+            for width, channels in zip(encoder.map_widths, config.out_channels))
+        # The maps of convolutions have the sizes of levels 1 and 2 already.
+        enlarge = [nn.Identity(), nn.Identity()] if encoder.stages else [
             nn.ConvTranspose2d(finest, finest, kernel_size=4, stride=4),
-            nn.ConvTranspose2d(fine, fine, kernel_size=2, stride=2),
+            nn.ConvTranspose2d(fine, fine, kernel_size=2, stride=2)]
+        self.resize_layers = nn.ModuleList([
+            *enlarge,
             nn.Identity(),
             nn.Conv2d(coarse, coarse, kernel_size=3, stride=2, padding=1)])
         self.scratch = Scratch(config.out_channels, config.features)
@@ -95,11 +99,11 @@ class DPTHead(nn.Module):
         """
         Decode T frames of N lanes at once.
 
-        maps: four of (T * N, width, H/14, W/14), shallow first; lanes: N. state: before the
+        maps: four of the encoder's (T * N, ...), shallow first; lanes: N. state: before the
         first frame, None for zeros. resets: (T, N) bool, see `RecurrentBlock`.
         Returns a map (T * N, H, W) and the state after the last frame, None if not recurrent.
         """
-        rows, columns = maps[0].shape[-2:]
+        rows, columns = maps[-1].shape[-2:]
         pyramid = self.reassemble(maps)
         pyramid, state = self.recur(pyramid, lanes, state, resets)
         return self.fuse(pyramid, (PATCH * rows, PATCH * columns)), state

@@ -11,7 +11,8 @@ from torch import nn, Tensor
 
 from depth_anyevent_ros.networks.convlstm import ConvLSTM
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
-from depth_anyevent_ros.networks.dinov2 import GRID, LayerScale, StemEmbedding
+from depth_anyevent_ros.networks.dinov2 import GRID, LayerScale
+from depth_anyevent_ros.networks.hybrid import HybridEmbedding
 
 # What a block adds to its input at first. With 1 the blocks of a tiny student grew one large
 # vector, the same for every input, beside which the input's own share vanished in the norms.
@@ -45,8 +46,9 @@ def initialize_weights(network: DepthNetwork, seed: int = 0) -> None:
             if module.bias is not None:
                 module.bias.zero_()
     for module in network.modules():
-        if isinstance(module, StemEmbedding):
-            for layer in (*module.stem[2::2], module.proj):  # a GELU comes before each
+        if isinstance(module, HybridEmbedding):
+            convolutions = [layer for stage in module.stages for layer in stage[::2]]
+            for layer in (*convolutions[1:], module.proj):  # a GELU comes before each
                 layer.weight.mul_(math.sqrt(2))
         if isinstance(module, ConvLSTM):
             # Forget bias 1, so that a state lasts (Jozefowicz et al., ICML 2015).

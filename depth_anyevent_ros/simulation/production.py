@@ -28,7 +28,8 @@ class Recording:
     of the seed. images: whether there are pictures. flow: whether labels of a sequence have it.
     max_motion_px: no pixel moves further between two renders. max_step_ms: longest time between
     them. binning: see make_world. format: one of FORMATS. encoding: of event packets, '' for
-    the sensor's own.
+    the sensor's own. pauses: of the camera, (start, length) in seconds, () for those that the
+    world draws.
     """
 
     world: str
@@ -45,6 +46,7 @@ class Recording:
     binning: int = 1
     format: str = 'bag'
     encoding: str = ''
+    pauses: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
@@ -84,6 +86,8 @@ class Recording:
             value = getattr(self, name)
             if value not in (None, ''):
                 words += [option, str(value)]
+        for start, length in self.pauses:
+            words += ['--pause', str(start), str(length)]
         return words + ['--no-images'] * (not self.images) + ['--flow'] * self.flow
 
 
@@ -103,7 +107,8 @@ def produce(recording: Recording, path: Path, progress: Progress = lambda _: Non
     """
     world = make_world(recording.world, recording.seed, recording.duration_ns,
                        sensor=recording.sensor, split=recording.split, level=recording.level,
-                       max_motion_px=recording.max_motion_px, binning=recording.binning)
+                       pauses=recording.pauses or None, max_motion_px=recording.max_motion_px,
+                       binning=recording.binning)
     simulation = replace(world.simulation, max_step_ns=round(recording.max_step_ms * 1e6))
     world = replace(world, simulation=observed(
         simulation, recording.rate_hz, recording.images))
@@ -146,10 +151,13 @@ def already_made(recording: Recording, path: Path) -> bool:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f'{path} exists already and is not a recording of this kind; give '
                          'another path or remove it first') from error
-    wanted = asdict(recording)
-    other = [name for name in wanted if found.get(name) != wanted[name]]
+    # As JSON holds them; an option that is not named there is younger than the recording.
+    wanted, usual = (json.loads(json.dumps(asdict(item)))
+                     for item in (recording, Recording(recording.world)))
+    found = {**usual, **found}
+    other = [name for name in wanted if found[name] != wanted[name]]
     if other:
-        differences = ', '.join(f'{name} {found.get(name)}, not {wanted[name]}'
+        differences = ', '.join(f'{name} {found[name]}, not {wanted[name]}'
                                 for name in other)
         raise ValueError(f'{path} exists already, but with other options ({differences}); give '
                          'another path or remove it first')
