@@ -8,6 +8,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def pytest_addoption(parser):
+    """Add what is run by hand."""
+    parser.addoption('--all-seeds', action='store_true',
+                     help='train with three seeds instead of one in test_training_learns.py')
+
+
 @pytest.fixture
 def shared_data() -> Path:
     """Return the folder of real recordings beside the checkout; they are not ours to ship."""
