@@ -109,8 +109,10 @@ class Lanes:
         config, frames = self._config, len(self._samples[sequence])
         stride = int(self._random.choice(self._strides[sequence]))
         visit_frames = config.visit_frames or frames
-        # The start is such that the visit is not cut short by the sequence's end, if it can be.
-        clips = max(min(visit_frames, -(-frames // stride)) // self._clip, 1)
+        # Of any length, so that not all lanes change scenes in the same step. The start is such
+        # that the sequence's end does not cut it short, if it can be.
+        most = max(min(visit_frames, -(-frames // stride)) // self._clip, 1)
+        clips = int(self._random.integers(1, most + 1))
         latest = frames - 1 - (clips * self._clip - 1) * stride
         position = int(self._random.integers(max(latest, 0) + 1))
         flip, swap = (self._random.random(2) < 0.5).tolist()

@@ -85,7 +85,10 @@ class Trainer:
     def _run_stage(self, index: int, end: int, data: StageData) -> int:
         """Train to the end of a stage; return the number of frames that were looked at."""
         stage = self.config.stages[index]
-        lanes = Lanes(data.train.samples, stage.lanes, stage.clip, self.config.augmentation,
+        augmentation = self.config.augmentation
+        if stage.visit_frames is not None:
+            augmentation = replace(augmentation, visit_frames=stage.visit_frames)
+        lanes = Lanes(data.train.samples, stage.lanes, stage.clip, augmentation,
                       self.config.seed + 7919 * index)
         if self._saved_lanes is not None:
             lanes.restore(self._saved_lanes)

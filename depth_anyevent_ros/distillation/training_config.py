@@ -144,6 +144,7 @@ class StageConfig:
 
     height, width: pixels of the network's input, or about that area where the sensor has
     another shape. lanes: sequences side by side. clip: frames through which gradients go back.
+    visit_frames: in place of augmentation.visit_frames, None for that.
     """
 
     height: int
@@ -152,12 +153,15 @@ class StageConfig:
     lanes: int = 4
     clip: int = 6
     learning_rate: float = 5e-4
+    visit_frames: int | None = None
 
     def __post_init__(self):
         check_size(self.height, self.width)
         integer('steps', self.steps, 1, 100_000_000)
         integer('lanes', self.lanes, 1, 4096)
         integer('clip', self.clip, 1, 4096)
+        if self.visit_frames is not None:
+            integer('visit_frames', self.visit_frames, 0, 1_000_000)
         number('learning_rate', self.learning_rate, 1e-8, 1)
 
 
