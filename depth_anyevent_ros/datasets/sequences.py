@@ -48,7 +48,6 @@ class Sequence:
             self.times_ns = file['time_ns'][:].astype(np.int64)
             shapes = {name: file[name].shape for name in
                       ('inverse_depth', 'image_time_ns', *OPTIONAL_LABELS) if name in file}
-            self.image_times_ns = file['image_time_ns'][:] if 'image_time_ns' in file else None
         self._check(shapes, size)
         self._optional = set(shapes) & set(OPTIONAL_LABELS)
         self._has_images = (self.path / IMAGE_FOLDER).is_dir()

@@ -15,6 +15,7 @@ import itertools
 import json
 from pathlib import Path
 
+from depth_anyevent_ros.atomic_file import replace_file
 from depth_anyevent_ros.distillation.strict_mapping import check_keys, ConfigError, override
 from depth_anyevent_ros.distillation.training_config import (
     changed_keys, read_yaml, training_config, TrainingConfig)
@@ -75,7 +76,7 @@ def run_ablation(path: str | Path, assignments: Iterable[str], resume: bool,
             result = json.loads(done.read_text())
         else:
             result = train(config, resume and (folder / 'state.safetensors').is_file())
-            done.write_text(json.dumps(result, indent=2) + '\n')
+            replace_file(done, _json(result))
         if chosen:
             rows.append({**chosen, **{name: result['validation'][name] for name in COLUMNS},
                          'seconds': result['seconds']})
@@ -103,5 +104,9 @@ def _config(values: dict, output: str, name: str, changes: Mapping) -> TrainingC
 
 
 def _write(folder: Path, rows: list[dict]) -> None:
-    (folder / 'table.md').write_text(table(rows))
-    (folder / 'table.json').write_text(json.dumps(rows, indent=2) + '\n')
+    replace_file(folder / 'table.md', table(rows).encode())
+    replace_file(folder / 'table.json', _json(rows))
+
+
+def _json(values) -> bytes:
+    return (json.dumps(values, indent=2) + '\n').encode()
