@@ -61,7 +61,7 @@ def blend_edges(views, whole, texels, k, air, nearest, thin, luminance):
                 at_x, at_y = x + np.divide(hit_x[j], hits[j]), y + np.divide(hit_y[j], hits[j])
                 i = found[j]
                 value = sky(air, at_x, at_y) if i == SKY else luminance_of(
-                    views[i], whole[i], texels, k, air, at_x, at_y)
+                    views, whole, i, texels, k, air, at_x, at_y)
                 total += hits[j] * value
                 seen += hits[j]
             if seen > 0:
@@ -167,10 +167,11 @@ def _hit_flat(views, i, j, x, y, dx, dy, inverse, first):
 @njit
 def _hit_round(views, i, j, x, y, dx, dy, inverse, first):
     l0, l1, l2 = views[i, PLANE], views[i, PLANE + 1], views[i, PLANE + 2]
-    s = views[i, V_SQUARE:V_SQUARE + 6]
+    s00, s01, s02 = views[i, V_SQUARE], views[i, V_SQUARE + 1], views[i, V_SQUARE + 2]
+    s11, s12, s22 = views[i, V_SQUARE + 3], views[i, V_SQUARE + 4], views[i, V_SQUARE + 5]
     for ray in range(RAYS):
         px, py = x + dx[ray], y + dy[ray]
-        square = (s[0] * px + 2 * (s[1] * py + s[2])) * px + (s[3] * py + 2 * s[4]) * py + s[5]
+        square = (s00 * px + 2 * (s01 * py + s02)) * px + (s11 * py + 2 * s12) * py + s22
         value = l0 * px + l1 * py + l2 + math.sqrt(max(square, 0.0))
         if square >= 0 and inverse[ray] < value < 1 / NEAREST_M:
             inverse[ray] = value

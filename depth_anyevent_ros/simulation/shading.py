@@ -126,131 +126,131 @@ def shade(views, whole, texels, k, air, inverse, nearest, luminance):
             elif whole[i, V_SHAPE] == ROUND:
                 for column in range(begin, end):
                     luminance[row, column] = _round(
-                        views[i], whole[i], texels, k, air, xs[column], y)
+                        views, whole, i, texels, k, air, xs[column], y)
             else:
-                _shade_flat(views[i], whole[i], texels, k, air, inverse[row], xs, y, begin, end,
-                            luminance[row])
+                _shade_flat(views, whole, i, texels, k, air, inverse, xs, y, begin, end,
+                            row, luminance)
             begin = end
 
 
 @njit
-def _shade_flat(view, numbers, texels, k, air, inverse, xs, y, begin, end, luminance):
+def _shade_flat(views, whole, i, texels, k, air, inverse, xs, y, begin, end, row, luminance):
     """Fill in pixels [begin, end) of a row that see one rectangle."""
-    scale = view[V_SCALE]
-    minor_0, major_0, s_0, t_0 = _footprint(view, k, scale, xs[begin], y)
-    minor_1, major_1, s_1, t_1 = _footprint(view, k, scale, xs[end - 1], y)
+    scale = views[i, V_SCALE]
+    minor_0, major_0, s_0, t_0 = _footprint(views, i, k, scale, xs[begin], y)
+    minor_1, major_1, s_1, t_1 = _footprint(views, i, k, scale, xs[end - 1], y)
     count = max(sample_count(minor_0, major_0), sample_count(minor_1, major_1))
     lod_0 = level_of_detail(minor_0, major_0, count)
     lod_1 = level_of_detail(minor_1, major_1, count)
     level = int((lod_0 + lod_1) / 2)
     part_0, part_1 = share_of_next(lod_0, level), share_of_next(lod_1, level)
-    start, side, texels_scale = level_at(numbers[V_TEXTURE], numbers[V_TEXTURE_SIZE], level)
+    start, side, texels_scale = level_at(whole[i, V_TEXTURE], whole[i, V_TEXTURE_SIZE], level)
     if s_0 * s_1 + t_0 * t_1 < 0:
         s_1, t_1 = -s_1, -t_1
     way, step = 0.0, np.divide(1.0, max(end - 1 - begin, 1))
-    fog_per_m, horizon, light = air.fog_per_m, air.sky_horizon, view[V_LIGHT]
-    right_y = view[V_RIGHT + 1] * y + view[V_RIGHT + 2]
-    up_y = view[V_UP + 1] * y + view[V_UP + 2]
+    fog_per_m, horizon, light = air.fog_per_m, air.sky_horizon, views[i, V_LIGHT]
+    right_y = views[i, V_RIGHT + 1] * y + views[i, V_RIGHT + 2]
+    up_y = views[i, V_UP + 1] * y + views[i, V_UP + 2]
     for column in range(begin, end):
         x = xs[column]
-        z = np.divide(1.0, inverse[column])
-        across = z * (x * view[V_RIGHT] + right_y) - view[V_RIGHT_CENTER]
-        along = z * (x * view[V_UP] + up_y) - view[V_UP_CENTER]
+        z = np.divide(1.0, inverse[row, column])
+        across = z * (x * views[i, V_RIGHT] + right_y) - views[i, V_RIGHT_CENTER]
+        along = z * (x * views[i, V_UP] + up_y) - views[i, V_UP_CENTER]
         value = sample_along(
             texels, start, side, texels_scale, across * scale, -along * scale,
             s_0 + way * (s_1 - s_0), t_0 + way * (t_1 - t_0), count,
             part_0 + way * (part_1 - part_0))
-        luminance[column] = _through_fog(fog_per_m, horizon, light * value, z, x, y)
+        luminance[row, column] = _through_fog(fog_per_m, horizon, light * value, z, x, y)
         way += step
 
 
 @njit
-def _jacobian(view, k, scale, x, y):
+def _jacobian(views, i, k, scale, x, y):
     """Return how far in texels one pixel is on a rectangle: s_u, s_v, t_u, t_v."""
-    a, b = view[PLANE], view[PLANE + 1]
-    z = np.divide(1.0, a * x + b * y + view[PLANE + 2])
+    a, b = views[i, PLANE], views[i, PLANE + 1]
+    z = np.divide(1.0, a * x + b * y + views[i, PLANE + 2])
     # d(P)/d(u) = Z ((1, 0, 0) - (x, y, 1) Z a) / fx, by the quotient rule, and alike for v.
-    ray_right = z * (x * view[V_RIGHT] + y * view[V_RIGHT + 1] + view[V_RIGHT + 2])
-    ray_up = z * (x * view[V_UP] + y * view[V_UP + 1] + view[V_UP + 2])
+    ray_right = z * (x * views[i, V_RIGHT] + y * views[i, V_RIGHT + 1] + views[i, V_RIGHT + 2])
+    ray_up = z * (x * views[i, V_UP] + y * views[i, V_UP + 1] + views[i, V_UP + 2])
     step_u, step_v = np.divide(scale * z, k[0]), np.divide(scale * z, k[1])
-    return (step_u * (view[V_RIGHT] - ray_right * a), step_v * (view[V_RIGHT + 1] - ray_right * b),
-            -step_u * (view[V_UP] - ray_up * a), -step_v * (view[V_UP + 1] - ray_up * b))
+    return (step_u * (views[i, V_RIGHT] - ray_right * a), step_v * (views[i, V_RIGHT + 1] - ray_right * b),
+            -step_u * (views[i, V_UP] - ray_up * a), -step_v * (views[i, V_UP + 1] - ray_up * b))
 
 
 @njit
-def _footprint(view, k, scale, x, y):
-    s_u, s_v, t_u, t_v = _jacobian(view, k, scale, x, y)
+def _footprint(views, i, k, scale, x, y):
+    s_u, s_v, t_u, t_v = _jacobian(views, i, k, scale, x, y)
     return footprint(s_u, s_v, t_u, t_v)
 
 
 @njit
-def luminance_of(view, numbers, texels, k, air, x, y):
+def luminance_of(views, whole, i, texels, k, air, x, y):
     """Return the luminance of a surface over the pixel about the ray (x, y, 1)."""
-    if numbers[V_SHAPE] == ROUND:
-        return _round(view, numbers, texels, k, air, x, y)
-    z = np.divide(1.0, view[PLANE] * x + view[PLANE + 1] * y + view[PLANE + 2])
-    scale = view[V_SCALE]
-    across = z * (x * view[V_RIGHT] + y * view[V_RIGHT + 1] + view[V_RIGHT + 2]) \
-        - view[V_RIGHT_CENTER]
-    along = z * (x * view[V_UP] + y * view[V_UP + 1] + view[V_UP + 2]) - view[V_UP_CENTER]
+    if whole[i, V_SHAPE] == ROUND:
+        return _round(views, whole, i, texels, k, air, x, y)
+    z = np.divide(1.0, views[i, PLANE] * x + views[i, PLANE + 1] * y + views[i, PLANE + 2])
+    scale = views[i, V_SCALE]
+    across = z * (x * views[i, V_RIGHT] + y * views[i, V_RIGHT + 1] + views[i, V_RIGHT + 2]) \
+        - views[i, V_RIGHT_CENTER]
+    along = z * (x * views[i, V_UP] + y * views[i, V_UP + 1] + views[i, V_UP + 2]) - views[i, V_UP_CENTER]
     # The mean of rays that hit a thin surface is on it, but for rounding.
-    across = min(max(across, -view[V_HALF]), view[V_HALF])
-    along = min(max(along, -view[V_HALF + 1]), view[V_HALF + 1])
-    s_u, s_v, t_u, t_v = _jacobian(view, k, scale, x, y)
-    value = view[V_LIGHT] * sample(texels, numbers[V_TEXTURE], numbers[V_TEXTURE_SIZE],
+    across = min(max(across, -views[i, V_HALF]), views[i, V_HALF])
+    along = min(max(along, -views[i, V_HALF + 1]), views[i, V_HALF + 1])
+    s_u, s_v, t_u, t_v = _jacobian(views, i, k, scale, x, y)
+    value = views[i, V_LIGHT] * sample(texels, whole[i, V_TEXTURE], whole[i, V_TEXTURE_SIZE],
                                    across * scale, -along * scale, s_u, s_v, t_u, t_v)
     return _through_fog(air.fog_per_m, air.sky_horizon, value, z, x, y)
 
 
 @njit
-def _round(view, numbers, texels, k, air, x, y):
+def _round(views, whole, i, texels, k, air, x, y):
     """
     Return the luminance of an ellipsoid over the pixel about the ray (x, y, 1).
 
     Its texture is laid on by Lambert's azimuthal equal-area map about its top, which is smooth
     everywhere but at its bottom.
     """
-    square = (view[V_SQUARE] * x + 2 * (view[V_SQUARE + 1] * y + view[V_SQUARE + 2])) * x \
-        + (view[V_SQUARE + 3] * y + 2 * view[V_SQUARE + 4]) * y + view[V_SQUARE + 5]
-    z = np.divide(1.0, view[PLANE] * x + view[PLANE + 1] * y + view[PLANE + 2]
+    square = (views[i, V_SQUARE] * x + 2 * (views[i, V_SQUARE + 1] * y + views[i, V_SQUARE + 2])) * x \
+        + (views[i, V_SQUARE + 3] * y + 2 * views[i, V_SQUARE + 4]) * y + views[i, V_SQUARE + 5]
+    z = np.divide(1.0, views[i, PLANE] * x + views[i, PLANE + 1] * y + views[i, PLANE + 2]
                   + math.sqrt(max(square, 0.0)))
-    px, py, pz = z * x - view[V_CENTER], z * y - view[V_CENTER + 1], z - view[V_CENTER + 2]
+    px, py, pz = z * x - views[i, V_CENTER], z * y - views[i, V_CENTER + 1], z - views[i, V_CENTER + 2]
     m = V_AXES
     # The point on the unit sphere, and the normal, from the axes by radii.
-    q0 = view[m] * px + view[m + 1] * py + view[m + 2] * pz
-    q1 = view[m + 3] * px + view[m + 4] * py + view[m + 5] * pz
-    q2 = view[m + 6] * px + view[m + 7] * py + view[m + 8] * pz
-    n0 = view[m] * q0 + view[m + 3] * q1 + view[m + 6] * q2
-    n1 = view[m + 1] * q0 + view[m + 4] * q1 + view[m + 7] * q2
-    n2 = view[m + 2] * q0 + view[m + 5] * q1 + view[m + 8] * q2
+    q0 = views[i, m] * px + views[i, m + 1] * py + views[i, m + 2] * pz
+    q1 = views[i, m + 3] * px + views[i, m + 4] * py + views[i, m + 5] * pz
+    q2 = views[i, m + 6] * px + views[i, m + 7] * py + views[i, m + 8] * pz
+    n0 = views[i, m] * q0 + views[i, m + 3] * q1 + views[i, m + 6] * q2
+    n1 = views[i, m + 1] * q0 + views[i, m + 4] * q1 + views[i, m + 7] * q2
+    n2 = views[i, m + 2] * q0 + views[i, m + 5] * q1 + views[i, m + 8] * q2
     norm = np.divide(1.0, math.sqrt(n0 * n0 + n1 * n1 + n2 * n2))
     n0, n1, n2 = n0 * norm, n1 * norm, n2 * norm
     facing = n0 * air.sun[0] + n1 * air.sun[1] + n2 * air.sun[2]
-    light = view[V_TONE] * (air.ambient + (1 - air.ambient) * max(facing, 0.0))
+    light = views[i, V_TONE] * (air.ambient + (1 - air.ambient) * max(facing, 0.0))
     # The tangent plane n . P = n . P0 moves the point as a flat surface would.
     slope = min(n0 * x + n1 * y + n2, -FLATTEST)
     a, b = np.divide(n0, slope), np.divide(n1, slope)
     step_u, step_v = np.divide(z, k[0]), np.divide(z, k[1])
     low = max(1 + q2, 0.02)
     stretch = math.sqrt(np.divide(2.0, low))
-    s_u, t_u = _on_map(view, q0, q1, low, stretch, step_u * (1 - x * a), -step_u * y * a,
+    s_u, t_u = _on_map(views, i, q0, q1, low, stretch, step_u * (1 - x * a), -step_u * y * a,
                        -step_u * a)
-    s_v, t_v = _on_map(view, q0, q1, low, stretch, -step_v * x * b, step_v * (1 - y * b),
+    s_v, t_v = _on_map(views, i, q0, q1, low, stretch, -step_v * x * b, step_v * (1 - y * b),
                        -step_v * b)
     value = light * sample(
-        texels, numbers[V_TEXTURE], numbers[V_TEXTURE_SIZE],
-        stretch * q0 * view[V_RADII] * view[V_SCALE],
-        stretch * q1 * view[V_RADII + 1] * view[V_SCALE], s_u, s_v, t_u, t_v)
+        texels, whole[i, V_TEXTURE], whole[i, V_TEXTURE_SIZE],
+        stretch * q0 * views[i, V_RADII] * views[i, V_SCALE],
+        stretch * q1 * views[i, V_RADII + 1] * views[i, V_SCALE], s_u, s_v, t_u, t_v)
     return _through_fog(air.fog_per_m, air.sky_horizon, value, z, x, y)
 
 
 @njit
-def _on_map(view, q0, q1, low, stretch, dx, dy, dz):
+def _on_map(views, i, q0, q1, low, stretch, dx, dy, dz):
     """Return by how many texels (s, t) a small step on an ellipsoid moves."""
     m = V_AXES
-    d0 = view[m] * dx + view[m + 1] * dy + view[m + 2] * dz
-    d1 = view[m + 3] * dx + view[m + 4] * dy + view[m + 5] * dz
-    d2 = view[m + 6] * dx + view[m + 7] * dy + view[m + 8] * dz
+    d0 = views[i, m] * dx + views[i, m + 1] * dy + views[i, m + 2] * dz
+    d1 = views[i, m + 3] * dx + views[i, m + 4] * dy + views[i, m + 5] * dz
+    d2 = views[i, m + 6] * dx + views[i, m + 7] * dy + views[i, m + 8] * dz
     bend = np.divide(-stretch * d2, 2 * low)
-    return ((stretch * d0 + bend * q0) * view[V_RADII] * view[V_SCALE],
-            (stretch * d1 + bend * q1) * view[V_RADII + 1] * view[V_SCALE])
+    return ((stretch * d0 + bend * q0) * views[i, V_RADII] * views[i, V_SCALE],
+            (stretch * d1 + bend * q1) * views[i, V_RADII + 1] * views[i, V_SCALE])
