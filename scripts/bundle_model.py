@@ -42,7 +42,9 @@ def entry_of(role: str, path: Path, evaluation: Path | None) -> dict:
         if not entry['sha256'].startswith(evaluated):
             raise ValueError(f'{evaluation} is about a checkpoint of sha256 {evaluated}..., but '
                              f'{path} has {entry["sha256"]}')
-        entry['evaluation'] = {key: result[key] for key in FIGURES if key in result}
+        # The names say the split: car_validation_00001.
+        entry['evaluation'] = {**{key: result[key] for key in FIGURES if key in result},
+                               'sequences': sorted(result['sequences'])}
     return entry
 
 

@@ -98,8 +98,7 @@ class OptimizerConfig:
     AdamW, its schedule, and the average of the weights.
 
     warmup_steps: the rate rises from 0 at the start of every stage. final_share: of the rate at
-    the end of the run, which a cosine leads to. encoder_share: of the rate, for the encoder,
-    whose deep stack takes smaller steps than the head. clip_norm: of the gradient of all
+    the end of the run, which a cosine leads to. encoder_share: of the rate, for the encoder. clip_norm: of the gradient of all
     weights. ema_decay: of the exponential moving average that is validated and saved.
     """
 
@@ -108,7 +107,7 @@ class OptimizerConfig:
     beta2: float = 0.99
     warmup_steps: int = 100
     final_share: float = 0.02
-    encoder_share: float = 0.5
+    encoder_share: float = 1.0
     clip_norm: float = 1.0
     ema_decay: float = 0.998
 

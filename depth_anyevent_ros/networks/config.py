@@ -78,6 +78,8 @@ class NetworkConfig:
         vanilla network.
     recurrent_padding: padding of the convolution before each ConvLSTM. 0 as in
         DepthAnyEvent-R, which takes 2 pixels off each map; 1 keeps the size of small maps.
+    recurrent_residual: the hidden state is added to the level rather than put in its place, so
+        that what the frame shows need not pass through the gates. Needs the padding 1.
     align_corners: of the last resize, to the input's size. True in Depth Anything V2, False
         in DepthAnyEvent and DepthAnyEvent-R. The resizes between scales always align corners.
     activation: of the output, one of `ACTIVATIONS`.
@@ -92,6 +94,7 @@ class NetworkConfig:
     out_channels: tuple[int, int, int, int]
     recurrent_levels: tuple[int, ...] = ()
     recurrent_padding: int = 0
+    recurrent_residual: bool = False
     align_corners: bool = True
     activation: str = 'relu'
     max_depth: float | None = None
@@ -112,9 +115,13 @@ class NetworkConfig:
         object.__setattr__(self, 'out_channels', out_channels)
         object.__setattr__(self, 'recurrent_levels', levels)
         integer('recurrent_padding', self.recurrent_padding, 0, 1)
-        if not isinstance(self.align_corners, bool):
-            raise ValueError('align_corners must be true or false, '
-                             f'not {shown(self.align_corners)}.')
+        for name in ('recurrent_residual', 'align_corners'):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f'{name} must be true or false, '
+                                 f'not {shown(getattr(self, name))}.')
+        if self.recurrent_residual and not self.recurrent_padding:
+            raise ValueError('recurrent_residual needs recurrent_padding 1, since without it the '
+                             'hidden state is smaller than the level.')
         choice('activation', self.activation, ACTIVATIONS)
         if self.max_depth is not None:
             number('max_depth', self.max_depth, 0.1, 1e4)
@@ -245,7 +252,8 @@ NETWORKS: Mapping[str, NetworkConfig] = MappingProxyType({
     'vitl': NetworkConfig('vitl', 256, (256, 512, 1024, 1024)),
     'vits-r': NetworkConfig(**_VITS, recurrent_levels=(1, 2, 3, 4), align_corners=False),
     'tiny': NetworkConfig(**_TINY),
-    'tiny-r': NetworkConfig(**_TINY, recurrent_levels=(2, 3, 4), recurrent_padding=1),
+    'tiny-r': NetworkConfig(**_TINY, recurrent_levels=(2, 3, 4), recurrent_padding=1,
+                            recurrent_residual=True),
 })
 
 _RGB = InputConfig('rgb', placement='resize', height=518, width=518)

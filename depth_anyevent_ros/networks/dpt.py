@@ -89,6 +89,7 @@ class DPTHead(nn.Module):
             nn.Identity(),
             nn.Conv2d(coarse, coarse, kernel_size=3, stride=2, padding=1)])
         self.scratch = Scratch(config.out_channels, config.features)
+        self.recurrent_residual = config.recurrent_residual
         self.recurrent_levels = tuple(reversed(config.recurrent_levels))
         for level in self.recurrent_levels:
             self.add_module(f'gru_layer_{level}',
@@ -116,7 +117,7 @@ class DPTHead(nn.Module):
 
     def recur(self, pyramid: dict[int, Tensor], lanes: int, state: RecurrentState | None,
               resets: Tensor | None) -> tuple[dict[int, Tensor], RecurrentState | None]:
-        """Replace each recurrent level by the hidden state of its ConvLSTM."""
+        """Replace each recurrent level by the hidden state of its ConvLSTM, or add that to it."""
         if not self.recurrent_levels:
             return pyramid, None
         before = state.pairs if state is not None else [None] * len(self.recurrent_levels)
@@ -124,7 +125,8 @@ class DPTHead(nn.Module):
         for level, pair in zip(self.recurrent_levels, before):
             frames = pyramid[level].unflatten(0, (-1, lanes))
             hidden, pair = getattr(self, f'gru_layer_{level}')(frames, pair, resets)
-            pyramid[level] = hidden.flatten(0, 1)
+            hidden = hidden.flatten(0, 1)
+            pyramid[level] = pyramid[level] + hidden if self.recurrent_residual else hidden
             after.append(pair)
         return pyramid, RecurrentState(tuple(after))
 
