@@ -18,8 +18,10 @@ class LossConfig:
     normalization: the target is divided by its standard deviation over a 'frame' or 'clip', so
     that near scenes do not outweigh far ones; 'none' leaves it in 1/m. weighting: 'uniform', or
     'relative', where errors are divided by the target's inverse depth + relative_floor (1/m),
-    which is what AbsRel in depth looks at; normalization then has no part.
-    least_correlation: see `align`.
+    also in the alignment; normalization then has no part. sky_below: inverse depth (1/m) below
+    which it only matters that the prediction is as far: such pixels take no part in alignment
+    and normalization. 0 for labels without unit. log: weight of the error of the logarithm of
+    depth, aligned by frame, for which sky_below has to be set. least_correlation: see `align`.
     """
 
     gradient: float = 0.5
@@ -28,6 +30,8 @@ class LossConfig:
     normalization: str = 'frame'
     weighting: str = 'uniform'
     relative_floor: float = 0.05
+    sky_below: float = 0.0
+    log: float = 0.0
     least_correlation: float = 0.3
 
     def __post_init__(self):
@@ -37,4 +41,9 @@ class LossConfig:
         choice('loss.normalization', self.normalization, ('none', 'frame', 'clip'))
         choice('loss.weighting', self.weighting, ('uniform', 'relative'))
         number('loss.relative_floor', self.relative_floor, 1e-4, 10)
+        number('loss.sky_below', self.sky_below, 0, 10)
+        number('loss.log', self.log, 0, 100)
+        if self.log and not self.sky_below:
+            raise ValueError('loss.log needs loss.sky_below, in 1/m: the logarithm of the depth '
+                             'of the sky has no end.')
         number('loss.least_correlation', self.least_correlation, 0.01, 1)

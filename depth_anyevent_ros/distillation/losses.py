@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+import torch.nn.functional as F
 
 from depth_anyevent_ros.distillation.loss_config import LossConfig
 
@@ -30,6 +31,7 @@ class LossTerms:
     data: Tensor
     gradient: Tensor
     temporal: Tensor
+    log: Tensor
 
 
 def depth_loss(prediction: Tensor, target: Tensor, config: LossConfig) -> LossTerms:
@@ -40,21 +42,32 @@ def depth_loss(prediction: Tensor, target: Tensor, config: LossConfig) -> LossTe
     with zero gradients. Computed in float32.
     """
     prediction, target = (x.float().transpose(0, 1) for x in (prediction, target))
-    valid = target.isfinite()
+    known = target.isfinite()
     target = target.nan_to_num(0.0)
-    weight = _error_weight(target, valid, config)
-    residual, known = _residual(prediction, target, weight, valid, config.alignment,
-                                config.least_correlation)
-    data = residual.square().sum() / known.sum().clamp_min(1) / 2
-    gradient = gradient_matching(residual, known) if config.gradient else data.new_zeros(())
-    temporal = data.new_zeros(())
+    near = known & (target >= config.sky_below)
+    weight = _error_weight(target, near, config)
+
+    def residual(over: str) -> tuple[Tensor, Tensor]:
+        fitted, counts = _fitted(prediction, target, weight, near, over, config.least_correlation)
+        # Of the sky it only matters that it is far.
+        error = torch.where(near, fitted - target, F.relu(fitted - config.sky_below))
+        counts = counts & known
+        return torch.where(counts, error * weight, 0), counts
+
+    by_frame, counts = residual(config.alignment)
+    data = by_frame.square().sum() / counts.sum().clamp_min(1) / 2
+    gradient = temporal = log = data.new_zeros(())
+    if config.gradient:
+        gradient = gradient_matching(by_frame, counts)
     if config.temporal and prediction.shape[1] > 1:
-        if config.alignment != 'clip':
-            residual, known = _residual(prediction, target, weight, valid, 'clip',
-                                        config.least_correlation)
-        temporal = temporal_consistency(residual, known)
-    total = data + config.gradient * gradient + config.temporal * temporal
-    return LossTerms(total, data, gradient, temporal)
+        temporal = temporal_consistency(*(
+            residual('clip') if config.alignment != 'clip' else (by_frame, counts)))
+    if config.log:
+        fitted, counts = _fitted(prediction, target, near.float(), near, 'frame',
+                                 config.least_correlation)
+        log = log_error(fitted, target, counts & near, config.sky_below)
+    total = data + config.gradient * gradient + config.temporal * temporal + config.log * log
+    return LossTerms(total, data, gradient, temporal, log)
 
 
 def align(prediction: Tensor, target: Tensor, weight: Tensor,
@@ -111,30 +124,47 @@ def temporal_consistency(residual: Tensor, valid: Tensor) -> Tensor:
     return change.sum() / both.sum().clamp_min(1)
 
 
+def log_error(fitted: Tensor, target: Tensor, valid: Tensor, least: float) -> Tensor:
+    """
+    Return the mean |log D' - log D| of inverse depths in 1/m, D at least `least`.
+
+    Below `least` the logarithm goes on along its tangent, so that a prediction too far away, or
+    behind the camera, still has a gradient that leads back.
+    """
+    above = fitted.clamp_min(least)
+    error = (above / target.clamp_min(least)).log() + (fitted - above) / least
+    return (error.abs() * valid).sum() / valid.sum().clamp_min(1)
+
+
 def _error_weight(target: Tensor, valid: Tensor, config: LossConfig) -> Tensor:
-    """Return what errors are multiplied with, 0 where the target (N, T, H, W) is unknown."""
+    """Return what errors are multiplied with; `valid` are the pixels whose spread counts."""
     if config.weighting == 'relative':
-        return valid / (target + config.relative_floor)
+        return 1 / (target + config.relative_floor)
     if config.normalization == 'none':
-        return valid.float()
+        return torch.ones_like(target)
     over = (2, 3) if config.normalization == 'frame' else (1, 2, 3)
     count = valid.sum(over, keepdim=True).clamp_min(1)
-    mean = target.sum(over, keepdim=True) / count  # unknown pixels hold zero
+    mean = (target * valid).sum(over, keepdim=True) / count
     spread = (((target - mean).square() * valid).sum(over, keepdim=True) / count).sqrt()
-    return valid / spread.clamp_min(LEAST_SPREAD).maximum(LEAST_SPREAD_SHARE * mean)
+    return (1 / spread.clamp_min(LEAST_SPREAD).maximum(LEAST_SPREAD_SHARE * mean)
+            ).expand_as(target)
 
 
-def _residual(prediction: Tensor, target: Tensor, weight: Tensor, valid: Tensor, over: str,
-              least_correlation: float) -> tuple[Tensor, Tensor]:
-    """Return weight * (s P + t - D) and which pixels count, all (N, T, H, W)."""
+def _fitted(prediction: Tensor, target: Tensor, weight: Tensor, valid: Tensor, over: str,
+            least_correlation: float) -> tuple[Tensor, Tensor]:
+    """
+    Return s P + t, fitted to the valid pixels, and where it counts, all (N, T, H, W).
+
+    It counts in frames, or clips, with enough valid pixels.
+    """
     def grouped(x: Tensor) -> Tensor:
         return x.flatten(0, 1).flatten(1) if over == 'frame' else x.flatten(1)
 
     known = grouped(valid)
-    known = known & (known.sum(1, keepdim=True) >= LEAST_PIXELS)
-    error_weight = grouped(weight)
-    p, d = grouped(prediction), grouped(target)
+    enough = known.sum(1, keepdim=True) >= LEAST_PIXELS
+    p = grouped(prediction)
     # Least squares of weighted errors: the squares are weighted by the squares.
-    scale, shift = align(p, d, error_weight.square(), least_correlation)
-    residual = torch.where(known, (scale * p + shift - d) * error_weight, 0)
-    return residual.reshape(prediction.shape), known.reshape(prediction.shape)
+    scale, shift = align(p, grouped(target), grouped(weight * valid).square() * enough,
+                         least_correlation)
+    return ((scale * p + shift).reshape(prediction.shape),
+            enough.expand_as(p).reshape(prediction.shape))

@@ -141,6 +141,7 @@ class Trainer:
         self._step += 1
         return {'loss': terms.total.item(), 'data': terms.data.item(),
                 'gradient': terms.gradient.item(), 'temporal': terms.temporal.item(),
+                'log': terms.log.item(),
                 'gradient_norm': norm.item()}
 
     def _update(self, finite: bool) -> None:

@@ -98,8 +98,9 @@ class OptimizerConfig:
     AdamW, its schedule, and the average of the weights.
 
     warmup_steps: the rate rises from 0 at the start of every stage. final_share: of the rate at
-    the end of the run, which a cosine leads to. encoder_share: of the rate, for the encoder. clip_norm: of the gradient of all
-    weights. ema_decay: of the exponential moving average that is validated and saved.
+    the end of the run, which a cosine leads to. encoder_share: of the rate, for the encoder.
+    clip_norm: of the gradient of all weights. ema_decay: of the exponential moving average that
+    is validated and saved.
     """
 
     weight_decay: float = 0.05
@@ -210,6 +211,9 @@ class TrainingConfig:
             for name in ('polarity_swap', 'event_dropout'):
                 if getattr(self.augmentation, name):
                     raise ConfigError(f'augmentation.{name} is for events, but the input is rgb.')
+        if self.data.teacher and self.loss.sky_below:
+            raise ConfigError("loss.sky_below is in 1/m, but a teacher's labels have no unit: "
+                              'leave it and loss.log out.')
         ModelConfig(self.name, self.network, self.input)
 
     @property

@@ -56,7 +56,7 @@ class Validator:
     def run(self, network: DepthNetwork, prepare: Callable[[np.ndarray], Tensor]
             ) -> ValidationResult:
         """
-        Return the network's metrics; `ratio` is its AbsRel over the mean map's.
+        Return the network's metrics; `ratio` is its AbsRel over the mean map's, also by world.
 
         prepare: images (T, N, C, h, w) as in Samples to what the network takes.
         """
@@ -69,7 +69,8 @@ class Validator:
             return predictions
 
         metrics = self._score(predict)
-        metrics['ratio'] = metrics['abs_rel'] / self.mean_map['abs_rel']
+        metrics |= {name.replace('abs_rel', 'ratio'): metrics[name] / self.mean_map[name]
+                    for name in list(metrics) if name.startswith('abs_rel')}
         return ValidationResult(metrics, shown)
 
     def picture(self, predictions: list[np.ndarray]) -> np.ndarray:
@@ -89,14 +90,19 @@ class Validator:
                           for row in rows])
 
     def _score(self, predict: Callable[[int], list[np.ndarray]]) -> dict[str, float]:
-        found = []
+        found, worlds = [], []
         for index in range(len(self._samples)):
             for prediction, truth, counts in zip(predict(index), self._truths[index],
                                                  self._counts[index]):
                 if counts:
                     metrics = frame_metrics(prediction, truth)
                     found.append([metrics[name] for name in KEPT])
-        return dict(zip(KEPT, np.mean(found, axis=0).tolist()))
+                    worlds.append(self._samples[index].world)
+        found, worlds = np.array(found), np.array(worlds)
+        result = dict(zip(KEPT, found.mean(0).tolist()))
+        for world in sorted({*worlds} - {''}):
+            result[f'abs_rel_{world}'] = float(found[worlds == world, 0].mean())
+        return result
 
 
 @torch.no_grad()

@@ -78,6 +78,8 @@ class NetworkConfig:
         vanilla network.
     recurrent_padding: padding of the convolution before each ConvLSTM. 0 as in
         DepthAnyEvent-R, which takes 2 pixels off each map; 1 keeps the size of small maps.
+    bound_levels: each place of a level is scaled down to a root mean square below 1. Without
+        that the levels of a network from scratch grow until the gates of its ConvLSTMs are shut.
     recurrent_residual: the hidden state is added to the level rather than put in its place, so
         that what the frame shows need not pass through the gates. Needs the padding 1.
     align_corners: of the last resize, to the input's size. True in Depth Anything V2, False
@@ -94,6 +96,7 @@ class NetworkConfig:
     out_channels: tuple[int, int, int, int]
     recurrent_levels: tuple[int, ...] = ()
     recurrent_padding: int = 0
+    bound_levels: bool = False
     recurrent_residual: bool = False
     align_corners: bool = True
     activation: str = 'relu'
@@ -115,7 +118,7 @@ class NetworkConfig:
         object.__setattr__(self, 'out_channels', out_channels)
         object.__setattr__(self, 'recurrent_levels', levels)
         integer('recurrent_padding', self.recurrent_padding, 0, 1)
-        for name in ('recurrent_residual', 'align_corners'):
+        for name in ('bound_levels', 'recurrent_residual', 'align_corners'):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f'{name} must be true or false, '
                                  f'not {shown(getattr(self, name))}.')
@@ -241,7 +244,7 @@ class ModelConfig:
 
 
 _TINY = {'encoder': 'vitt6-hybrid', 'features': 32, 'out_channels': (24, 48, 96, 192),
-         'align_corners': False, 'activation': 'softplus'}
+         'bound_levels': True, 'align_corners': False, 'activation': 'softplus'}
 _VITS = {'encoder': 'vits', 'features': 64, 'out_channels': (48, 96, 192, 384)}
 
 # The tiny students end in a softplus: a ReLU gives exact zeros, which are infinitely far once

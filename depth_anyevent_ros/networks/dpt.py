@@ -89,6 +89,7 @@ class DPTHead(nn.Module):
             nn.Identity(),
             nn.Conv2d(coarse, coarse, kernel_size=3, stride=2, padding=1)])
         self.scratch = Scratch(config.out_channels, config.features)
+        self.bound_levels = config.bound_levels
         self.recurrent_residual = config.recurrent_residual
         self.recurrent_levels = tuple(reversed(config.recurrent_levels))
         for level in self.recurrent_levels:
@@ -111,9 +112,13 @@ class DPTHead(nn.Module):
 
     def reassemble(self, maps: list[Tensor]) -> dict[int, Tensor]:
         """Return the pyramid by level, F channels: 4, 2, 1 and 1/2 times the patch grid."""
-        return {
+        levels = {
             level: self._layer('layer{}_rn', level)(resize(project(x)))
             for level, project, resize, x in zip(LEVELS, self.projects, self.resize_layers, maps)}
+        if self.bound_levels:
+            levels = {level: x * (1 + x.square().mean(1, keepdim=True)).rsqrt()
+                      for level, x in levels.items()}
+        return levels
 
     def recur(self, pyramid: dict[int, Tensor], lanes: int, state: RecurrentState | None,
               resets: Tensor | None) -> tuple[dict[int, Tensor], RecurrentState | None]:

@@ -42,7 +42,6 @@ class HybridEmbedding(nn.Module):
         rows, columns = (side // PATCH for side in image.shape[-2:])
         half, quarter, eighth = self.stages
         x = half(image)
-        x = fine = quarter(F.interpolate(x, (4 * rows, 4 * columns), mode='bilinear',
-                                         align_corners=False))
+        x = fine = quarter(F.adaptive_avg_pool2d(x, (4 * rows, 4 * columns)))
         x = middle = eighth(F.avg_pool2d(x, 2))
         return self.proj(x).flatten(2).transpose(1, 2), [fine, middle]
