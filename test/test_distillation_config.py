@@ -64,6 +64,8 @@ def test_assignments_go_before_the_file():
     (['input={representation: rgb}', 'augmentation.polarity_swap=true'], 'for events'),
     (['input={representation: rgb}', 'augmentation.event_dropout=0.2'], 'for events'),
     (['augmentation.zoom=0.5'], 'augmentation.zoom'),
+    (['loss.sky_below=0.0125', 'data.labels=teacher=t.safetensors'], 'labels have no unit'),
+    (['loss.log=1'], 'needs loss.sky_below'),
     (['network={preset: vits, max_depth: 80.0, activation: sigmoid}'], 'max_depth'),
     (['precision=int8'], 'precision must be'),
 ])

@@ -7,10 +7,11 @@ import torch
 
 from depth_anyevent_ros.distillation.loss_config import LossConfig
 from depth_anyevent_ros.distillation.losses import (
-    align, depth_loss, gradient_matching, temporal_consistency)
+    align, depth_loss, gradient_matching, log_error, temporal_consistency)
 
 CONFIGS = [LossConfig(temporal=0.3), LossConfig(alignment='clip', normalization='clip'),
-           LossConfig(weighting='relative', temporal=0.3), LossConfig(normalization='none')]
+           LossConfig(weighting='relative', temporal=0.3), LossConfig(normalization='none'),
+           LossConfig(log=1.0, sky_below=0.2, temporal=0.3)]
 
 
 def scene(seed=0, shape=(3, 2, 24, 32), unknown=0.2):
@@ -173,3 +174,49 @@ def test_temporal_consistency_counts_pixels_known_in_both():
     valid = torch.ones(1, 3, 1, 2, dtype=torch.bool)
     valid[0, 1, 0, 1] = False
     assert float(temporal_consistency(residual, valid)) == pytest.approx((3 + 2) / 2)
+
+
+def with_sky(seed=1):
+    """Return prediction and target whose upper half is sky, and where the sky is."""
+    prediction, target = scene(seed, unknown=0.1)
+    sky = torch.zeros_like(target, dtype=torch.bool)
+    sky[..., :12, :] = True
+    return prediction, torch.where(sky & target.isfinite(), 0.0, target), sky
+
+
+def test_of_the_sky_it_only_matters_that_it_is_far():
+    config = LossConfig(log=1.0, sky_below=0.02, temporal=0.3, gradient=0)
+    prediction, target, sky = with_sky()
+    exact = torch.where(target.isfinite(), target, 1.0)
+    # Far, beyond infinity, and of any pattern: the same, and no loss at all.
+    for behind in (exact, torch.where(sky, -prediction, exact)):
+        assert float(depth_loss(behind, target, config).total) == pytest.approx(0, abs=1e-5)
+    near = depth_loss(torch.where(sky, 0.5, exact), target, config)
+    assert float(near.data) > 0.1
+    assert float(near.log) == pytest.approx(0, abs=1e-3)  # the others fit as before
+    # Where sky counts as depth, its pattern does matter.
+    assert float(depth_loss(torch.where(sky, -prediction, exact), target,
+                            LossConfig(gradient=0)).data) > 0.01
+
+
+def test_the_log_term_is_the_error_of_the_logarithm_of_depth():
+    prediction, target, sky = with_sky()
+    found = depth_loss(prediction, target, LossConfig(log=1.0, sky_below=0.02)).log
+    errors = []
+    for p, d in zip(prediction.reshape(-1, 24, 32).numpy(), target.reshape(-1, 24, 32).numpy()):
+        m = np.isfinite(d) & (d >= 0.02)
+        s, t = np.linalg.lstsq(np.stack([p[m], np.ones(m.sum())], 1), d[m], rcond=None)[0]
+        errors.append(np.abs(np.log(1 / (s * p[m] + t)) - np.log(1 / d[m])))
+    assert float(found) == pytest.approx(np.concatenate(errors).mean(), rel=1e-3)
+
+
+def test_the_log_term_leads_back_from_behind_the_camera():
+    fitted = torch.tensor([[-3.0, 0.001, 0.5]], requires_grad=True)
+    log_error(fitted, torch.tensor([[0.4, 0.4, 0.4]]), torch.ones(1, 3), 0.0125).backward()
+    assert (fitted.grad[0, :2] < 0).all() and float(fitted.grad[0, 2]) > 0
+    assert torch.isfinite(fitted.grad).all()
+
+
+def test_a_loss_of_the_log_needs_to_know_what_is_sky():
+    with pytest.raises(ValueError, match='needs loss.sky_below'):
+        LossConfig(log=1.0)

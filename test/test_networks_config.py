@@ -85,6 +85,8 @@ def test_provenance_is_not_shared_with_the_caller():
     ({'recurrent_levels': (3, 3)}, 'once'),
     ({'recurrent_padding': 2}, 'from 0 to 1'),
     ({'align_corners': 1}, 'true or false'),
+    ({'recurrent_residual': 1}, 'true or false'),
+    ({'recurrent_residual': True, 'recurrent_padding': 0}, 'needs recurrent_padding 1'),
     ({'activation': 'tanh'}, 'relu'),
     ({'max_depth': 20.0}, 'sigmoid'),
     ({'activation': 'sigmoid', 'max_depth': float('nan')}, 'number'),
