@@ -108,8 +108,9 @@ def test_announced_state_shapes_are_those_that_come(tiny_r, size):
 
 
 @pytest.mark.parametrize('preset, changes', [
-    ('tiny-r', {}), ('tiny-r', {'recurrent_levels': (1, 2, 3, 4), 'recurrent_padding': 0,
-                              'recurrent_residual': False})])
+    ('tiny-r', {}),
+    ('tiny-r', {'recurrent_levels': (1, 2, 3, 4), 'recurrent_padding': 0,
+                'recurrent_residual': False})])
 def test_sequence_is_frame_by_frame(preset, changes):
     network = made(preset, **changes)
     images = torch.randn(4, 2, 3, 84, 112)

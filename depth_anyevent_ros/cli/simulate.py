@@ -88,9 +88,9 @@ def add_arguments(parser) -> None:
 def run(arguments) -> tuple[int, dict]:
     """Simulate."""
     fields = {'duration_s': 'duration', 'rate_hz': 'rate'}
+    options = {name: getattr(arguments, fields.get(name, name)) for name in OPTIONS}
     first = Recording(images=not arguments.no_images, flow=arguments.flow,
-                      pauses=tuple(map(tuple, arguments.pause)), **{
-        name: getattr(arguments, fields.get(name, name)) for name in OPTIONS})
+                      pauses=tuple(map(tuple, arguments.pause)), **options)
     if arguments.jobs < 1 or (arguments.count is not None and arguments.count < 1):
         raise ValueError('--count and --jobs have to be 1 or more')
     begin = time.monotonic()

@@ -173,7 +173,8 @@ def _jacobian(views, i, k, scale, x, y):
     ray_right = z * (x * views[i, V_RIGHT] + y * views[i, V_RIGHT + 1] + views[i, V_RIGHT + 2])
     ray_up = z * (x * views[i, V_UP] + y * views[i, V_UP + 1] + views[i, V_UP + 2])
     step_u, step_v = np.divide(scale * z, k[0]), np.divide(scale * z, k[1])
-    return (step_u * (views[i, V_RIGHT] - ray_right * a), step_v * (views[i, V_RIGHT + 1] - ray_right * b),
+    return (step_u * (views[i, V_RIGHT] - ray_right * a),
+            step_v * (views[i, V_RIGHT + 1] - ray_right * b),
             -step_u * (views[i, V_UP] - ray_up * a), -step_v * (views[i, V_UP + 1] - ray_up * b))
 
 
@@ -192,13 +193,14 @@ def luminance_of(views, whole, i, texels, k, air, x, y):
     scale = views[i, V_SCALE]
     across = z * (x * views[i, V_RIGHT] + y * views[i, V_RIGHT + 1] + views[i, V_RIGHT + 2]) \
         - views[i, V_RIGHT_CENTER]
-    along = z * (x * views[i, V_UP] + y * views[i, V_UP + 1] + views[i, V_UP + 2]) - views[i, V_UP_CENTER]
+    along = z * (x * views[i, V_UP] + y * views[i, V_UP + 1] + views[i, V_UP + 2]) \
+        - views[i, V_UP_CENTER]
     # The mean of rays that hit a thin surface is on it, but for rounding.
     across = min(max(across, -views[i, V_HALF]), views[i, V_HALF])
     along = min(max(along, -views[i, V_HALF + 1]), views[i, V_HALF + 1])
     s_u, s_v, t_u, t_v = _jacobian(views, i, k, scale, x, y)
     value = views[i, V_LIGHT] * sample(texels, whole[i, V_TEXTURE], whole[i, V_TEXTURE_SIZE],
-                                   across * scale, -along * scale, s_u, s_v, t_u, t_v)
+                                       across * scale, -along * scale, s_u, s_v, t_u, t_v)
     return _through_fog(air.fog_per_m, air.sky_horizon, value, z, x, y)
 
 
@@ -210,11 +212,13 @@ def _round(views, whole, i, texels, k, air, x, y):
     Its texture is laid on by Lambert's azimuthal equal-area map about its top, which is smooth
     everywhere but at its bottom.
     """
-    square = (views[i, V_SQUARE] * x + 2 * (views[i, V_SQUARE + 1] * y + views[i, V_SQUARE + 2])) * x \
+    square = (views[i, V_SQUARE] * x
+              + 2 * (views[i, V_SQUARE + 1] * y + views[i, V_SQUARE + 2])) * x \
         + (views[i, V_SQUARE + 3] * y + 2 * views[i, V_SQUARE + 4]) * y + views[i, V_SQUARE + 5]
     z = np.divide(1.0, views[i, PLANE] * x + views[i, PLANE + 1] * y + views[i, PLANE + 2]
                   + math.sqrt(max(square, 0.0)))
-    px, py, pz = z * x - views[i, V_CENTER], z * y - views[i, V_CENTER + 1], z - views[i, V_CENTER + 2]
+    px, py = z * x - views[i, V_CENTER], z * y - views[i, V_CENTER + 1]
+    pz = z - views[i, V_CENTER + 2]
     m = V_AXES
     # The point on the unit sphere, and the normal, from the axes by radii.
     q0 = views[i, m] * px + views[i, m + 1] * py + views[i, m + 2] * pz
