@@ -234,7 +234,10 @@ def test_refused_options(tmp_path, capsys, arguments, words):
 
 def simulate_process(*arguments, before=''):
     """Start the command as a process, after a line of Python."""
-    code = (f'{before}\nimport sys\nfrom depth_anyevent_ros.cli.main import execute\n'
+    # A shell that starts tests in the background has them ignore what Ctrl-C sends.
+    code = (f'{before}\nimport signal, sys\n'
+            'signal.signal(signal.SIGINT, signal.default_int_handler)\n'
+            'from depth_anyevent_ros.cli.main import execute\n'
             "sys.exit(execute(['simulate', *sys.argv[1:]]))")
     return subprocess.Popen([sys.executable, '-c', code, *map(str, arguments)], text=True,
                             stderr=subprocess.PIPE, cwd=ROOT, start_new_session=True,
