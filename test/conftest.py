@@ -37,3 +37,13 @@ def untrained_file(tmp_path_factory) -> Path:
     student = untrained_student()
     save_checkpoint(path, student.network, student.config)
     return path
+
+
+@pytest.fixture
+def torch_settings():
+    """Leave torch's threads and its handling of denormal numbers as they were."""
+    import torch
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(False)

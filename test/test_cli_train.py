@@ -5,7 +5,6 @@ import json
 
 import pytest
 from tiny_sequences import write_sequence
-import torch
 import yaml
 
 from depth_anyevent_ros.cli.main import execute
@@ -16,17 +15,14 @@ CONFIG = {'name': 'tiny', 'threads': 1, 'network': {'preset': 'tiny-r', 'feature
 
 
 @pytest.fixture
-def config(tmp_path):
+def config(tmp_path, torch_settings):
     """Return a configuration file whose sequences lie beside it."""
     write_sequence(tmp_path / 'data' / 's', 0, labels=6)
     path = tmp_path / 'config.yaml'
     path.write_text(yaml.safe_dump({
         **CONFIG, 'output': str(tmp_path / 'run'),
         'data': {'train': [str(tmp_path / 'data')], 'validation': [str(tmp_path / 'data')]}}))
-    threads = torch.get_num_threads()
-    yield str(path)
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(False)
+    return str(path)
 
 
 def test_train_makes_a_checkpoint_and_says_what_was_reached(config, tmp_path, capsys):

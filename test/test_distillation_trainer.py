@@ -28,15 +28,7 @@ from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.initialization import initialize_weights
 
 STEPS = 14
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Train on one thread, and leave torch as it was."""
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(False)
+pytestmark = pytest.mark.usefixtures('torch_settings')
 
 
 @pytest.fixture(scope='module')

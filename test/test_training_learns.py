@@ -3,8 +3,6 @@
 """A minute of training on one core beats what one knows without looking, on held-out scenes."""
 import json
 
-import pytest
-import torch
 import yaml
 
 from depth_anyevent_ros.cli.main import execute
@@ -23,16 +21,7 @@ CONFIG = {
     'validation': {'every': 1000, 'frames': 10, 'stride': 3}}
 
 
-@pytest.fixture
-def one_thread():
-    """Leave torch's threads as they were."""
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(False)
-
-
-def test_a_minute_of_training_beats_the_mean_map_on_held_out_scenes(tmp_path, one_thread,
+def test_a_minute_of_training_beats_the_mean_map_on_held_out_scenes(tmp_path, torch_settings,
                                                                     pytestconfig):
     for split, count in SCENES.items():
         assert execute(['simulate', *QUICK, '--split', split, '--count', str(count),
