@@ -54,8 +54,8 @@ class EncoderConfig:
 
 # vits, vitb and vitl are DINOv2's. vitt6 is ViT-Ti cut to 6 blocks, for CPUs; its taps end
 # each quarter of the blocks, as those of vits do. With convolutions before it, it learns from
-# scratch in a fraction of the time, and sharper (DPT-Hybrid, Ranftl et al., 2021; Xiao et al.,
-# Early Convolutions Help Transformers See Better, 2021).
+# scratch in a fraction of the time (DPT-Hybrid, Ranftl et al., 2021; Xiao et al., Early
+# Convolutions Help Transformers See Better, 2021).
 ENCODERS: Mapping[str, EncoderConfig] = MappingProxyType({
     'vitt6': EncoderConfig(192, 6, 3, (1, 2, 4, 5)),
     'vitt6-hybrid': EncoderConfig(192, 6, 3, (2, 5), stages=(24, 48, 64)),
