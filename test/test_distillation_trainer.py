@@ -39,6 +39,7 @@ def data(tmp_path_factory):
         write_sequence(folder / 'train' / f's{seed}', seed)
     write_sequence(folder / 'train' / 'silent', events_per_label=0)
     write_sequence(folder / 'train' / 'sky', sky=True)
+    write_sequence(folder / 'train' / 'short', labels=2)
     write_sequence(folder / 'validation' / 'v', 50)
     return folder
 
@@ -83,7 +84,7 @@ def run_command(data, output, *options):
 
 def test_a_killed_run_that_is_resumed_has_the_same_weights(data, whole, tmp_path):
     folder, result = whole
-    assert result['steps'] == STEPS and len(result['skipped']) == 2
+    assert result['steps'] == STEPS and len(result['skipped']) == 3
     killed = tmp_path / 'killed'
     process = run_command(data, killed)
     state, deadline = killed / 'state.safetensors', time.monotonic() + 60
@@ -111,7 +112,7 @@ def test_the_checkpoint_says_where_it_comes_from(data, whole):
     facts = checkpoint.config.provenance
     assert checkpoint.trained_on == 'simulated scenes (car and drone worlds of this package)'
     assert facts['command'] == 'a command' and facts['seed'] == 0
-    assert facts['data']['sequences'] == 3 and facts['data']['skipped'] == 2
+    assert facts['data']['sequences'] == 3 and facts['data']['skipped'] == 3
     assert facts['validation']['abs_rel'] == result['validation']['abs_rel']
     assert (checkpoint.config.input.height, checkpoint.config.input.width) == (70, 84)
     for name in ('loss.png', 'validation.png', 'mean_map.npz', 'config.yaml'):

@@ -43,6 +43,7 @@ def load_stage(config: TrainingConfig, stage: StageConfig, folder: RunFolder) ->
     paths = find_sequences(config.data.train)
     teacher = TeacherLabels(config.data.teacher) if config.data.teacher else None
     train = load_sample_set(paths, inputs, 'training', config.data.processes, teacher)
+    train = _long_enough(train, (stage.clip - 1) * min(config.augmentation.strides) + 1)
     _tell_skipped(train)
     tqdm.write(f'{len(train.samples)} sequences with {train.frames} labels for training, '
                f'{train.unusable} labels without depth to learn from, '
@@ -62,6 +63,14 @@ def load_stage(config: TrainingConfig, stage: StageConfig, folder: RunFolder) ->
     _tell_skipped(validation)
     return StageData(train, Validator(validation.samples, config.validation,
                                       load_mean_maps(folder.mean_map)))
+
+
+def _long_enough(samples: SampleSet, least: int) -> SampleSet:
+    """Return the samples without sequences of less than `least` labels, if others are left."""
+    kept = tuple(item for item in samples.samples if len(item) >= least)
+    short = tuple((item.name, f'{len(item)} labels are less than the {least} that a clip spans')
+                  for item in samples.samples if len(item) < least)
+    return SampleSet(kept, samples.skipped + short) if kept else samples
 
 
 def _tell_skipped(samples: SampleSet) -> None:
