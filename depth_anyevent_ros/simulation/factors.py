@@ -109,7 +109,8 @@ def pick(generator: np.random.Generator, names: tuple) -> str:
 FACTORS: dict[str, Factors] = {
     'train': Factors(
         car=CarFactors(
-            layouts=('avenue', 'bend'), vibrations=('suspension',),
+            layouts=('avenue', 'bend', 'suburb', 'boulevard', 'works', 'country'),
+            vibrations=('suspension',),
             facades=('panels', 'bricks'), grounds=('noise', 'leaves'),
             objects=('noise', 'checker', 'leaves', 'planks'),
             speed_mps=((4.0, 7.0), (9.0, 12.0)), height_m=((1.3, 1.65),),
@@ -118,7 +119,8 @@ FACTORS: dict[str, Factors] = {
             vibration_hz=((1.0, 1.6),), road_m=((5.6, 6.4), (6.8, 8.2)),
             fog_per_m=((0.002, 0.008),), level=((0.3, 1.0), (0.02, 0.1), (0.002, 0.005))),
         drone=DroneFactors(
-            layouts=('room', 'corridor'), flights=('wander', 'roam'),
+            layouts=('room', 'corridor', 'gallery', 'office', 'garage', 'cross'),
+            flights=('wander', 'roam'),
             walls=('noise', 'bricks', 'leaves'), grounds=('planks', 'checker', 'noise'),
             objects=('leaves', 'planks', 'noise', 'panels'),
             speed_mps=((0.4, 0.8), (1.0, 1.5)), turn_deg_per_s=((30.0, 60.0), (70.0, 85.0)),

@@ -11,8 +11,8 @@ import numpy as np
 from depth_anyevent_ros.simulation.factors import DroneFactors
 from depth_anyevent_ros.simulation.layouts_furniture import (
     ball, crate, furniture, hanging, pillar, rack, wall_panel)
-from depth_anyevent_ros.simulation.layouts_parts import Parts, place, shade, Solid
-from depth_anyevent_ros.simulation.scene import Rectangle
+from depth_anyevent_ros.simulation.layouts_parts import Parts, place, shade, Solid, vehicle
+from depth_anyevent_ros.simulation.scene import Box, Rectangle
 
 Rectangle2 = tuple[float, float, float, float]
 
@@ -36,34 +36,80 @@ class Building:
                    for x0, y0, x1, y1 in self.areas)
 
 
+@dataclass(frozen=True)
+class Interior:
+    """
+    What the inside of a building is like. Lengths are in metres.
+
+    shape: of the floor: rectangle, l (two arms) or cross. low, high: least and greatest length
+    and width; of an l and a cross, of the arms and then how wide they are. height: of the
+    ceiling. clutter: things a square metre. narrow: whether only small things fit in. pillars:
+    distance between those that stand in a grid. partitions: walls of half the height, a square
+    metre. racks, vehicles: whether they stand in rows.
+    """
+
+    shape: str
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    height: tuple[float, float]
+    clutter: float
+    narrow: bool = False
+    pillars: tuple[float, float] | None = None
+    partitions: float = 0.0
+    racks: bool = False
+    vehicles: bool = False
+
+
+INTERIORS = {
+    'room': Interior('rectangle', (6.0, 5.0), (14.0, 11.0), (2.4, 3.6), 0.4),
+    'corridor': Interior('rectangle', (16, 2.1), (34, 4.0), (2.3, 3.0), 0.25, narrow=True),
+    'gallery': Interior('rectangle', (13, 9), (24, 16), (3.8, 6.5), 0.1, pillars=(3.2, 5.5)),
+    'office': Interior('rectangle', (10, 8), (18, 13), (2.5, 3.3), 0.15, partitions=0.12),
+    'garage': Interior('rectangle', (17, 13), (28, 19), (2.3, 3.2), 0.03, pillars=(5.0, 7.5),
+                       vehicles=True),
+    'cross': Interior('cross', (12, 12, 3.0, 3.0), (22, 22, 6.0, 6.0), (2.6, 4.2), 0.2),
+    'l_hall': Interior('l', (11, 11, 4.5, 4.5), (17, 17, 7, 7), (3.4, 4.6), 0.22),
+    'warehouse': Interior('rectangle', (24, 17), (38, 28), (6, 9), 0.06, racks=True)}
+
+
 def building(generator: np.random.Generator, layout: str) -> Building:
-    """Draw the floor plan of a layout: room, corridor, l_hall or warehouse."""
-    if layout == 'l_hall':
-        a, b = generator.uniform(11, 17, 2)
-        c, d = generator.uniform(4.5, 7, 2)
+    """Draw the floor plan of a layout, one of INTERIORS."""
+    interior = INTERIORS[layout]
+    a, b, *widths = generator.uniform(interior.low, interior.high).tolist()
+    height = generator.uniform(*interior.height)
+    if interior.shape == 'rectangle':
+        return Building(((0.0, 0.0), (a, 0.0), (a, b), (0.0, b)), height, ((0.0, 0.0, a, b),))
+    c, d = widths
+    if interior.shape == 'l':
         plan = ((0.0, 0.0), (a, 0.0), (a, d), (c, d), (c, b), (0.0, b))
-        return Building(plan, generator.uniform(3.4, 4.6), ((0, 0, a, d), (0, 0, c, b)))
-    (low, high), height = {
-        'room': (((6.0, 5.0), (14.0, 11.0)), generator.uniform(2.4, 3.6)),
-        'corridor': (((16, 2.1), (34, 4.0)), generator.uniform(2.3, 3.0)),
-        'warehouse': (((24, 17), (38, 28)), generator.uniform(6, 9))}[layout]
-    a, b = generator.uniform(low, high).tolist()
-    return Building(((0.0, 0.0), (a, 0.0), (a, b), (0.0, b)), height, ((0.0, 0.0, a, b),))
+        return Building(plan, height, ((0, 0, a, d), (0, 0, c, b)))
+    left, low = generator.uniform((0.15, 0.15), (0.85, 0.85)) * (a - c, b - d)
+    right, high = left + c, low + d
+    plan = ((left, 0.0), (right, 0.0), (right, low), (a, low), (a, high), (right, high),
+            (right, b), (left, b), (left, high), (0.0, high), (0.0, low), (left, low))
+    plan = tuple((float(x), float(y)) for x, y in plan)
+    return Building(plan, height, ((0.0, float(low), a, float(high)),
+                                   (float(left), 0.0, float(right), b)))
 
 
 def build_indoor(generator: np.random.Generator, layout: str, made: Building,
                  factors: DroneFactors) -> Parts:
     """Return all that stands still in a building."""
-    parts = Parts()
+    parts, interior = Parts(), INTERIORS[layout]
     ground, = parts.draw_textures(generator, factors.grounds, 1)
     walls = parts.draw_textures(generator, factors.walls, 2)
     objects = parts.draw_textures(generator, factors.objects, 5)
     parts.rectangles.extend(_shell(generator, made, ground, walls))
     for begin, end in zip(made.plan, made.plan[1:] + made.plan[:1]):
-        _dress_wall(generator, parts, made, begin, end, layout, objects)
-    if layout == 'warehouse':
+        _dress_wall(generator, parts, made, begin, end, interior.narrow, objects)
+    if interior.racks:
         _racks(generator, parts, made, objects)
-    _clutter(generator, parts, made, layout, objects)
+    if interior.pillars:
+        _pillars(generator, parts, made, generator.uniform(*interior.pillars), objects)
+    if interior.vehicles:
+        _vehicles(generator, parts, made, objects)
+    _partitions(generator, parts, made, interior.partitions, objects)
+    _clutter(generator, parts, made, interior, objects)
     return parts
 
 
@@ -89,12 +135,11 @@ def _shell(generator: np.random.Generator, made: Building, ground: int,
 
 
 def _dress_wall(generator: np.random.Generator, parts: Parts, made: Building,
-                begin: tuple[float, float], end: tuple[float, float], layout: str,
+                begin: tuple[float, float], end: tuple[float, float], narrow: bool,
                 textures: list[int]) -> None:
     """Hang panels on a wall and put furniture along it."""
     (ax, ay), (bx, by) = begin, end
     length, yaw = math.hypot(bx - ax, by - ay), math.atan2(by - ay, bx - ax)
-    narrow = layout == 'corridor'
     along = generator.uniform(0.3, 1.0)
     while along < length - 0.9:
         x, y = ax + math.cos(yaw) * along, ay + math.sin(yaw) * along
@@ -116,24 +161,24 @@ def _half(solid: Solid, axis: int) -> float:
     return solid.size[axis] / 2 if hasattr(solid, 'size') else solid.radii[axis]
 
 
-def _clutter(generator: np.random.Generator, parts: Parts, made: Building, layout: str,
+def _clutter(generator: np.random.Generator, parts: Parts, made: Building, interior: Interior,
              textures: list[int]) -> None:
     """Put things on the floor, away from the walls, and hang things from the ceiling."""
     area = sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in made.areas)
-    density = {'room': 0.4, 'corridor': 0.25, 'l_hall': 0.22, 'warehouse': 0.06}[layout]
-    margin = 0.35 if layout == 'corridor' else 1.1
-    for _ in range(round(area * density)):
+    narrow = interior.narrow
+    margin = 0.35 if narrow else 1.1
+    for _ in range(round(area * interior.clutter)):
         x0, y0, x1, y1 = made.areas[int(generator.integers(len(made.areas)))]
         x, y = generator.uniform((x0, y0), (x1, y1)).tolist()
         kind = generator.random()
         if kind < 0.3:
             solids = hanging(generator, made.height, textures)
         elif kind < 0.45:
-            solids = ball(generator, textures, 0.12 if layout == 'corridor' else 0.4)
-        elif kind < 0.6 and layout != 'corridor':
+            solids = ball(generator, textures, 0.12 if narrow else 0.4)
+        elif kind < 0.6 and not narrow:
             solids = pillar(generator, made.height, textures, 0.25)
-        elif kind < 0.85 or layout == 'corridor':
-            solids = crate(generator, textures, 0.25 if layout == 'corridor' else 0.9)
+        elif kind < 0.85 or narrow:
+            solids = crate(generator, textures, 0.25 if narrow else 0.9)
         else:
             solids = furniture(generator, textures, made.height)
         if made.inside(x, y, margin):
@@ -155,3 +200,38 @@ def _racks(generator: np.random.Generator, parts: Parts, made: Building,
                 parts.add(place(rack(generator, length, levels, made.height, textures), x, y, 0))
             x += length + 0.06
         y += aisle + 1.2
+
+
+def _pillars(generator: np.random.Generator, parts: Parts, made: Building, distance: float,
+             textures: list[int]) -> None:
+    """Put pillars of one kind into a grid."""
+    half, texture = generator.uniform(0.12, 0.3), [textures[0]]
+    for x0, y0, x1, y1 in made.areas:
+        for x in np.arange(x0 + distance / 2, x1 - 1, distance).tolist():
+            for y in np.arange(y0 + distance / 2, y1 - 1, distance).tolist():
+                if generator.random() < 0.85:
+                    parts.add(place(pillar(generator, made.height, texture, half), x, y, 0.0))
+
+
+def _partitions(generator: np.random.Generator, parts: Parts, made: Building, density: float,
+                textures: list[int]) -> None:
+    """Put up walls that do not reach the ceiling, along the walls' directions."""
+    x0, y0, x1, y1 = made.areas[0]
+    for _ in range(round((x1 - x0) * (y1 - y0) * density)):
+        length, height = generator.uniform((1.2, 1.1), (3.2, min(2.1, made.height - 0.4)))
+        x, y = generator.uniform((x0 + 2, y0 + 2), (x1 - 2, y1 - 2)).tolist()
+        parts.add([Box((x, y, height / 2), (length, 0.07, height),
+                       float(generator.integers(2)) * math.pi / 2,
+                       textures[int(generator.integers(len(textures)))],
+                       generator.uniform(1, 2.5), shade(generator, 0.6, 1.7))])
+
+
+def _vehicles(generator: np.random.Generator, parts: Parts, made: Building,
+              textures: list[int]) -> None:
+    """Park vehicles in two rows, their fronts or backs to the walls."""
+    x0, y0, x1, y1 = made.areas[0]
+    for y, turn in ((y0 + 3.2, math.pi / 2), (y1 - 3.2, -math.pi / 2)):
+        for x in np.arange(x0 + 2.0, x1 - 2.0, generator.uniform(2.6, 3.2)).tolist():
+            if generator.random() < 0.6:
+                parts.add(place(vehicle(generator, textures), x, y,
+                                turn + math.pi * float(generator.integers(2))))

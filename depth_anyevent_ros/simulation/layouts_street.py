@@ -52,6 +52,14 @@ GRAMMARS = {
                       0.2, True, 0.35, 17, 26, 22),
     'bend': Grammar('ring', (1.8, 3.5), (0, 3.0), (8, 16), (5, 13), (8, 12), (2, 9),
                     0.35, True, 0.3, 14, 30, 20),
+    'suburb': Grammar('hexagon', (1.4, 2.4), (3, 10), (8, 14), (3.5, 8), (7, 11), (4, 14),
+                      0.75, True, 0.12, 11, 34, 13),
+    'boulevard': Grammar('oval', (5.0, 7.0), (0, 1.0), (14, 34), (13, 34), (12, 18), (6, 16),
+                         0.12, True, 0.5, 8, 20, 16),
+    'works': Grammar('triangle', (1.0, 2.0), (2, 14), (22, 55), (4, 9), (14, 24), (10, 30),
+                     0.5, False, 0.0, 55, 18, 9),
+    'country': Grammar('hexagon', (1.0, 3.0), (3, 18), (7, 16), (3.5, 8), (7, 14), (20, 70),
+                       0.9, False, 0.0, 7, 32, 24),
     'junction': Grammar('corner', (1.6, 3.0), (1, 9.0), (7, 18), (4, 17), (7, 12), (8, 20),
                         0.45, False, 0.0, 12, 22, 14),
     'lane': Grammar('winding', (0.7, 1.4), (0, 0.8), (5, 11), (5, 11), (6, 9), (1, 5),
@@ -88,6 +96,15 @@ def _outline(generator: np.random.Generator, outline: str) -> Route:
     if outline == 'square':
         a, b = generator.uniform(42, 70, 2)
         return polygon_route([(0, 0), (a, 0), (a, b), (0, b)], generator.uniform(5, 8))
+    if outline in ('hexagon', 'triangle'):
+        corners = 6 if outline == 'hexagon' else 3
+        angle = (np.arange(corners) + generator.uniform(-0.15, 0.15, corners)) \
+            * 2 * math.pi / corners
+        radius = generator.uniform(60, 95) * generator.uniform(0.85, 1.15, corners)
+        return polygon_route(np.column_stack([radius * np.cos(angle), radius * np.sin(angle)]),
+                             generator.uniform(6, 12))
+    if outline == 'oval':
+        return wavy_route(generator, generator.uniform(85, 110), (2,), 0.35)
     a, b = generator.uniform(130, 190), generator.uniform(70, 110)
     if outline == 'rectangle':
         skew = generator.uniform(-20, 20)
