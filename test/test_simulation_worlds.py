@@ -1,7 +1,7 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The worlds of a car and a drone: held-out factors, repeatability, pauses, free ways."""
-from dataclasses import fields
+from dataclasses import fields, replace
 import itertools
 import json
 
@@ -156,6 +156,25 @@ def test_nothing_is_in_front_of_the_lens(worlds):
             seen = depth[np.isfinite(depth)]
             assert seen.min() > 0.15 and len(seen) > 0.3 * depth.size, (world, split, time)
             assert np.percentile(seen, 95) > 1.1 * np.percentile(seen, 5), (world, split, time)
+
+
+@pytest.mark.parametrize('split', SPLITS)
+def test_every_layout_leaves_room_to_move_and_something_to_see(split, monkeypatch):
+    factors = FACTORS[split]
+    for world in WORLDS:
+        own = getattr(factors, world)
+        for layout in own.layouts:
+            monkeypatch.setitem(FACTORS, split, replace(
+                factors, **{world: replace(own, layouts=(layout,))}))
+            made = make_world(world, 1, 3 * SECOND, split=split)
+            assert made.factors['layout'] == layout
+            path, camera = made.simulation.trajectory, made.simulation.camera.scaled(86, 65)
+            depth = RayCaster(made.simulation.scene, camera).render(path.pose(1.5), 1.5).depth
+            seen = depth[np.isfinite(depth)]
+            assert seen.min() > 0.15 and len(seen) > 0.3 * depth.size, layout
+            away = [np.linalg.norm(path.pose(t).position - path.pose(0).position)
+                    for t in (1, 2, 3)]
+            assert max(away) > 0.1, layout
 
 
 def test_clearance_of_an_ellipsoid_is_a_lower_bound():
