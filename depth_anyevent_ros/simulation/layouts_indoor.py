@@ -83,13 +83,11 @@ def building(generator: np.random.Generator, layout: str) -> Building:
     if interior.shape == 'l':
         plan = ((0.0, 0.0), (a, 0.0), (a, d), (c, d), (c, b), (0.0, b))
         return Building(plan, height, ((0, 0, a, d), (0, 0, c, b)))
-    left, low = generator.uniform((0.15, 0.15), (0.85, 0.85)) * (a - c, b - d)
+    left, low = (generator.uniform(0.15, 0.85, 2) * (a - c, b - d)).tolist()
     right, high = left + c, low + d
     plan = ((left, 0.0), (right, 0.0), (right, low), (a, low), (a, high), (right, high),
             (right, b), (left, b), (left, high), (0.0, high), (0.0, low), (left, low))
-    plan = tuple((float(x), float(y)) for x, y in plan)
-    return Building(plan, height, ((0.0, float(low), a, float(high)),
-                                   (float(left), 0.0, float(right), b)))
+    return Building(plan, height, ((0.0, low, a, high), (left, 0.0, right, b)))
 
 
 def build_indoor(generator: np.random.Generator, layout: str, made: Building,
