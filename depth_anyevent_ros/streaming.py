@@ -17,9 +17,10 @@ from depth_anyevent_ros.events.types import Packet
 from depth_anyevent_ros.packet_queue import PacketQueue
 
 IDLE_WAIT_S = 0.2
-MOST_WAITING = 8  # windows; more than a hiccup of the machine makes wait
+MOST_WAITING = 32  # windows
+MAKE_UP_MS = 1000  # of inference that may wait after a hiccup of the machine
 RECENT = 16  # windows over which the pace is judged
-ENOUGH = 6  # windows without which it is not: the first ones come in bursts
+ENOUGH = 6  # windows without which it is not
 
 
 @dataclass(frozen=True)
@@ -55,22 +56,31 @@ class Pace:
 
     def __init__(self):
         self._arrivals: deque[int] = deque(maxlen=RECENT)
+        self._ends: deque[int] = deque(maxlen=RECENT)
         self._took_ms: deque[float] = deque(maxlen=RECENT)
 
-    def window_arrived(self, arrival_ns: int) -> None:
-        """Take the arrival of the packet that completed a window, monotonic ns."""
+    def window_arrived(self, arrival_ns: int, end_ns: int) -> None:
+        """Take the arrival of the packet that completed a window, and the window's end, ns."""
         self._arrivals.append(arrival_ns)
+        self._ends.append(end_ns)
 
     def inference_took(self, milliseconds: float) -> None:
         """Take the time of an inference."""
         self._took_ms.append(milliseconds)
 
-    def keeps_up(self) -> bool:
-        """Return whether waiting windows can be made up for; true while too little is known."""
+    def most_waiting(self) -> int:
+        """Return how many windows may wait: those that can be made up for, else the newest."""
         if min(len(self._arrivals), len(self._took_ms)) < ENOUGH:
-            return True
-        between_ms = (self._arrivals[-1] - self._arrivals[0]) / 1e6 / (len(self._arrivals) - 1)
-        return float(np.median(self._took_ms)) < 0.9 * between_ms
+            return MOST_WAITING
+        span = self._arrivals[-1] - self._arrivals[0]
+        if len(self._arrivals) < RECENT:
+            # A few that a busy machine delivered in one burst say nothing about the stream.
+            span = max(span, self._ends[-1] - self._ends[0])
+        between_ms = span / 1e6 / (len(self._arrivals) - 1)
+        took_ms = float(np.median(self._took_ms))
+        if took_ms > 0.9 * between_ms:
+            return 1
+        return min(MOST_WAITING, max(1, int(MAKE_UP_MS / took_ms)))
 
 
 class StreamWorker:
@@ -163,7 +173,7 @@ class StreamWorker:
     def _decode(self, packet: Packet, arrival_ns: int) -> None:
         try:
             for window in self.estimator.push(packet):
-                self._pace.window_arrived(arrival_ns)
+                self._pace.window_arrived(arrival_ns, window.t_end)
                 self._waiting.append(Waiting(window, packet, arrival_ns, window.interrupted))
         except ValueError as error:  # a PacketError, or a sensor too small for the student
             self._report(str(error))
@@ -173,7 +183,7 @@ class StreamWorker:
 
     def _skip(self) -> None:
         """Drop waiting windows that the student cannot make up for."""
-        most = MOST_WAITING if self._pace.keeps_up() else 1
+        most = self._pace.most_waiting()
         while len(self._waiting) > most:
             skipped = self._waiting.popleft()
             self._waiting[0].interrupted |= skipped.interrupted

@@ -13,7 +13,7 @@ from depth_anyevent_ros.depth_estimator import (DepthEstimator, representation_f
 from depth_anyevent_ros.networks.checkpoint import untrained_student
 from depth_anyevent_ros.networks.config import InputConfig
 from depth_anyevent_ros.packet_queue import PacketQueue
-from depth_anyevent_ros.streaming import StreamWorker
+from depth_anyevent_ros.streaming import Pace, StreamWorker
 
 WIDTH, HEIGHT = 128, 96
 
@@ -156,6 +156,27 @@ def test_a_hiccup_skips_nothing(worker):
     feed(worker, stream(0.85), 0.01)
     worker.wait_for(lambda: len(worker.results) == 8)
     assert [r.window.t_end for r in worker.results] == [k * 10**8 for k in range(1, 9)]
+
+
+def pace(arrivals_ms, took_ms, period_ms=100):
+    """Return the pace after windows that came at these times, a period of the sensor apart."""
+    made = Pace()
+    for index, arrival in enumerate(arrivals_ms):
+        made.window_arrived(round(arrival * 1e6), index * period_ms * 10**6)
+        made.inference_took(took_ms)
+    return made
+
+
+def test_a_first_burst_is_not_taken_for_a_fast_stream():
+    assert pace(range(0, 40, 4), took_ms=23).most_waiting() == 32
+    assert pace(range(0, 40, 4), took_ms=80).most_waiting() == 12  # a second of inference
+    assert pace(range(0, 40, 4), took_ms=95).most_waiting() == 1
+
+
+def test_a_recording_that_is_played_fast_is_noticed():
+    assert pace(range(0, 400, 20), took_ms=23).most_waiting() == 1
+    assert pace(range(0, 400, 20), took_ms=15).most_waiting() == 32
+    assert pace(range(0, 4000, 200), took_ms=150).most_waiting() == 6
 
 
 def test_with_a_slow_student_the_newest_window_wins(worker):
