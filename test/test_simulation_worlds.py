@@ -158,6 +158,15 @@ def test_nothing_is_in_front_of_the_lens(worlds):
             assert np.percentile(seen, 95) > 1.1 * np.percentile(seen, 5), (world, split, time)
 
 
+def has_room_to_move_and_something_to_see(made: World) -> bool:
+    """Return whether a camera moves and sees, in the middle of three seconds."""
+    path, camera = made.simulation.trajectory, made.simulation.camera.scaled(86, 65)
+    depth = RayCaster(made.simulation.scene, camera).render(path.pose(1.5), 1.5).depth
+    seen = depth[np.isfinite(depth)]
+    away = [np.linalg.norm(path.pose(t).position - path.pose(0).position) for t in (1, 2, 3)]
+    return seen.min() > 0.15 and len(seen) > 0.3 * depth.size and max(away) > 0.1
+
+
 @pytest.mark.parametrize('split', SPLITS)
 def test_every_layout_leaves_room_to_move_and_something_to_see(split, monkeypatch):
     factors = FACTORS[split]
@@ -165,16 +174,21 @@ def test_every_layout_leaves_room_to_move_and_something_to_see(split, monkeypatc
         own = getattr(factors, world)
         for layout in own.layouts:
             monkeypatch.setitem(FACTORS, split, replace(
-                factors, **{world: replace(own, layouts=(layout,))}))
+                factors, **{world: replace(own, layouts=(layout,), crossed=0.0)}))
             made = make_world(world, 1, 3 * SECOND, split=split)
             assert made.factors['layout'] == layout
-            path, camera = made.simulation.trajectory, made.simulation.camera.scaled(86, 65)
-            depth = RayCaster(made.simulation.scene, camera).render(path.pose(1.5), 1.5).depth
-            seen = depth[np.isfinite(depth)]
-            assert seen.min() > 0.15 and len(seen) > 0.3 * depth.size, layout
-            away = [np.linalg.norm(path.pose(t).position - path.pose(0).position)
-                    for t in (1, 2, 3)]
-            assert max(away) > 0.1, layout
+            assert has_room_to_move_and_something_to_see(made), layout
+
+
+@pytest.mark.parametrize('world', WORLDS)
+def test_crossed_layouts_do_so_too(world, monkeypatch):
+    factors = FACTORS['train']
+    own = replace(getattr(factors, world), crossed=1.0)
+    monkeypatch.setitem(FACTORS, 'train', replace(factors, **{world: own}))
+    for seed in range(4):
+        made = make_world(world, seed, 3 * SECOND, pauses=())
+        assert made.factors['layout'] == 'crossed'
+        assert has_room_to_move_and_something_to_see(made), seed
 
 
 def test_clearance_of_an_ellipsoid_is_a_lower_bound():

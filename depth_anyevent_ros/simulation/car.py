@@ -11,7 +11,8 @@ import numpy as np
 from depth_anyevent_ros.simulation.factors import CarFactors, draw, pick
 from depth_anyevent_ros.simulation.layouts_parts import Parts, person, vehicle
 from depth_anyevent_ros.simulation.layouts_route import Route
-from depth_anyevent_ros.simulation.layouts_street import build_street, Street, street
+from depth_anyevent_ros.simulation.layouts_street import (
+    build_street, GRAMMARS, Street, street)
 from depth_anyevent_ros.simulation.stage import draw_light, Stage
 from depth_anyevent_ros.simulation.trajectories import (
     BODY_STEP_S, BodyPath, CAMERA_STEP_S, CameraPath, draw_pauses, gate, pauses_ns,
@@ -68,7 +69,8 @@ def car_stage(seed: list[int], factors: CarFactors, duration_s: float,
     _traffic(others, parts, made, drive, textures, duration_s)
     _people(others, parts, made, drive, textures, pauses_s, duration_s)
     return Stage(parts, light, camera, {
-        'layout': layout, 'vibration': vibration, 'speed_mps': speed,
+        'layout': layout if made.grammar is GRAMMARS[layout] else 'crossed',
+        'vibration': vibration, 'speed_mps': speed,
         'road_m': 2 * made.half_road_m, 'lap_m': made.route.length, **drawn,
         **{f'camera_{name}' if name != 'hz' else 'vibration_hz': float(value)
            for name, value in mount.items()}})

@@ -10,7 +10,8 @@ import numpy as np
 
 from depth_anyevent_ros.simulation.factors import draw, DroneFactors, pick
 from depth_anyevent_ros.simulation.layouts_clearance import Clearance
-from depth_anyevent_ros.simulation.layouts_indoor import build_indoor, Building, building
+from depth_anyevent_ros.simulation.layouts_indoor import (
+    build_indoor, Building, building, INTERIORS)
 from depth_anyevent_ros.simulation.layouts_parts import Parts, person
 from depth_anyevent_ros.simulation.scene import Box
 from depth_anyevent_ros.simulation.stage import draw_light, Stage
@@ -45,15 +46,16 @@ def drone_stage(seed: list[int], factors: DroneFactors, duration_s: float,
     if pauses_s is None:
         share = 0.18 if choices.random() < 0.75 else 0.0
         pauses_s = draw_pauses(motion, duration_s, share) if share else []
-    made = building(scenery, layout)
-    parts = build_indoor(scenery, layout, made, factors)
+    made = building(scenery, layout, factors)
+    parts = build_indoor(scenery, made, factors)
     swept = _walkers(others, parts, made, factors, duration_s)
     clearance = Clearance(parts.rectangles, [b for b in parts.boxes if not b.body] + swept,
                           [e for e in parts.ellipsoids if not e.body])
     path = _flight(motion, made, clearance, flight, speed, turn, sway_hz, pauses_s, duration_s,
                    drifts)
     return Stage(parts, light, path, {
-        'layout': layout, 'flight': flight, 'speed_mps': speed, 'turn_deg_per_s': turn,
+        'layout': layout if made.interior is INTERIORS[layout] else 'crossed',
+        'flight': flight, 'speed_mps': speed, 'turn_deg_per_s': turn,
         'sway_hz': sway_hz, 'hovers': 'drifting' if drifts else 'still',
         'ceiling_m': made.height, **drawn})
 

@@ -11,8 +11,10 @@ ranges of the test split lie both between and beyond those of the training split
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 import math
+from typing import Any
 
 import numpy as np
 
@@ -26,11 +28,12 @@ class CarFactors:
     """
     A street and the car in it.
 
-    layouts: grammars of layouts_street.py. vibrations: ways to shake, of car.py. facades,
-    grounds, objects: texture families. speed_mps: when nothing holds it up. height_m, pitch_deg
-    (positive downward), yaw_deg (either side), roll_deg: how the camera is mounted.
-    vibration_hz: of pitch and roll. road_m: width of the carriageway. fog_per_m: extinction.
-    level: brightness, drawn evenly in its logarithm.
+    layouts: grammars of layouts_street.py. crossed: share of the streets whose grammar is put
+    together from all of these. vibrations: ways to shake, of car.py. facades, grounds, objects:
+    texture families. speed_mps: when nothing holds it up. height_m, pitch_deg (positive
+    downward), yaw_deg (either side), roll_deg: how the camera is mounted. vibration_hz: of pitch
+    and roll. road_m: width of the carriageway. fog_per_m: extinction. level: brightness, drawn
+    evenly in its logarithm.
     """
 
     layouts: tuple[str, ...]
@@ -46,6 +49,7 @@ class CarFactors:
     road_m: Ranges
     fog_per_m: Ranges
     level: Ranges
+    crossed: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,11 @@ class DroneFactors:
     """
     A building's inside and the drone in it.
 
-    layouts: grammars of layouts_indoor.py. flights: of drone.py. walls, grounds, objects:
-    texture families. speed_mps: while cruising. turn_deg_per_s: how fast the view swings at its
-    fastest. sway_hz: of the view's own swing. flicker: share of the light that lamps modulate,
-    flicker_hz its frequency. level: brightness, drawn evenly in its logarithm.
+    layouts: kinds of layouts_indoor.py. crossed: share of the buildings that are put together
+    from all of these. flights: of drone.py. walls, grounds, objects: texture families.
+    speed_mps: while cruising. turn_deg_per_s: how fast the view swings at its fastest. sway_hz:
+    of the view's own swing. flicker: share of the light that lamps modulate, flicker_hz its
+    frequency. level: brightness, drawn evenly in its logarithm.
     """
 
     layouts: tuple[str, ...]
@@ -70,6 +75,7 @@ class DroneFactors:
     flicker: Ranges
     flicker_hz: Ranges
     level: Ranges
+    crossed: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,14 @@ def pick(generator: np.random.Generator, names: tuple) -> str:
     return names[int(generator.integers(len(names)))]
 
 
+def cross(generator: np.random.Generator, own, others: Sequence, traits: Sequence) -> Any:
+    """Return a dataclass each of whose traits, groups of fields, is that of any of the others."""
+    for names in traits:
+        donor = others[int(generator.integers(len(others)))]
+        own = replace(own, **{name: getattr(donor, name) for name in names})
+    return own
+
+
 FACTORS: dict[str, Factors] = {
     'train': Factors(
         car=CarFactors(
@@ -117,7 +131,8 @@ FACTORS: dict[str, Factors] = {
             pitch_deg=((-9.0, -6.5), (-4.5, -2.0), (0.0, 4.0), (6.5, 9.0)),
             yaw_deg=((0.0, 9.0), (12.0, 15.0), (18.0, 22.0)),
             vibration_hz=((1.0, 1.6),), road_m=((5.6, 6.4), (6.8, 8.2)),
-            fog_per_m=((0.002, 0.008),), level=((0.3, 1.0), (0.02, 0.1), (0.002, 0.005))),
+            fog_per_m=((0.002, 0.008),), level=((0.3, 1.0), (0.02, 0.1), (0.002, 0.005)),
+            crossed=0.7),
         drone=DroneFactors(
             layouts=('room', 'corridor', 'gallery', 'office', 'garage', 'cross'),
             flights=('wander', 'roam'),
@@ -125,7 +140,7 @@ FACTORS: dict[str, Factors] = {
             objects=('leaves', 'planks', 'noise', 'panels'),
             speed_mps=((0.4, 0.8), (1.0, 1.5)), turn_deg_per_s=((30.0, 60.0), (70.0, 85.0)),
             sway_hz=((0.3, 0.7),), flicker=((0.02, 0.12),), flicker_hz=((99.5, 100.5),),
-            level=((0.15, 0.6), (0.02, 0.06), (0.003, 0.006))),
+            level=((0.15, 0.6), (0.02, 0.06), (0.003, 0.006)), crossed=0.7),
         field_of_view_deg=((52.0, 55.0), (58.0, 62.0), (70.0, 82.0)),
         principal_point=((0.0, 0.02),),
         threshold=((0.18, 0.24), (0.28, 0.36)), threshold_ratio=((0.88, 1.12),),

@@ -3,37 +3,18 @@
 """Rooms, corridors and halls with what stands and hangs in them."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 
 import numpy as np
 
-from depth_anyevent_ros.simulation.factors import DroneFactors
+from depth_anyevent_ros.simulation.factors import cross, DroneFactors
 from depth_anyevent_ros.simulation.layouts_furniture import (
     ball, crate, furniture, hanging, pillar, rack, wall_panel)
 from depth_anyevent_ros.simulation.layouts_parts import Parts, place, shade, Solid, vehicle
 from depth_anyevent_ros.simulation.scene import Box, Rectangle
 
 Rectangle2 = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True)
-class Building:
-    """
-    The inside of a building.
-
-    plan: corners of its floor, anticlockwise, metres. height: of its ceiling. areas: upright
-    rectangles (x0, y0, x1, y1) that together are the floor.
-    """
-
-    plan: tuple[tuple[float, float], ...]
-    height: float
-    areas: tuple[Rectangle2, ...]
-
-    def inside(self, x: float, y: float, margin: float) -> bool:
-        """Return whether a place on the floor is in one of the areas, a margin off its edge."""
-        return any(x0 + margin <= x <= x1 - margin and y0 + margin <= y <= y1 - margin
-                   for x0, y0, x1, y1 in self.areas)
 
 
 @dataclass(frozen=True)
@@ -70,30 +51,58 @@ INTERIORS = {
     'cross': Interior('cross', (12, 12, 3.0, 3.0), (22, 22, 6.0, 6.0), (2.6, 4.2), 0.2),
     'l_hall': Interior('l', (11, 11, 4.5, 4.5), (17, 17, 7, 7), (3.4, 4.6), 0.22),
     'warehouse': Interior('rectangle', (24, 17), (38, 28), (6, 9), 0.06, racks=True)}
+# What belongs together where interiors are crossed.
+TRAITS = (('shape', 'low', 'high', 'narrow', 'vehicles'), ('height',), ('clutter',), ('pillars',),
+          ('partitions',))
 
 
-def building(generator: np.random.Generator, layout: str) -> Building:
-    """Draw the floor plan of a layout, one of INTERIORS."""
+@dataclass(frozen=True)
+class Building:
+    """
+    The inside of a building.
+
+    interior: what it is like. plan: corners of its floor, anticlockwise, metres. height: of its
+    ceiling. areas: upright rectangles (x0, y0, x1, y1) that together are the floor.
+    """
+
+    interior: Interior
+    plan: tuple[tuple[float, float], ...]
+    height: float
+    areas: tuple[Rectangle2, ...]
+
+    def inside(self, x: float, y: float, margin: float) -> bool:
+        """Return whether a place on the floor is in one of the areas, a margin off its edge."""
+        return any(x0 + margin <= x <= x1 - margin and y0 + margin <= y <= y1 - margin
+                   for x0, y0, x1, y1 in self.areas)
+
+
+def building(generator: np.random.Generator, layout: str, factors: DroneFactors) -> Building:
+    """Draw the floor plan of a layout, or of one that is crossed from all of the split's."""
     interior = INTERIORS[layout]
+    if factors.crossed and generator.random() < factors.crossed:
+        interior = cross(generator, interior, [INTERIORS[name] for name in factors.layouts],
+                         TRAITS)
+        if interior.narrow or interior.shape != 'rectangle':
+            interior = replace(interior, partitions=0.0)  # they would block the way
     a, b, *widths = generator.uniform(interior.low, interior.high).tolist()
     height = generator.uniform(*interior.height)
     if interior.shape == 'rectangle':
-        return Building(((0.0, 0.0), (a, 0.0), (a, b), (0.0, b)), height, ((0.0, 0.0, a, b),))
+        return Building(interior, ((0.0, 0.0), (a, 0.0), (a, b), (0.0, b)), height,
+                        ((0.0, 0.0, a, b),))
     c, d = widths
     if interior.shape == 'l':
         plan = ((0.0, 0.0), (a, 0.0), (a, d), (c, d), (c, b), (0.0, b))
-        return Building(plan, height, ((0, 0, a, d), (0, 0, c, b)))
+        return Building(interior, plan, height, ((0, 0, a, d), (0, 0, c, b)))
     left, low = (generator.uniform(0.15, 0.85, 2) * (a - c, b - d)).tolist()
     right, high = left + c, low + d
     plan = ((left, 0.0), (right, 0.0), (right, low), (a, low), (a, high), (right, high),
             (right, b), (left, b), (left, high), (0.0, high), (0.0, low), (left, low))
-    return Building(plan, height, ((0.0, low, a, high), (left, 0.0, right, b)))
+    return Building(interior, plan, height, ((0.0, low, a, high), (left, 0.0, right, b)))
 
 
-def build_indoor(generator: np.random.Generator, layout: str, made: Building,
-                 factors: DroneFactors) -> Parts:
+def build_indoor(generator: np.random.Generator, made: Building, factors: DroneFactors) -> Parts:
     """Return all that stands still in a building."""
-    parts, interior = Parts(), INTERIORS[layout]
+    parts, interior = Parts(), made.interior
     ground, = parts.draw_textures(generator, factors.grounds, 1)
     walls = parts.draw_textures(generator, factors.walls, 2)
     objects = parts.draw_textures(generator, factors.objects, 5)

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from depth_anyevent_ros.simulation.factors import CarFactors, draw
+from depth_anyevent_ros.simulation.factors import CarFactors, cross, draw
 from depth_anyevent_ros.simulation.layouts_parts import (
     Parts, person, place, pole, shade, Solid, tree, vehicle)
 from depth_anyevent_ros.simulation.layouts_route import polygon_route, Route, wavy_route
@@ -67,6 +67,10 @@ GRAMMARS = {
     'square': Grammar('square', (3.0, 8.0), (0, 6.0), (12, 28), (9, 28), (10, 16), (3, 14),
                       0.25, False, 0.0, 9, 18, 10, plaza=True)}
 
+# What belongs together where grammars are crossed.
+TRAITS = (('outline',), ('pavement',), ('setback',), ('front', 'depth'), ('height',),
+          ('gap', 'gaps'), ('parking', 'parked'), ('trees',), ('poles',), ('things',))
+
 
 @dataclass(frozen=True)
 class Street:
@@ -80,8 +84,10 @@ class Street:
 
 
 def street(generator: np.random.Generator, layout: str, factors: CarFactors) -> Street:
-    """Draw a street of a grammar."""
+    """Draw a street of a grammar, or of one that is crossed from all of the split's."""
     grammar = GRAMMARS[layout]
+    if factors.crossed and generator.random() < factors.crossed:
+        grammar = cross(generator, grammar, [GRAMMARS[name] for name in factors.layouts], TRAITS)
     half = draw(generator, factors.road_m) / 2
     return Street(_outline(generator, grammar.outline), grammar, half,
                   half + (PARKING_M if grammar.parking else 0.3),
