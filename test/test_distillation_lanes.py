@@ -52,7 +52,7 @@ def test_frames_of_a_lane_follow_each_other_until_a_start():
 
 def test_a_restored_state_gives_the_same_clips():
     config = AugmentationConfig(polarity_swap=True, gain=0.2, visit_frames=8, zoom=1.5,
-                                event_dropout=0.5)
+                                event_dropout=0.5, standstill=0.7)
     lanes = Lanes(SET, 3, 4, config, seed=5)
     for _ in range(7):
         lanes.next()
@@ -118,6 +118,36 @@ def test_event_dropout_empties_cells_anew_in_each_frame():
         shares.append((image > 0).mean())
     assert min(shares) < 0.4 and max(shares) > 0.9 and abs(np.mean(shares) - 0.6) < 0.05
     assert (item.image == 9).all()  # the samples themselves stay
+
+
+def test_at_a_standstill_the_label_stays_and_there_is_only_noise():
+    frames = np.arange(40)
+    image = np.zeros((40, 3, 30, 40), np.uint8)
+    image[:, 0, :, 5], image[:, 2] = frames[:, None] + 100, 0
+    label = np.broadcast_to(frames[:, None, None], (40, 30, 40)).astype(np.float16)
+    item = Samples('s', 'car', image, label, np.ones(40, int), frames, np.ones(40, bool))
+    config = AugmentationConfig(flip=False, strides=(1, 2), visit_frames=12, standstill=1.0)
+    lanes = Lanes([item], 1, 4, config, seed=0)
+    visits, noise = [], []
+    for _ in range(200):
+        clip = lanes.next()
+        if clip.starts[0]:
+            visits.append([])
+        for image, label in zip(clip.image[:, 0], clip.inverse_depth[:, 0]):
+            still = not (image[0, :, 5] == label[0, 0] + 100).all()
+            visits[-1].append((int(label[0, 0]), still))
+            if still:
+                assert set(np.unique(image)) <= {0, label[0, 0] + 100} and not image[1:].any()
+                noise.append((image > 0).any(0).mean())
+    assert len(visits) > 10 and min(noise) < 0.005 and 0.05 < max(noise) < 0.15
+    for visit in visits[:-1]:
+        labels, still = np.array(visit).T
+        steps = np.diff(labels)
+        assert not still[0] and set(steps[still[1:] == 1]) <= {0}
+        assert len(set(steps[still[1:] == 0])) <= 1 and 4 <= len(visit) <= 52
+        assert 1 <= still.sum() <= 40
+        assert (np.diff(np.flatnonzero(still)) == 1).all()  # it stops once
+    assert max(sum(still for _, still in visit) for visit in visits) > 20
 
 
 def test_labels_that_say_nothing_are_unknown():

@@ -17,13 +17,18 @@ import numpy as np
 from depth_anyevent_ros.datasets.samples import Samples
 from depth_anyevent_ros.distillation.training_config import AugmentationConfig
 
+STOP_FRAMES = 40  # that the camera stands still at most
+NOISE = (1e-3, 0.1)  # share of the cells with an event where nothing moves
+
 
 @dataclass
 class Visit:
     """
     A lane in a sequence: where it is, how it walks, and what is changed about the frames.
 
-    keep: share of the cells that keep their events. zoom: see `_enlarged`.
+    keep: share of the cells that keep their events. zoom: see `_enlarged`. At position stop_at
+    the camera stands still for stop_left frames (0 where it never does): the label stays, and of
+    events there is only noise, in this share of the cells.
     """
 
     sequence: int
@@ -35,6 +40,9 @@ class Visit:
     gain: float
     keep: float
     zoom: tuple[float, float, float]
+    stop_at: int = 0
+    stop_left: int = 0
+    noise: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,7 @@ class Lanes:
         """Return the next clip of every lane."""
         images, labels, starts, gains = [], [], [], []
         for lane, visit in enumerate(self._visits):
-            starts.append(visit is None or not self._goes_on(visit))
+            starts.append(visit is None or not visit.frames_left)
             if starts[-1]:
                 visit = self._visits[lane] = self._new_visit()
             image, label = self._take(visit)
@@ -95,10 +103,6 @@ class Lanes:
         self._queue = list(state['queue'])
         self._visits = [visit and Visit(**visit) for visit in state['visits']]
 
-    def _goes_on(self, visit: Visit) -> bool:
-        last = visit.position + (self._clip - 1) * visit.stride
-        return last < len(self._samples[visit.sequence]) and visit.frames_left >= self._clip
-
     def _new_visit(self) -> Visit:
         while True:
             if not self._queue:
@@ -110,7 +114,7 @@ class Lanes:
         stride = int(self._random.choice(self._strides[sequence]))
         visit_frames = config.visit_frames or frames
         # Of any length, so that not all lanes change scenes in the same step. The start is such
-        # that the sequence's end does not cut it short, if it can be.
+        # that all of it lies in the sequence.
         most = max(min(visit_frames, -(-frames // stride)) // self._clip, 1)
         clips = int(self._random.integers(1, most + 1))
         latest = frames - 1 - (clips * self._clip - 1) * stride
@@ -119,15 +123,23 @@ class Lanes:
         gain = float(self._random.uniform(1 - config.gain, 1 + config.gain))
         keep = float(self._random.uniform(1 - config.event_dropout, 1))
         zoom = (float(self._random.uniform(1, config.zoom)), *self._random.random(2).tolist())
-        return Visit(sequence, position, stride, clips * self._clip, flip and config.flip,
-                     swap and config.polarity_swap, gain, keep, zoom)
+        visit = Visit(sequence, position, stride, clips * self._clip, flip and config.flip,
+                      swap and config.polarity_swap, gain, keep, zoom)
+        if self._clip > 1 and self._random.random() < config.standstill:
+            visit.stop_at = position + int(self._random.integers(1, visit.frames_left)) * stride
+            clips = int(self._random.integers(1, max(STOP_FRAMES // self._clip, 1) + 1))
+            visit.stop_left = clips * self._clip
+            visit.frames_left += visit.stop_left
+            visit.noise = float(np.exp(self._random.uniform(*np.log(NOISE))))
+        return visit
 
     def _take(self, visit: Visit) -> tuple[np.ndarray, np.ndarray]:
         """Return image (T, C, h, w) and label (T, h, w), and move the visit on."""
         samples = self._samples[visit.sequence]
-        stop = visit.position + self._clip * visit.stride
-        frames = slice(visit.position, stop, visit.stride)
+        frames, still = self._walk(visit)
         image, label = samples.image[frames], samples.inverse_depth[frames]
+        for index in np.flatnonzero(still):
+            image[index] = _noise(self._random, image[index], visit.noise)
         unusable = ~samples.usable[frames]
         if unusable.any():
             label = np.where(unusable[:, None, None], np.float16(np.nan), label)
@@ -141,9 +153,32 @@ class Lanes:
         if visit.swap:
             # Tencode has ON and OFF in its first and last channel, a voxel grid has signs.
             image = image[:, ::-1] if image.shape[1] == 3 else -image
-        visit.position = stop
-        visit.frames_left -= self._clip
         return image, label
+
+    def _walk(self, visit: Visit) -> tuple[np.ndarray, np.ndarray]:
+        """Move the visit on by a clip; return its labels' numbers (T,), and where it stands."""
+        frames, still = np.zeros(self._clip, np.int64), np.zeros(self._clip, bool)
+        for index in range(self._clip):
+            still[index] = visit.stop_left > 0 and visit.position == visit.stop_at
+            if still[index]:
+                frames[index] = visit.position - visit.stride
+                visit.stop_left -= 1
+            else:
+                frames[index] = visit.position
+                visit.position += visit.stride
+        visit.frames_left -= self._clip
+        return frames, still
+
+
+def _noise(random: np.random.Generator, image: np.ndarray, share: float) -> np.ndarray:
+    """Return an image (C, h, w) with the events of one, anywhere, in a share of the cells."""
+    cells = image.reshape(len(image), -1)
+    with_events = cells[:, (cells != 0).any(0)]
+    noisy = np.zeros_like(cells)
+    if with_events.shape[1]:
+        at = np.flatnonzero(random.random(cells.shape[1]) < share)
+        noisy[:, at] = with_events[:, random.integers(with_events.shape[1], size=len(at))]
+    return noisy.reshape(image.shape)
 
 
 def _enlarged(array: np.ndarray, zoom: float, down: float, right: float) -> np.ndarray:

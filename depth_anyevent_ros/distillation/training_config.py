@@ -69,6 +69,8 @@ class AugmentationConfig:
     frame. visit_frames: frames of one visit at most, 0 for the rest of the sequence. gain: of
     pictures, a factor between 1 - gain and 1 + gain. event_dropout: up to this share of the cells
     loses its events, as with a higher threshold. zoom: up to this factor is zoomed in, anywhere.
+    standstill: this share of the visits stops once, see `Visit`; where clips have one frame none
+    does, since nothing could be learned from it.
     """
 
     flip: bool = True
@@ -78,6 +80,7 @@ class AugmentationConfig:
     gain: float = 0.0
     event_dropout: float = 0.0
     zoom: float = 1.0
+    standstill: float = 0.0
 
     def __post_init__(self):
         _booleans(self, 'augmentation', 'flip', 'polarity_swap')
@@ -90,6 +93,7 @@ class AugmentationConfig:
         number('augmentation.gain', self.gain, 0, 0.9)
         number('augmentation.event_dropout', self.event_dropout, 0, 0.95)
         number('augmentation.zoom', self.zoom, 1, 4)
+        number('augmentation.standstill', self.standstill, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -208,7 +212,7 @@ class TrainingConfig:
             raise ConfigError('network.max_depth is set, but metric networks are not trained '
                               'here, only relative ones: leave it out.')
         if self.input.representation == 'rgb':
-            for name in ('polarity_swap', 'event_dropout'):
+            for name in ('polarity_swap', 'event_dropout', 'standstill'):
                 if getattr(self.augmentation, name):
                     raise ConfigError(f'augmentation.{name} is for events, but the input is rgb.')
         if self.data.teacher and self.loss.sky_below:
