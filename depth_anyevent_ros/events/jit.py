@@ -12,7 +12,7 @@ import warnings
 import numba
 
 PACKAGE = Path(__file__).resolve().parents[1]
-COMPILED = ('events', 'simulation')  # folders with compiled loops
+COMPILED = ('events', 'geometry', 'simulation')  # folders with compiled loops
 
 
 def njit(function):

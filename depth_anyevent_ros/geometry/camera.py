@@ -97,12 +97,23 @@ class CameraModel:
             rays = cv2.fisheye.undistortPoints(pixels, self.k, self.d)
         rays = rays.reshape(-1, 2)
         # Towards the corners a polynomial may have no inverse, and the solver returns anything.
-        missed = np.linalg.norm(self._project(rays) - pixels.reshape(-1, 2), axis=1)
+        missed = np.linalg.norm(self.project(rays) - pixels.reshape(-1, 2), axis=1)
         rays[~(missed < LARGEST_MISS)] = np.nan
         return rays.reshape(self.height, self.width, 2).astype(np.float32)
 
-    def _project(self, rays: np.ndarray) -> np.ndarray:
-        """Return the pixels (N, 2) of rays (N, 2)."""
+    def project(self, rays: np.ndarray) -> np.ndarray:
+        """
+        Return the pixels (u, v), float64 (N, 2), of rays (x, y, 1) given as (N, 2).
+
+        Beyond the edge of the lens a polynomial comes back into the picture: compare with
+        `rays`. Raises CalibrationError as `rays` does.
+        """
+        if not self.calibrated:
+            raise CalibrationError('the camera is not calibrated: its camera matrix is zero')
+        self._check_distortion()
+        rays = np.asarray(rays, np.float64)
+        if not np.any(self.d):
+            return rays * np.diag(self.k)[:2] + self.k[:2, 2]
         spatial, zero = np.c_[rays, np.ones(len(rays))].reshape(-1, 1, 3), np.zeros(3)
         project = cv2.projectPoints if self.distortion_model in POLYNOMIAL_MODELS \
             else cv2.fisheye.projectPoints
