@@ -75,6 +75,13 @@ class SensorClock:
         t, offset = self._anchor
         return sensor_ns + offset + round((sensor_ns - t) * self._drift)
 
+    def to_sensor(self, ros_ns: int) -> int:
+        """Return the sensor time of a ROS time."""
+        t, offset = self._anchor
+        # Of (sensor - t) * (1 + drift) = ros - offset - t, in whole numbers as far as it goes.
+        since = ros_ns - offset - t
+        return t + since - round(since * self._drift / (1 + self._drift))
+
     def _believed(self, sensor_ns: int, late_ns: int) -> bool:
         """Return whether an arrival that is late_ns above the line counts."""
         self._early += 1

@@ -15,7 +15,8 @@ from depth_anyevent_ros.events.evt3 import Evt3Decoder
 from depth_anyevent_ros.events.surface import LatestEventSurface
 from depth_anyevent_ros.events.tencode import TIME_NORMALIZATIONS
 from depth_anyevent_ros.events.types import Packet, PacketError
-from depth_anyevent_ros.events.windows import CountWindows, OpenWindow, TimeWindows
+from depth_anyevent_ros.events.windows import (
+    CountWindows, OpenWindow, PlannedWindows, TimeWindows)
 
 DECODERS = {decoder.encoding: decoder for decoder in (Evt3Decoder,)}
 # Header stamps of one stream may fall back by scheduling; a looping bag falls back by more.
@@ -75,7 +76,7 @@ class EventPipeline:
     """
 
     def __init__(self, representation_of: Callable[[int, int], Representation],
-                 windows: TimeWindows | CountWindows):
+                 windows: TimeWindows | CountWindows | PlannedWindows):
         self._representation_of = representation_of
         self._cutter = windows.cutter()
         self._clock = SensorClock()
@@ -95,6 +96,11 @@ class EventPipeline:
     def size(self) -> tuple[int, int] | None:
         """Return (width, height) of the sensor, None before the first packet."""
         return (self._decoder.width, self._decoder.height) if self._decoder else None
+
+    @property
+    def time_ns(self) -> int | None:
+        """Return the sensor time that was reached, None where it is not known yet."""
+        return self._decoder.time_ns if self._decoder else None
 
     @property
     def clock(self) -> SensorClock:
@@ -169,6 +175,20 @@ class EventPipeline:
         if reached is not None:
             self._clock.observe(reached, packet.stamp_ns)
         return self._windows(final=False)
+
+    def plan(self, t_end: int) -> Iterator[Window]:
+        """
+        Ask for the window that ends at t_end, ns of sensor time, of PlannedWindows.
+
+        Yields it if packets that were pushed already reach it.
+        """
+        self._cutter.plan(t_end)
+        return self._windows(final=False) if self._decoder else iter(())
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a planned window needs more packets."""
+        return self._cutter.waiting
 
     def finish(self) -> Iterator[Window]:
         """Decode what was held back at the end of a stream; yield windows that it completes."""

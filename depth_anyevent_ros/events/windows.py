@@ -6,15 +6,19 @@ When windows begin and end.
 Windows of time are half-open intervals of sensor time, [end - duration, end), whose ends are
 multiples of the period: the same stream gives the same windows live, from a bag, and after a
 restart. Rate and length are independent, so windows may overlap or leave gaps.
-Windows of count end with every n-th event.
+Windows of count end with every n-th event. Planned windows end when they are told to, such as
+at the time of a picture; nothing is decoded beyond the last that was planned.
 """
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from depth_anyevent_ros.events.sinks import SurfaceSink
 
+MARK_EVERY_NS = 5_000_000  # between counts of events
 
 @dataclass
 class OpenWindow:
@@ -63,6 +67,18 @@ class CountWindows:
     def cutter(self) -> CountCutter:
         """Return the state machine that cuts a stream into these windows."""
         return CountCutter(self)
+
+
+@dataclass(frozen=True)
+class PlannedWindows:
+    """Windows of duration_ns that end at times given one by one; max_gap_ns as above."""
+
+    duration_ns: int
+    max_gap_ns: int
+
+    def cutter(self) -> PlannedCutter:
+        """Return the state machine that cuts a stream into these windows."""
+        return PlannedCutter(self)
 
 
 @dataclass
@@ -153,3 +169,89 @@ class CountCutter:
                 self._window = None
             else:
                 return
+
+
+@dataclass
+class PlannedCutter:
+    """
+    Cuts windows whose ends are planned, in order of time, and decodes no further than they need.
+
+    A window may begin before what was decoded when it was planned, as neighbours overlap: the
+    surface still knows the latest event of every cell. `missed` counts planned windows that were
+    not made: they ended before what was decoded, or began before the stream did.
+    """
+
+    rule: PlannedWindows
+    interruptions: int = 0
+    missed: int = 0
+    _ends: deque[int] = field(default_factory=deque)
+    _planned: bool = False  # whether any window was since the stream began
+    _begin: int | None = None  # of the stream
+    _marks: deque[tuple[int, int]] = field(default_factory=deque)  # time, events before it
+    _total: int = 0
+
+    def plan(self, t_end: int) -> None:
+        """Ask for the window that ends at t_end, ns of sensor time."""
+        self._planned = True
+        if self._ends and t_end <= self._ends[-1]:
+            self.missed += 1
+        else:
+            self._ends.append(t_end)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a planned window was not reached yet."""
+        return bool(self._ends)
+
+    def restart(self) -> None:
+        """Forget what was planned: the stream was interrupted."""
+        self.missed += len(self._ends)
+        self._ends.clear()
+        self._marks.clear()
+        self._begin, self._planned = None, False
+
+    def advance(self, decoder, sink: SurfaceSink, final: bool = False):
+        """
+        Decode what the decoder was fed as far as windows are planned; yield those reached.
+
+        Before the first is planned all is decoded, so that the stream's time becomes known.
+        """
+        if decoder.time_ns is None:
+            decoder.decode_until(0, sink, final)  # the words before the first time
+            if decoder.time_ns is None:
+                return
+        if self._begin is None:
+            self._begin = decoder.time_ns
+        if not self._planned:
+            self._total += decoder.decode_until(None, sink, final).events
+            self._mark(decoder.time_ns)
+        while self._ends:
+            now = decoder.time_ns
+            if self._ends[0] <= now or self._ends[0] - self.rule.duration_ns < self._begin:
+                self._ends.popleft()
+                self.missed += 1
+                continue
+            limit = min(self._ends[0], now + MARK_EVERY_NS)
+            self._total += decoder.decode_until(limit, sink, final).events
+            now = decoder.time_ns
+            if now is None or now < limit:
+                return
+            if now - limit > self.rule.max_gap_ns:
+                self.interruptions += 1
+                self._begin = now
+                self._marks.clear()
+            self._mark(now)
+            if self._ends[0] <= now and self._begin < now:
+                t_end = self._ends.popleft()
+                t_start = t_end - self.rule.duration_ns
+                yield OpenWindow(t_start, t_end, self._total - self._before(t_start))
+
+    def _mark(self, now: int) -> None:
+        """Remember how many events came before now."""
+        self._marks.append((now, self._total))
+        while self._marks[0][0] < now - 2 * self.rule.duration_ns:
+            self._marks.popleft()
+
+    def _before(self, time_ns: int) -> int:
+        """Return how many events came before a time, interpolated between marks."""
+        return round(float(np.interp(time_ns, *zip(*self._marks))))

@@ -1,0 +1,106 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures and events in time: whichever comes first, the window ends with the picture."""
+from evt3_words import event_words, packet
+import numpy as np
+import pytest
+
+from depth_anyevent_ros.distillation.pairing import FramePairing
+from depth_anyevent_ros.events.pipeline import EventPipeline, Representation
+from depth_anyevent_ros.events.windows import TimeWindows
+
+MS = 1_000_000
+ARRIVAL = 5 * 10**18
+
+
+def rows(width, height):
+    return Representation(height, width)
+
+
+def stream(begin_ms, end_ms, per_packet=37, seq=0):
+    """Return packets of an event each 0.2 ms, which arrive 3 ms after their last event."""
+    times = np.arange(begin_ms * 1000, end_ms * 1000, 200)
+    rng = np.random.default_rng(3)
+    return [packet(np.concatenate([event_words(int(t), int(rng.integers(64)),
+                                               int(rng.integers(48)), int(rng.integers(2)))
+                                   for t in part]), seq=seq + i,
+                   stamp_ns=ARRIVAL + int(part[-1]) * 1000 + 3 * MS)
+            for i, part in enumerate(np.split(times, range(per_packet, len(times), per_packet)))]
+
+
+def pair_up(arrivals, **options):
+    """Feed packets and (stamp, picture) in the order in which they arrive."""
+    pairing = FramePairing(rows, 50 * MS, 200 * MS, **options)
+    pairs = []
+    for item in arrivals:
+        pairs += pairing.add_picture(*item) if isinstance(item, tuple) \
+            else pairing.add_packet(item)
+    return pairs, pairing
+
+
+def interleaved(packets, pictures, delay_ns):
+    """Return all in order of arrival; pictures arrive delay_ns after their time."""
+    items = [(p.stamp_ns - ARRIVAL, p) for p in packets] \
+        + [(t + delay_ns, (t, name)) for t, name in pictures]
+    return [item for _, item in sorted(items, key=lambda pair: pair[0])]
+
+
+@pytest.mark.parametrize('delay_ms', [-20, 0, 4, 30, 180])
+@pytest.mark.parametrize('period_ms', [20, 33.3, 50, 100])
+def test_each_picture_gets_the_window_that_ends_with_it(delay_ms, period_ms):
+    packets = stream(100, 900)
+    pictures = [(round((i + 6) * period_ms * MS), i) for i in range(int(700 / period_ms))]
+    pictures = [(t, name) for t, name in pictures if 160 * MS < t < 880 * MS]
+    pairs, pairing = pair_up(interleaved(packets, pictures, delay_ms * MS))
+    assert [pair.picture for pair in pairs] == [name for _, name in pictures]
+    for pair, (time_ns, _) in zip(pairs, pictures):
+        assert (pair.window.t_start, pair.window.t_end) == (time_ns - 50 * MS, time_ns)
+        # The same window as that of a stream that was decoded for it alone.
+        alone = EventPipeline(rows, TimeWindows(50 * MS, time_ns, 10**9))
+        windows = {w.t_end: w for p in packets for w in alone.push(p)}
+        np.testing.assert_array_equal(pair.window.image, windows[time_ns].image)
+        assert abs(pair.window.events - windows[time_ns].events) <= 2
+    assert pairing.counts['pairs'] == len(pictures)
+    assert pairing.counts['unpaired_pictures'] == pairing.counts['dropped_packets'] == 0
+
+
+def test_pictures_in_ros_time_are_taken_to_the_time_of_the_events():
+    packets = stream(100, 900)
+    pictures = [(t * MS, t) for t in range(200, 880, 50)]
+    arrivals = [(item[0] + ARRIVAL, item[1]) if isinstance(item, tuple) else item
+                for item in interleaved(packets, pictures, 10 * MS)]
+    pairs, _ = pair_up(arrivals, clock='ros')
+    assert [pair.picture for pair in pairs] == [name for _, name in pictures]
+    for pair in pairs:
+        # As exact as the clock's fit: packets arrive 3 ms after their last event, and at least
+        # 3 ms after the first of the next one.
+        assert abs(pair.window.t_end - pair.picture * MS) < 11 * MS
+        assert abs(pair.window.stamp_ns - (ARRIVAL + pair.picture * MS)) < 5 * MS
+
+
+def test_pictures_without_events_are_counted():
+    before, after = stream(100, 300), stream(2000, 2300, seq=28)
+    pictures = [(t * MS, t) for t in (50, 120, 200, 600, 1000, 2010, 2200)]
+    pairs, pairing = pair_up(interleaved(before + after, pictures, 5 * MS))
+    assert [pair.picture for pair in pairs] == [200, 2200]
+    assert [pair.window.interrupted for pair in pairs] == [True, True]
+    assert pairing.counts['early_pictures'] == 1
+    assert pairing.counts['pictures'] == 7
+
+
+def test_packets_that_wait_are_bounded():
+    packets = stream(100, 5000)
+    bytes_each = len(packets[0].events)
+    _, pairing = pair_up(packets, max_bytes=20 * bytes_each)
+    assert pairing.counts['dropped_packets'] == len(packets) - 20
+    pairs = list(pairing.add_picture(4950 * MS, 'late'))
+    assert [pair.picture for pair in pairs] == ['late']
+
+
+def test_a_damaged_packet_is_counted_and_the_stream_goes_on():
+    packets = stream(100, 900)
+    bad = packets[10].__class__(**{**vars(packets[10]), 'encoding': 'nonsense'})
+    arrivals = interleaved(packets[:10] + [bad] + packets[11:], [(800 * MS, 'x')], 0)
+    pairs, pairing = pair_up(arrivals)
+    assert len(pairs) == 1 and pairing.counts['bad_packets'] == 1
+    assert 'nonsense' in pairing.problem
