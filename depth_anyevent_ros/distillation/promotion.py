@@ -1,0 +1,81 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Whether newly learned weights may take the place of those that run."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class PromotionConfig:
+    """
+    When a candidate is promoted.
+
+    confidence: of the paired bootstrap interval of its error over the running student's.
+    least_blocks: held-out blocks without which nothing is decided. anchor_step, anchor_total:
+    by how much its error against the truth of the anchor set may exceed that of the running
+    student, and that of the student at the beginning.
+    """
+
+    confidence: float = 0.95
+    least_blocks: int = 6
+    anchor_step: float = 1.05
+    anchor_total: float = 1.15
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """
+    promote: whether; reason: a sentence why. ratio: mean error of the candidate over that of the
+    running student on the held-out blocks, low and high its interval. anchor_step, anchor_total:
+    as in PromotionConfig, what was found.
+    """
+
+    promote: bool
+    reason: str
+    ratio: float
+    low: float
+    high: float
+    anchor_step: float
+    anchor_total: float
+
+
+def judge(running: np.ndarray, candidate: np.ndarray, anchor_running: float,
+          anchor_candidate: float, anchor_first: float,
+          config: PromotionConfig = PromotionConfig()) -> Verdict:
+    """
+    Compare two students on the same held-out blocks, and on the anchor set.
+
+    running, candidate: mean disagreement with the teacher, one value a block. anchor_*: errors
+    against truth. Blocks and not frames are drawn anew, since frames of a block are alike. An
+    error that is no finite number keeps the candidate back.
+    """
+    running, candidate = np.asarray(running, float), np.asarray(candidate, float)
+    step = anchor_candidate / anchor_running if anchor_running > 0 else np.inf
+    total = anchor_candidate / anchor_first if anchor_first > 0 else np.inf
+    if len(running) < config.least_blocks:
+        return Verdict(False, f'{len(running)} held-out blocks are too few to decide; '
+                       f'{config.least_blocks} are needed', np.nan, np.nan, np.nan, step, total)
+    ratio = candidate.sum() / running.sum()
+    draws = np.random.default_rng(0).integers(0, len(running), (RESAMPLES, len(running)))
+    tail = (1 - config.confidence) / 2
+    low, high = np.quantile(candidate[draws].sum(1) / running[draws].sum(1), (tail, 1 - tail))
+    if not np.isfinite([ratio, low, high, step, total]).all():
+        reason = 'an error of the candidate is not a finite number'
+    elif not high < 1:
+        reason = (f'it does not agree better with the teacher: {ratio:.3f} of the error '
+                  f'({low:.3f} to {high:.3f})')
+    elif not step <= config.anchor_step:
+        reason = (f'on the anchor set its error is {step:.3f} times that of the running student, '
+                  f'more than {config.anchor_step}')
+    elif not total <= config.anchor_total:
+        reason = (f'on the anchor set its error is {total:.3f} times that of the first student, '
+                  f'more than {config.anchor_total}')
+    else:
+        return Verdict(True, f'it agrees better with the teacher: {ratio:.3f} of the error '
+                       f'({low:.3f} to {high:.3f})', ratio, low, high, step, total)
+    return Verdict(False, reason, ratio, low, high, step, total)

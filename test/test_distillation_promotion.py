@@ -1,0 +1,46 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What is promoted: a clear gain that costs nothing elsewhere, and nothing else."""
+import numpy as np
+import pytest
+
+from depth_anyevent_ros.distillation.promotion import judge, PromotionConfig
+
+GENERATOR = np.random.default_rng(0)
+RUNNING = GENERATOR.uniform(0.2, 0.5, 12)
+
+
+@pytest.mark.parametrize('gain, step, total, promote, words', [
+    (0.8, 1.0, 1.0, True, 'agrees better'), (0.8, 1.04, 1.14, True, 'agrees better'),
+    (1.0, 1.0, 1.0, False, 'does not agree'), (1.2, 0.9, 0.9, False, 'does not agree'),
+    (0.8, 1.06, 1.06, False, '1.060 times that of the running'),
+    (0.8, 1.01, 1.16, False, '1.160 times that of the first'),
+    (np.nan, 1.0, 1.0, False, 'not a finite number'),
+    (0.8, np.nan, 1.0, False, 'not a finite number')])
+def test_verdicts(gain, step, total, promote, words):
+    noise = np.random.default_rng(1).normal(1, 0.03, len(RUNNING))
+    verdict = judge(RUNNING, gain * noise * RUNNING, total / step, total, 1.0)
+    assert verdict.promote is promote and words in verdict.reason
+    if np.isfinite(gain):
+        assert verdict.low < verdict.ratio < verdict.high
+        assert verdict.ratio == pytest.approx(gain, rel=0.05)
+
+
+def test_a_gain_in_one_block_alone_is_no_gain():
+    candidate = RUNNING.copy()
+    candidate[0] *= 0.2
+    assert not judge(RUNNING, candidate, 1, 1, 1).promote
+
+
+def test_chance_is_rarely_promoted():
+    promoted = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        promoted += judge(RUNNING, RUNNING * rng.normal(1, 0.1, len(RUNNING)), 1, 1, 1).promote
+    # 2.5 % are to be expected; the bootstrap of 12 blocks is a little too sure.
+    assert promoted <= 16
+
+
+def test_few_blocks_decide_nothing():
+    verdict = judge(RUNNING[:5], 0.1 * RUNNING[:5], 1, 1, 1, PromotionConfig(least_blocks=6))
+    assert not verdict.promote and '5 held-out blocks are too few' in verdict.reason
