@@ -74,17 +74,21 @@ def test_interruptions_end_a_block():
 
 
 def test_memory_is_bounded_and_some_of_the_past_stays():
-    config = BufferConfig(max_bytes=40 * frame(0).nbytes, block=5, held_out_every=4, gap=1)
-    buffer = filled(2000, config)
-    assert buffer.nbytes <= config.max_bytes and buffer.counts['evicted_blocks'] > 200
-    buffer.use_up_held_out()
-    for index in range(2000, 2400):
-        buffer.add(frame(index))
-        assert buffer.nbytes <= config.max_bytes 
-        if index % 50 == 0:
-            buffer.use_up_held_out()
-    firsts = [block[0] for block in numbers(buffer.training)]
-    assert min(firsts) < 2330 and max(firsts) > 2380
+    config = BufferConfig(max_bytes=200 * frame(0).nbytes, block=5, held_out_every=4, gap=1)
+    ages = []
+    for seed in range(20):
+        buffer = ReplayBuffer(config, seed)
+        for index in range(4000):
+            buffer.add(frame(index))
+            assert buffer.nbytes <= config.max_bytes
+            if index % 100 == 0:
+                buffer.use_up_held_out()
+        firsts = np.array([block[0] for block in numbers(buffer.training)])
+        assert firsts.max() > 3980 and buffer.counts['evicted_blocks'] > 500
+        ages.append(firsts[:len(firsts) // 2])
+    # The older half of what is kept comes evenly from all that has been.
+    assert 1500 < np.mean(np.concatenate(ages)) < 2500
+    assert np.mean(np.concatenate(ages) < 1000) > 0.15
     assert numbers(filled(2000, config).training) == numbers(filled(2000, config).training)
 
 

@@ -70,6 +70,7 @@ class ReplayBuffer:
         self._open: list[LabelledFrame] = []
         self._skip = 0  # frames of the gap that are still to come
         self._number = 0  # blocks begun
+        self._aged = 0  # blocks that were no longer among the newest
         self._training: list[Samples] = []  # oldest first
         self._held_out: list[Samples] = []
         self.counts = Counter(frames=0, gap_frames=0, lone_frames=0, evicted_blocks=0,
@@ -137,7 +138,11 @@ class ReplayBuffer:
     def _make_room(self) -> None:
         while self.nbytes > self._config.max_bytes and len(self._training) > 1:
             old = max(int(len(self._training) * (1 - self._config.recent)), 1)
-            del self._training[int(self._random.integers(old))]
+            # Reservoir sampling (Vitter, 1985): of all blocks that grew old each is as likely
+            # to be still there.
+            self._aged = max(self._aged + 1, old)
+            stays = self._random.random() < (old - 1) / self._aged
+            del self._training[int(self._random.integers(old - 1)) if stays else old - 1]
             self.counts['evicted_blocks'] += 1
         while self.nbytes > self._config.max_bytes and len(self._held_out) > 1:
             del self._held_out[0]

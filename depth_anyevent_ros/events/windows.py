@@ -20,6 +20,7 @@ from depth_anyevent_ros.events.sinks import SurfaceSink
 
 MARK_EVERY_NS = 5_000_000  # between counts of events
 
+
 @dataclass
 class OpenWindow:
     """A window that events fall into: bounds and first and last event in ns, and a count."""

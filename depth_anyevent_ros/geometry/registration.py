@@ -132,7 +132,7 @@ def resized(inverse_depth: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def _like_labels(color: CameraModel, event: CameraModel,
                  map_size: tuple[int, int]) -> tuple[int, int]:
-    """Return the size of maps whose pixels are no finer than the labels', to look up without gaps."""
+    """Return the size of maps whose pixels are about as fine as those of the labels."""
     height, width = map_size
     finer = min(color.k[0, 0] * width / color.width / event.k[0, 0],
                 color.k[1, 1] * height / color.height / event.k[1, 1])
@@ -142,7 +142,7 @@ def _like_labels(color: CameraModel, event: CameraModel,
 
 
 def _within_lens(camera: CameraModel, pixels: np.ndarray, rays: np.ndarray) -> np.ndarray:
-    """Return which pixels (h, w, 2) lie in the picture and are those of their rays, bool (h, w)."""
+    """Return which pixels (h, w, 2) lie in the picture and belong to their rays, bool."""
     table = cv2.remap(camera.rays(), pixels.astype(np.float32), None, cv2.INTER_LINEAR,
                       borderMode=cv2.BORDER_CONSTANT, borderValue=(np.nan, np.nan))
     with np.errstate(invalid='ignore'):
