@@ -25,6 +25,8 @@ from depth_anyevent_ros.distillation.promotion import judge, PromotionConfig, Ve
 from depth_anyevent_ros.distillation.replay_buffer import (
     BufferConfig, LabelledFrame, ReplayBuffer)
 from depth_anyevent_ros.distillation.training_config import AugmentationConfig
+from depth_anyevent_ros.distillation.training_state import (
+    load_network, load_optimizer, network_tensors, optimizer_tensors)
 from depth_anyevent_ros.distillation.validation import predict_sequence
 from depth_anyevent_ros.evaluation.alignment import align
 from depth_anyevent_ros.evaluation.protocols import frame_metrics
@@ -150,6 +152,30 @@ class OnlineLearner:
                 self.learning_rate = max(self.learning_rate * self.config.slow_down,
                                          self.config.least_learning_rate)
         return verdict
+
+    def state(self) -> tuple[dict[str, Tensor], dict]:
+        """Return all but the frames, as tensors and JSON values."""
+        return {**network_tensors('network', self._network),
+                **network_tensors('average', self._average),
+                **network_tensors('running', self.running),
+                **optimizer_tensors(self._optimizer, self._network)}, {
+            'student': self.checkpoint.sha256, 'steps': self.steps,
+            'promotions': self.promotions, 'kept_back': self.kept_back,
+            'learning_rate': self.learning_rate, 'anchor_first': self.anchor_first,
+            'anchor_running': self.anchor_running}
+
+    def restore(self, tensors: dict[str, Tensor], facts: dict) -> None:
+        """Go on where `state` was taken; ValueError where it is that of another student."""
+        if facts['student'] != self.checkpoint.sha256:
+            raise ValueError('the state is that of another student, '
+                             f'{facts["student"][:12]} and not {self.checkpoint.sha256[:12]}')
+        load_network('network', self._network, tensors)
+        load_network('average', self._average, tensors)
+        load_network('running', self.running, tensors)
+        load_optimizer(self._optimizer, self._network, tensors)
+        for name in ('steps', 'promotions', 'kept_back', 'learning_rate', 'anchor_first',
+                     'anchor_running'):
+            setattr(self, name, facts[name])
 
     def _loss(self, clip: Clip, name: str, config: LossConfig) -> Tensor:
         images = self._prepare(clip.image)

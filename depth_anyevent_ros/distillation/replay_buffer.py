@@ -92,6 +92,11 @@ class ReplayBuffer:
         return sum(map(_bytes, self._training + self._held_out)) \
             + sum(frame.nbytes for frame in self._open)
 
+    @property
+    def max_bytes(self) -> int:
+        """Bytes that are kept at most."""
+        return self._config.max_bytes
+
     def add(self, frame: LabelledFrame) -> None:
         """Take the next frame of the stream."""
         self.counts['frames'] += 1

@@ -34,8 +34,8 @@ MAX_FILE_BYTES = 4 << 30  # three times ViT-L in float32
 MAX_HEADER_BYTES = 4 << 20  # a header of ViT-L takes 40 kB
 DTYPES = ('F16', 'BF16', 'F32')
 
-__all__ = ['Checkpoint', 'CheckpointError', 'load_checkpoint', 'load_checkpoint_bytes',
-           'save_checkpoint', 'untrained_student']
+__all__ = ['Checkpoint', 'checkpoint_bytes', 'CheckpointError', 'load_checkpoint',
+           'load_checkpoint_bytes', 'save_checkpoint', 'untrained_student']
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def save_checkpoint(path: str | os.PathLike, network: DepthNetwork, config: Mode
     Returns the file's sha256. Raises CheckpointError where the weights cannot be kept in half
     precision or do not fit `config`, OSError where the disk refuses (nothing is left then).
     """
-    data = _to_bytes(network, config)
+    data = checkpoint_bytes(network, config)
     replace_file(path, data)
     return hashlib.sha256(data).hexdigest()
 
@@ -139,11 +139,12 @@ def untrained_student(preset: str = 'tiny-r', seed: int = 0) -> Checkpoint:
                      provenance={'trained_on': UNTRAINED, 'seed': seed})
     network = DepthNetwork(config.network)
     initialize_weights(network, seed)
-    return load_checkpoint_bytes(_to_bytes(network, config),
+    return load_checkpoint_bytes(checkpoint_bytes(network, config),
                                  f'untrained {preset} (random weights, seed {seed})')
 
 
-def _to_bytes(network: DepthNetwork, config: ModelConfig) -> bytes:
+def checkpoint_bytes(network: DepthNetwork, config: ModelConfig) -> bytes:
+    """Return what `save_checkpoint` writes; CheckpointError as it does."""
     if network.config != config.network:
         raise CheckpointError(f'The network is {network.config}, but the configuration to save '
                               f'says {config.network}: save it with its own configuration.')

@@ -1,13 +1,36 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Weights that another process wrote: an announcement, and the file that it names."""
+"""Weights from one process to another: a file, and an announcement that names it."""
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
+from depth_anyevent_ros.atomic_file import replace_file
 from depth_anyevent_ros.networks.checkpoint import (
-    Checkpoint, CheckpointError, load_checkpoint_bytes, MAX_FILE_BYTES)
+    Checkpoint, checkpoint_bytes, CheckpointError, load_checkpoint_bytes, MAX_FILE_BYTES)
+from depth_anyevent_ros.networks.config import ModelConfig
+from depth_anyevent_ros.networks.depth_network import DepthNetwork
+
+
+def hand_over(folder: Path, network: DepthNetwork, config: ModelConfig, version: int,
+              keep: int) -> str:
+    """
+    Write weights into a folder under a name that no other file has; return the announcement.
+
+    A file is never changed. Of former ones the newest `keep` stay, with this one. Raises
+    CheckpointError, OSError where the disk refuses; nothing is left then.
+    """
+    data = checkpoint_bytes(network, config)
+    digest = hashlib.sha256(data).hexdigest()
+    name = f'{version:06d}-{digest[:12]}.safetensors'
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_file(folder / name, data)
+    for old in sorted(folder.glob('[0-9]*-*.safetensors'))[:-max(keep, 1)]:
+        if old.name != name:
+            old.unlink(missing_ok=True)
+    return json.dumps({'file': name, 'sha256': digest, 'version': version})
 
 
 def read_announced(announcement: str, folder: str) -> Checkpoint:

@@ -1,0 +1,65 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The anchor set: a few simulated sequences with truth, the domain that the student comes from.
+
+They are made once, which takes about a minute, and kept in a folder; the same version of the
+package makes the same ones.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+import shutil
+
+from depth_anyevent_ros.datasets.samples import load_samples, Samples
+from depth_anyevent_ros.datasets.sequences import Sequence
+from depth_anyevent_ros.networks.config import InputConfig
+from depth_anyevent_ros.networks.input_size import input_size
+from depth_anyevent_ros.simulation.production import already_made, produce, Recording
+
+FIRST_SEED = 900_001
+EACH = 4  # sequences of each world
+QUICK = Recording('car', FIRST_SEED, duration_s=2.0, rate_hz=20.0, format='sequence', binning=2,
+                  max_motion_px=2.0, max_step_ms=10.0)
+
+
+def anchor_recordings() -> list[Recording]:
+    """Return what the anchor set is made of."""
+    return [replace(QUICK, world=world, seed=FIRST_SEED + k)
+            for k in range(EACH) for world in ('car', 'drone')]
+
+
+def anchor_sequences(folder: Path, progress: Callable[[str], None] = lambda _: None
+                     ) -> list[Sequence]:
+    """
+    Return the sequences in a folder; those that are missing, or of another version, are made.
+
+    progress: told a sentence before each. Raises OSError where the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    found = []
+    recordings = anchor_recordings()
+    for index, recording in enumerate(recordings):
+        path = folder / recording.name
+        if not _made(recording, path):
+            progress(f'Simulating sequence {index + 1} of {len(recordings)} of the anchor set.')
+            shutil.rmtree(path, ignore_errors=True)
+            produce(recording, path)
+        found.append(Sequence(path))
+    return found
+
+
+def anchor_samples(sequences: list[Sequence], config: InputConfig) -> list[Samples]:
+    """Return the sequences as a student with this input sees them."""
+    return [load_samples(sequence, config, *input_size(config, sequence.camera.width,
+                                                       sequence.camera.height))
+            for sequence in sequences]
+
+
+def _made(recording: Recording, path: Path) -> bool:
+    try:
+        return already_made(recording, path)
+    except (ValueError, OSError):  # another recording, or half of one
+        return False

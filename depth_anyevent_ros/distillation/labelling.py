@@ -1,0 +1,96 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""From a picture and a window of events to a label in the view of the event camera."""
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from depth_anyevent_ros.datasets.samples import area_average
+from depth_anyevent_ros.distillation.picture_quality import PictureQuality
+from depth_anyevent_ros.distillation.replay_buffer import LabelledFrame
+from depth_anyevent_ros.distillation.teachers import Teacher
+from depth_anyevent_ros.events.pipeline import Window
+
+
+class Registration(Protocol):
+    """See geometry/registration.py."""
+
+    def register(self, inverse_depth: np.ndarray) -> np.ndarray:
+        """Return the map in the event camera's view."""
+
+
+@dataclass(frozen=True)
+class ProxyLabel:
+    """
+    inverse_depth: float32 (H, W) at the event sensor's size, NaN where there is no label, known
+    up to scale and shift. window: whose end it belongs to.
+    """
+
+    inverse_depth: np.ndarray
+    window: Window
+
+    def frame(self) -> LabelledFrame:
+        """Return the label on the grid of the window's image, to learn from."""
+        image = self.window.image
+        label = area_average(self.inverse_depth, *image.shape[-2:])
+        return LabelledFrame(np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8),
+                             label.astype(np.float16), self.window.t_end, self.window.events,
+                             self.window.interrupted)
+
+
+class Labeller:
+    """
+    Lets a teacher look at pictures, and brings what it sees into the event camera's view.
+
+    register_for(picture size, map size): returns the registration, both sizes being (width,
+    height) and (height, width). counts: labels, and pictures refused by reason.
+    """
+
+    def __init__(self, teacher: Teacher, quality: PictureQuality,
+                 registration_for: Callable[[tuple[int, int], tuple[int, int]], Registration]):
+        self._teacher, self._quality = teacher, quality
+        self._registration_for = registration_for
+        self._known: tuple[tuple, Registration] | None = None
+        self.counts = Counter(labels=0, refused=0, failed=0)
+
+    def label(self, picture: np.ndarray, window: Window) -> ProxyLabel | None:
+        """
+        Return the label of an RGB picture, uint8 (H, W, 3), None where it must not teach.
+
+        An error of the teacher is counted and raised on.
+        """
+        reason = self._quality.refusal(picture)
+        if reason:
+            return self._refuse(reason)
+        try:
+            found = self._teacher(picture)
+        except Exception:
+            self.counts['failed'] += 1
+            raise
+        size = picture.shape[1], picture.shape[0]
+        key = size, found.shape
+        if self._known is None or self._known[0] != key:
+            self._known = key, self._registration_for(size, found.shape)
+        inverse_depth = self._known[1].register(found)
+        if not usable(inverse_depth):
+            return self._refuse('no depth')
+        self.counts['labels'] += 1
+        return ProxyLabel(inverse_depth, window)
+
+    def _refuse(self, reason: str) -> None:
+        self.counts['refused'] += 1
+        self.counts[f'refused: {reason}'] += 1
+
+
+def usable(inverse_depth: np.ndarray) -> bool:
+    """Return whether a relative map says anything: enough known pixels that differ."""
+    known = inverse_depth[np.isfinite(inverse_depth)]
+    if len(known) < 0.02 * inverse_depth.size:
+        return False
+    spread = np.percentile(known, 95) - np.percentile(known, 5)
+    return bool(spread > 1e-3 * max(float(np.abs(known).max()), 1e-9))

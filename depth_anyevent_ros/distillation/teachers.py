@@ -1,0 +1,61 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Teachers: a picture in, inverse depth out."""
+from __future__ import annotations
+
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from depth_anyevent_ros.models import load_teacher
+from depth_anyevent_ros.networks.checkpoint import Checkpoint
+from depth_anyevent_ros.networks.input_size import input_size
+from depth_anyevent_ros.networks.runtime import TorchRuntime
+
+
+class Teacher(Protocol):
+    """Knows depth from a picture. name, sha256: what it is, and of the bytes of its weights."""
+
+    name: str
+    sha256: str
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        """
+        Return inverse depth of an RGB picture, uint8 (H, W, 3).
+
+        float32 (h, w) over the whole picture, of any size; larger is nearer, known up to a scale
+        and a shift, NaN where there is none.
+        """
+
+
+class CheckpointTeacher:
+    """A network on RGB: the bundled tiny teacher, or Depth Anything V2."""
+
+    def __init__(self, checkpoint: Checkpoint, device: str = 'auto', precision: str = 'auto'):
+        if checkpoint.config.input.representation != 'rgb':
+            raise ValueError(f'{checkpoint.name} sees events, but a teacher sees RGB: name a '
+                             'checkpoint whose representation is rgb.')
+        self.runtime = TorchRuntime(checkpoint, device, precision)
+        self.name, self.sha256 = checkpoint.name, checkpoint.sha256
+
+    @classmethod
+    def from_file(cls, path: str = '', device: str = 'auto',
+                  precision: str = 'auto') -> CheckpointTeacher:
+        """Return the teacher in a file, by default the bundled one; CheckpointError."""
+        return cls(load_teacher(path), device, precision)
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        """See `Teacher`."""
+        height, width = self.size_for(picture.shape[1], picture.shape[0])
+        # Averages where the picture is finer; Depth Anything V2's cubic where it is coarser.
+        shrinks = width < picture.shape[1]
+        small = cv2.resize(picture, (width, height),
+                           interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+        image = np.ascontiguousarray(small.transpose(2, 0, 1), np.float32) / 255
+        self.runtime.reset()
+        return self.runtime.infer(image)
+
+    def size_for(self, width: int, height: int) -> tuple[int, int]:
+        """Return (height, width) of the maps for pictures of width x height."""
+        return input_size(self.runtime.config.input, width, height)

@@ -1,0 +1,161 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The node's side of the process that learns: starts it, feeds it, and starts it again."""
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import asdict
+import os
+from pathlib import Path
+import subprocess
+import sys
+import threading
+from typing import Any
+
+from depth_anyevent_ros.distillation.replay_buffer import LabelledFrame
+from depth_anyevent_ros.distillation.trainer_process import ProcessSettings
+from depth_anyevent_ros.distillation.wire import receive, send, WireError
+
+PACKAGE_ROOT = Path(__file__).resolve().parents[2]
+WAITING = 64  # frames on their way; beyond it the oldest are dropped
+AGAIN_AFTER_S = 5.0
+PATIENCE_S = 20.0
+
+
+class TrainerClient:
+    """
+    Runs a TrainerProcess as a child.
+
+    hear(kind, values): called on a thread of its own with each message. counts: frames sent and
+    dropped, restarts of the process. problem: why it does not run, '' while it does.
+    """
+
+    def __init__(self, settings: ProcessSettings, hear: Callable[[str, dict[str, Any]], None]):
+        self._settings, self._hear = settings, hear
+        self._waiting: deque[tuple[str, dict, dict]] = deque()
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._paused = False
+        self._process: subprocess.Popen | None = None
+        self._saved = threading.Event()
+        self._save_problem = ''
+        self._threads = [threading.Thread(target=target, name=name, daemon=True)
+                         for target, name in ((self._keep_running, 'trainer'),
+                                              (self._send, 'to the trainer'))]
+        self.counts = Counter(sent=0, dropped=0, restarts=0)
+        self.problem = 'it is being started'
+
+    def start(self) -> None:
+        """Start the process and the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def add(self, frame: LabelledFrame) -> None:
+        """Send a frame; never waits."""
+        with self._changed:
+            frames = sum(kind == 'frame' for kind, _, _ in self._waiting)
+            if frames >= WAITING:
+                self._waiting.remove(next(item for item in self._waiting if item[0] == 'frame'))
+                self.counts['dropped'] += 1
+            self._waiting.append(('frame', {
+                'time_ns': frame.time_ns, 'events': frame.events, 'starts': frame.starts}, {
+                'image': frame.image, 'inverse_depth': frame.inverse_depth}))
+            self._changed.notify()
+
+    def pause(self, paused: bool) -> None:
+        """Let training rest, or go on."""
+        self._paused = paused
+        self._command('pause', {'paused': paused})
+
+    def save(self, timeout_s: float) -> str:
+        """Save the state; return what went wrong, '' for nothing."""
+        self._saved.clear()
+        self._command('save', {})
+        if not self._saved.wait(timeout_s):
+            return self.problem or f'no answer within {timeout_s:g} s'
+        return self._save_problem
+
+    def stop(self) -> None:
+        """Let the process save its state and end."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _command(self, kind: str, values: dict) -> None:
+        with self._changed:
+            self._waiting.append((kind, values, {}))
+            self._changed.notify()
+
+    def _keep_running(self) -> None:
+        """Run the process; where it dies by itself, start it again from its last state."""
+        while True:
+            reason = self._run_once()
+            with self._changed:
+                if self._stopping:
+                    return
+                self.problem = reason
+                if self._changed.wait_for(lambda: self._stopping, AGAIN_AFTER_S):
+                    return
+                self.counts['restarts'] += 1
+
+    def _run_once(self) -> str:
+        """Run the process until it ends; return why it did."""
+        search = os.pathsep.join([str(PACKAGE_ROOT), os.environ.get('PYTHONPATH', '')])
+        process = subprocess.Popen(
+            [sys.executable, '-m', 'depth_anyevent_ros.distillation.trainer_process'],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            env={**os.environ, 'PYTHONPATH': search.rstrip(os.pathsep)},
+            start_new_session=True)  # Ctrl-C is for the node, which tells the child to end
+        send(process.stdin, 'begin', asdict(self._settings))
+        if self._paused:
+            send(process.stdin, 'pause', {'paused': True})
+        with self._changed:
+            self._process = process
+            self._changed.notify_all()
+        reason = ''
+        try:
+            while (message := receive(process.stdout)) is not None:
+                kind, values, _ = message
+                if kind == 'ready':
+                    self.problem = ''
+                elif kind == 'failed':
+                    reason = values['what']
+                elif kind == 'saved':
+                    self._save_problem = values['problem']
+                    self._saved.set()
+                self._hear(kind, values)
+        except WireError as error:
+            reason = str(error)
+            process.kill()
+        with self._changed:
+            self._process = None
+        try:
+            status = process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            status = process.wait()
+        return reason or f'the training process ended with status {status}'
+
+    def _send(self) -> None:
+        """Write what waits, in order; close the pipe at the end."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._stopping or (self._waiting and self._process is not None))
+                process = self._process
+                if self._stopping:
+                    break
+                kind, values, arrays = self._waiting.popleft()
+            try:
+                send(process.stdin, kind, values, **arrays)
+                self.counts['sent'] += kind == 'frame'
+            except (OSError, ValueError):  # it has just died; what it was sent is lost
+                self.counts['dropped'] += kind == 'frame'
+        if process is not None:
+            try:
+                process.stdin.close()
+            except OSError:
+                pass

@@ -1,0 +1,255 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The process that learns while the robot drives; its own, so that it cannot hold up inference.
+
+It reads messages from standard input (wire.py): `begin` with the settings, then labelled frames
+and commands. It writes to standard output: `ready`, `status` once a second, `weights` on every
+promotion, and `problem`. When standard input ends it saves its state and ends too.
+"""
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+import os
+from pathlib import Path
+import queue
+import sys
+import threading
+import time
+from typing import Any, BinaryIO
+
+import torch
+
+from depth_anyevent_ros.distillation.anchor import anchor_samples, anchor_sequences
+from depth_anyevent_ros.distillation.memory import keep_all_blocks
+from depth_anyevent_ros.distillation.online import OnlineConfig, OnlineLearner
+from depth_anyevent_ros.distillation.promotion import Verdict
+from depth_anyevent_ros.distillation.replay_buffer import BufferConfig, LabelledFrame
+from depth_anyevent_ros.distillation.training_state import load_state, save_state, TrainingError
+from depth_anyevent_ros.distillation.wire import receive, send
+from depth_anyevent_ros.models import load_student
+from depth_anyevent_ros.networks.handover import hand_over
+
+STATUS_EVERY_S = 1.0
+WAITING = 256  # messages that wait for a step to end; beyond it the pipe fills
+NICENESS = 10
+STATE = 'state.safetensors'
+
+
+@dataclass(frozen=True)
+class ProcessSettings:
+    """
+    What the node tells the process at the beginning.
+
+    student: checkpoint, '' for the bundled one. teacher: what made the labels, in words.
+    state_dir: of the state. weights_dir: where promoted weights go, of which `keep` files stay.
+    anchor_dir: of the anchor set. duty: share of the time in which to train. decide_every:
+    steps between two decisions at least. save_every_s: seconds between two states. threads: of
+    torch. buffer_mb: of labelled frames.
+    """
+
+    student: str
+    teacher: str
+    state_dir: str
+    weights_dir: str
+    anchor_dir: str
+    keep: int = 5
+    duty: float = 1.0
+    decide_every: int = 30
+    save_every_s: float = 30.0
+    threads: int = 1
+    buffer_mb: int = 512
+    learning_rate: float = 2e-4
+    seed: int = 0
+
+
+class TrainerProcess:
+    """Trains on what comes in, and tells what came of it."""
+
+    def __init__(self, settings: ProcessSettings, source: BinaryIO, sink: BinaryIO):
+        self._settings, self._source, self._sink = settings, source, sink
+        self._messages: queue.Queue = queue.Queue(WAITING)
+        self._paused = self._ended = False
+        self._losses: deque[dict[str, float]] = deque(maxlen=20)
+        self._verdict: Verdict | None = None
+        self._announcement = ''
+        self._to_hand_over = False
+        self._decided_at = 0
+        checkpoint = load_student(settings.student)
+        sequences = anchor_sequences(Path(settings.anchor_dir), self._say)
+        self._learner = OnlineLearner(
+            checkpoint, anchor_samples(sequences, checkpoint.config.input),
+            OnlineConfig(learning_rate=settings.learning_rate, seed=settings.seed,
+                         buffer=BufferConfig(max_bytes=settings.buffer_mb << 20)))
+        self._checkpoint = checkpoint
+        self._resume()
+
+    def run(self) -> None:
+        """Go on until standard input ends."""
+        threading.Thread(target=self._read, name='messages', daemon=True).start()
+        self._tell('ready', {'anchor_error': self._learner.anchor_running,
+                             'steps': self._learner.steps})
+        self._announce()
+        next_status = next_save = time.monotonic()
+        next_save += self._settings.save_every_s
+        while not self._ended:
+            busy = self._learner.ready and not self._paused
+            self._take_messages(wait_s=0.0 if busy else 0.2)
+            if busy:
+                self._work()
+            now = time.monotonic()
+            if now >= next_status:
+                next_status = now + STATUS_EVERY_S
+                self._tell('status', self._status())
+            if now >= next_save:
+                next_save = now + self._settings.save_every_s
+                self._save()
+        self._save()
+
+    def _read(self) -> None:
+        try:
+            while (message := receive(self._source)) is not None:
+                self._messages.put(message)
+        finally:
+            self._messages.put(None)
+
+    def _take_messages(self, wait_s: float) -> None:
+        try:
+            message = self._messages.get(timeout=wait_s) if wait_s else \
+                self._messages.get_nowait()
+            while True:
+                self._take(message)
+                message = self._messages.get_nowait()
+        except queue.Empty:
+            pass
+
+    def _take(self, message) -> None:
+        if message is None:
+            self._ended = True
+            return
+        kind, values, arrays = message
+        if kind == 'frame':
+            self._learner.add(LabelledFrame(
+                arrays['image'], arrays['inverse_depth'], values['time_ns'], values['events'],
+                values['starts']))
+        elif kind == 'pause':
+            self._paused = values['paused']
+        elif kind == 'save':
+            self._tell('saved', {'problem': self._save()})
+
+    def _work(self) -> None:
+        """Do a step, rest for as long as the duty cycle asks, and decide when it is time to."""
+        begin = time.monotonic()
+        self._losses.append(self._learner.step())
+        learner = self._learner
+        enough = len(learner.buffer.held_out) >= learner.config.promotion.least_blocks
+        if enough and learner.steps - self._decided_at >= self._settings.decide_every:
+            self._decided_at = learner.steps
+            self._verdict = learner.consider()
+            self._to_hand_over |= self._verdict.promote
+            self._tell('verdict', vars(self._verdict))
+        if self._to_hand_over:
+            self._hand_over()
+        took = time.monotonic() - begin
+        time.sleep(took * (1 / self._settings.duty - 1))
+
+    def _hand_over(self) -> None:
+        """Write the running weights; where the disk refuses, try again after the next step."""
+        config = replace(self._checkpoint.config, provenance={
+            'trained_on': f'a stream, with labels by {self._settings.teacher}, and '
+                          f'{self._checkpoint.trained_on}',
+            'student': self._checkpoint.sha256, 'steps': self._learner.steps})
+        try:
+            self._announcement = hand_over(
+                Path(self._settings.weights_dir), self._learner.running, config,
+                self._learner.promotions, self._settings.keep)
+        except (OSError, ValueError) as error:
+            self._tell('problem', {'what': f'promoted weights could not be written: {error}'})
+            return
+        self._to_hand_over = False
+        self._save()
+        self._announce()
+
+    def _announce(self) -> None:
+        if self._announcement:
+            self._tell('weights', {'announcement': self._announcement})
+
+    def _save(self) -> str:
+        """Save the state; return what went wrong."""
+        tensors, facts = self._learner.state()
+        try:
+            folder = Path(self._settings.state_dir)
+            folder.mkdir(parents=True, exist_ok=True)
+            save_state(folder / STATE, tensors, {**facts, 'announcement': self._announcement})
+        except (OSError, TrainingError) as error:
+            self._tell('problem', {'what': f'the state could not be saved: {error}'})
+            return str(error)
+        return ''
+
+    def _resume(self) -> None:
+        """Go on from the state of an earlier run, if there is one of this student."""
+        path = Path(self._settings.state_dir, STATE)
+        if not path.exists():
+            return
+        try:
+            tensors, facts = load_state(path)
+            announcement = facts.pop('announcement')
+            self._learner.restore(tensors, facts)
+        except (ValueError, KeyError, RuntimeError) as error:
+            self._say(f'Beginning anew, since {path} cannot be gone on from: {error}')
+            return
+        self._announcement = announcement
+        self._decided_at = self._learner.steps
+        self._say(f'Going on from step {self._learner.steps}.')
+
+    def _status(self) -> dict[str, Any]:
+        learner, buffer = self._learner, self._learner.buffer
+        losses = {name: sum(item[name] for item in self._losses if name in item)
+                  / max(sum(name in item for item in self._losses), 1)
+                  for name in ('stream', 'anchor', 'gradient_norm')} if self._losses else {}
+        return {'steps': learner.steps, 'paused': self._paused, 'losses': losses,
+                'promotions': learner.promotions, 'kept_back': learner.kept_back,
+                'learning_rate': learner.learning_rate,
+                'anchor_first': learner.anchor_first, 'anchor_running': learner.anchor_running,
+                'buffer_bytes': buffer.nbytes, 'buffer_most': buffer.max_bytes,
+                'blocks': len(buffer.training), 'held_out': len(buffer.held_out),
+                **{f'buffer_{name}': count for name, count in buffer.counts.items()},
+                'waiting': self._messages.qsize()}
+
+    def _say(self, sentence: str) -> None:
+        self._tell('log', {'what': sentence})
+
+    def _tell(self, kind: str, values: Mapping[str, Any]) -> None:
+        try:
+            send(self._sink, kind, values)
+        except OSError:  # the node is gone
+            self._ended = True
+
+
+def run(source: BinaryIO, sink: BinaryIO) -> None:
+    """Take the settings and train until the source ends."""
+    message = receive(source)
+    if message is None:
+        return
+    settings = ProcessSettings(**message[1])
+    keep_all_blocks()
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(settings.threads)
+    try:
+        TrainerProcess(settings, source, sink).run()
+    except (ValueError, OSError) as error:
+        send(sink, 'failed', {'what': str(error)})
+
+
+def main() -> None:
+    """Run on standard input and output; whatever prints goes to standard error."""
+    os.nice(NICENESS)
+    sink = os.fdopen(os.dup(sys.stdout.fileno()), 'wb')
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    run(sys.stdin.buffer, sink)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,143 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The process that learns: fed through a pipe, killed, started again."""
+from dataclasses import replace
+import io
+import json
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from depth_anyevent_ros.datasets.sequences import Sequence
+from depth_anyevent_ros.distillation import anchor
+from depth_anyevent_ros.distillation.replay_buffer import LabelledFrame
+from depth_anyevent_ros.distillation.trainer_client import TrainerClient
+from depth_anyevent_ros.distillation.trainer_process import ProcessSettings, STATE
+from depth_anyevent_ros.distillation.wire import receive, send, WireError
+from depth_anyevent_ros.networks.checkpoint import save_checkpoint, untrained_student
+from depth_anyevent_ros.networks.handover import read_announced
+
+
+def test_messages_come_as_they_were_sent():
+    stream = io.BytesIO()
+    image = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
+    send(stream, 'frame', {'time_ns': 2 ** 62}, image=image, label=np.float16([[np.nan, 1]]))
+    send(stream, 'pause', {'paused': True})
+    stream.seek(0)
+    kind, values, arrays = receive(stream)
+    assert (kind, values) == ('frame', {'time_ns': 2 ** 62})
+    np.testing.assert_array_equal(arrays['image'], image)
+    np.testing.assert_array_equal(arrays['label'], np.float16([[np.nan, 1]]))
+    assert receive(stream) == ('pause', {'paused': True}, {})
+    assert receive(stream) is None
+
+
+@pytest.mark.parametrize('data', [
+    b'\xff\xff\xff\xff', b'\0\0\0\2[]', b'\0\0\0\2{}', b'\0\0\0\5hello'])
+def test_other_bytes_are_no_messages(data):
+    with pytest.raises(WireError):
+        receive(io.BytesIO(data))
+
+
+def test_a_message_that_breaks_off_is_the_end():
+    stream = io.BytesIO()
+    send(stream, 'frame', image=np.zeros(100, np.uint8))
+    for cut in (2, 10, stream.tell() - 1):
+        assert receive(io.BytesIO(stream.getvalue()[:cut])) is None
+
+
+@pytest.fixture(scope='module')
+def anchor_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('anchor')
+    anchor.anchor_sequences(folder)
+    return folder
+
+
+def test_an_anchor_set_is_made_once(anchor_dir):
+    before = {path: path.stat().st_mtime_ns for path in anchor_dir.glob('*/*')}
+    told = []
+    sequences = anchor.anchor_sequences(anchor_dir, told.append)
+    assert not told and len(sequences) == 8
+    assert {path: path.stat().st_mtime_ns for path in anchor_dir.glob('*/*')} == before
+    assert {sequence.info['world'] for sequence in sequences} == {'car', 'drone'}
+    assert all(sequence.image(0) is not None for sequence in sequences)
+
+
+class Trainer:
+    """A client with what it heard."""
+
+    def __init__(self, settings):
+        self.heard = []
+        self.client = TrainerClient(settings, lambda kind, values: self.heard.append(
+            (kind, values)))
+        self.client.start()
+
+    def wait_for(self, condition, timeout=120.0):
+        end = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < end, self.heard[-3:]
+            time.sleep(0.02)
+
+    def of(self, kind):
+        return [values for name, values in self.heard if name == kind]
+
+
+@pytest.fixture
+def settings(tmp_path, anchor_dir):
+    student = untrained_student('tiny-r')
+    config = replace(student.config, input=replace(student.config.input, height=56, width=70))
+    save_checkpoint(tmp_path / 'student.safetensors', student.network, config)
+    return ProcessSettings(
+        student=str(tmp_path / 'student.safetensors'), teacher='the truth',
+        state_dir=str(tmp_path / 'state'), weights_dir=str(tmp_path / 'weights'),
+        anchor_dir=str(anchor_dir), decide_every=5, learning_rate=1e-3)
+
+
+def frames(anchor_dir, config):
+    """Return labelled frames of the anchor's own scenes, which are quick to learn."""
+    found = []
+    for path in sorted(anchor_dir.iterdir()):
+        samples, = anchor.anchor_samples([Sequence(path)], config)
+        for i in range(len(samples)):
+            found.append(LabelledFrame(samples.image[i], samples.inverse_depth[i],
+                                       len(found) * 50_000_000, int(samples.events[i]), i == 0))
+    return found
+
+
+def test_it_learns_promotes_and_goes_on_after_a_kill(settings, anchor_dir, tmp_path):
+    config = untrained_student('tiny-r').config.input
+    config = replace(config, height=56, width=70)
+    stream = frames(anchor_dir, config)
+    trainer = Trainer(settings)
+    trainer.wait_for(lambda: trainer.of('ready'))
+    for _ in range(3):
+        for frame in stream:
+            trainer.client.add(frame)
+            time.sleep(0.001)
+    trainer.wait_for(lambda: trainer.of('weights'))
+    announcement = trainer.of('weights')[0]['announcement']
+    student = read_announced(announcement, settings.weights_dir)
+    assert json.loads(announcement)['version'] == 1
+    assert 'labels by the truth' in student.trained_on
+    trainer.wait_for(lambda: trainer.of('status')[-1]['steps'] > 20)
+    assert trainer.client.save(20.0) == ''
+    steps = trainer.of('status')[-1]['steps']
+
+    os.kill(trainer.client._process.pid, signal.SIGKILL)
+    trainer.wait_for(lambda: len(trainer.of('ready')) == 2)
+    assert trainer.client.counts['restarts'] == 1
+    assert trainer.of('ready')[1]['steps'] >= steps
+    # Whoever subscribes now has to hear of the newest weights again.
+    trainer.wait_for(lambda: trainer.of('weights')[-1] and trainer.heard[-1][0] != 'ready')
+    trainer.client.stop()
+    assert (tmp_path / 'state' / STATE).is_file()
+
+
+def test_a_student_that_cannot_be_loaded_is_told(settings, tmp_path):
+    trainer = Trainer(replace(settings, student=str(tmp_path / 'none.safetensors')))
+    trainer.wait_for(lambda: trainer.of('failed'))
+    assert 'none.safetensors' in trainer.of('failed')[0]['what']
+    trainer.client.stop()
