@@ -39,6 +39,15 @@ def untrained_file(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture(scope='session')
+def anchor_dir(tmp_path_factory) -> Path:
+    """Return the folder of an anchor set, which takes half a minute to make."""
+    from depth_anyevent_ros.distillation.anchor import anchor_sequences
+    folder = tmp_path_factory.mktemp('anchor')
+    anchor_sequences(folder)
+    return folder
+
+
 @pytest.fixture
 def torch_settings():
     """Leave torch's threads and its handling of denormal numbers as they were."""

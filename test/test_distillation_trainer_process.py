@@ -49,13 +49,6 @@ def test_a_message_that_breaks_off_is_the_end():
         assert receive(io.BytesIO(stream.getvalue()[:cut])) is None
 
 
-@pytest.fixture(scope='module')
-def anchor_dir(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('anchor')
-    anchor.anchor_sequences(folder)
-    return folder
-
-
 def test_an_anchor_set_is_made_once(anchor_dir):
     before = {path: path.stat().st_mtime_ns for path in anchor_dir.glob('*/*')}
     told = []

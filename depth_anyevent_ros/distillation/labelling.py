@@ -47,11 +47,12 @@ class Labeller:
     """
     Lets a teacher look at pictures, and brings what it sees into the event camera's view.
 
-    register_for(picture size, map size): returns the registration, both sizes being (width,
-    height) and (height, width). counts: labels, and pictures refused by reason.
+    quality: None where pictures are maps already, which nothing is known of. registration_for(
+    picture size (width, height), map size (height, width)): returns the registration; it is
+    kept until `forget_registration`. counts: labels, and pictures refused by reason.
     """
 
-    def __init__(self, teacher: Teacher, quality: PictureQuality,
+    def __init__(self, teacher: Teacher, quality: PictureQuality | None,
                  registration_for: Callable[[tuple[int, int], tuple[int, int]], Registration]):
         self._teacher, self._quality = teacher, quality
         self._registration_for = registration_for
@@ -64,7 +65,7 @@ class Labeller:
 
         An error of the teacher is counted and raised on.
         """
-        reason = self._quality.refusal(picture)
+        reason = self._quality.refusal(picture) if self._quality else None
         if reason:
             return self._refuse(reason)
         try:
@@ -81,6 +82,10 @@ class Labeller:
             return self._refuse('no depth')
         self.counts['labels'] += 1
         return ProxyLabel(inverse_depth, window)
+
+    def forget_registration(self) -> None:
+        """Say that the calibration changed."""
+        self._known = None
 
     def _refuse(self, reason: str) -> None:
         self.counts['refused'] += 1

@@ -56,6 +56,20 @@ class CheckpointTeacher:
         self.runtime.reset()
         return self.runtime.infer(image)
 
+    def warm_up(self, width: int, height: int) -> None:
+        """Allocate what pictures of width x height need, so that the first is not slow."""
+        self.runtime.warm_up(*self.size_for(width, height))
+
     def size_for(self, width: int, height: int) -> tuple[int, int]:
         """Return (height, width) of the maps for pictures of width x height."""
         return input_size(self.runtime.config.input, width, height)
+
+
+class ForeignTeacher:
+    """Whoever published the map: it comes as the picture, and is taken as it is."""
+
+    name, sha256 = 'topic', ''
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        """Return the map with NaN in place of all that is no finite number."""
+        return np.where(np.isfinite(picture), picture, np.nan).astype(np.float32)

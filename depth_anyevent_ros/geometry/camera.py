@@ -54,6 +54,13 @@ class CameraModel:
         """Whether there is a camera matrix."""
         return bool(self.k[0, 0] > 0 and self.k[1, 1] > 0)
 
+    def says_the_same_as(self, other: CameraModel) -> bool:
+        """Return whether two calibrations agree in every number."""
+        return (self.width, self.height, self.distortion_model) \
+            == (other.width, other.height, other.distortion_model) \
+            and all(np.array_equal(getattr(self, name), getattr(other, name), equal_nan=True)
+                    for name in ('k', 'd', 'r', 'p'))
+
     def scaled(self, width: int, height: int) -> CameraModel:
         """
         Return the camera of the same picture resized to width x height.

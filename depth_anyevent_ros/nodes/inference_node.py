@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import sys
 
-import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -123,7 +122,8 @@ class InferenceNode(AutostartNode):
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
         camera = CameraModel.from_info(msg)
-        if self._publisher.camera is None or not _same(camera, self._publisher.camera):
+        if self._publisher.camera is None or \
+                not camera.says_the_same_as(self._publisher.camera):
             self._publisher.camera = camera
 
     def _on_reset(self, _request, response):
@@ -162,13 +162,6 @@ def metric_scale(values: dict[str, object]) -> MetricScale | None:
         return None
     return MetricScale(values['metric.scale'], values['metric.shift'],
                        values['metric.min_range'], values['metric.max_range'])
-
-
-def _same(a: CameraModel, b: CameraModel) -> bool:
-    """Return whether two calibrations say the same."""
-    return (a.width, a.height, a.distortion_model) == (b.width, b.height, b.distortion_model) \
-        and all(np.array_equal(getattr(a, name), getattr(b, name), equal_nan=True)
-                for name in ('k', 'd', 'r', 'p'))
 
 
 def main(args=None) -> None:

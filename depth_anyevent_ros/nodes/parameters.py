@@ -9,14 +9,14 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Parameter:
     """
-    A ROS parameter. Its type is that of the default (bool, int, float, str, list of str).
+    A ROS parameter. Its type is that of the default (bool, int, float, str, list of str or float).
 
     bounds: least and greatest value. choices: the values of a string. live: may change while
     the node is active; the others are read when the node is configured.
     """
 
     name: str
-    default: bool | int | float | str | tuple[str, ...]
+    default: bool | int | float | str | tuple[str, ...] | tuple[float, ...]
     description: str
     bounds: tuple[float, float] | None = None
     choices: tuple[str, ...] | None = None
@@ -125,4 +125,87 @@ SIMULATOR_PARAMETERS = (
     Parameter('exit_when_done', False, 'End the process when the simulation has ended.'),
     Parameter('frame_id', 'event_camera_optical_frame',
               'Optical frame of the event camera.'),
+)
+
+DISTILLATION_PARAMETERS = (
+    AUTOSTART,
+    Parameter('mode', 'distill',
+              'label: publish labels only. distill: also train the student on them.',
+              choices=('label', 'distill')),
+    Parameter('checkpoint', '',
+              'File of the student that is trained on. Empty: the one in models/.'),
+    Parameter('teacher.source', 'checkpoint',
+              'checkpoint: a network looks at `image`. topic: another node publishes '
+              '`teacher/inverse_depth`.', choices=('checkpoint', 'topic')),
+    Parameter('teacher.checkpoint', '',
+              'File of the teacher: a safetensors file of this package or an official Depth '
+              'Anything V2 .pth. Empty: the tiny teacher in models/.'),
+    Parameter('teacher.device', 'auto',
+              'Where the teacher runs: auto (the first GPU, else the CPU), cpu, cuda, cuda:N.'),
+    Parameter('teacher.precision', 'auto',
+              'Arithmetic of the teacher; auto is bf16 on a GPU and fp32 on a CPU.',
+              choices=('auto', 'fp32', 'bf16', 'fp16')),
+    Parameter('image.transport', 'raw',
+              'raw: `image` is sensor_msgs/Image. compressed: `image/compressed` is '
+              'sensor_msgs/CompressedImage, JPEG or PNG.', choices=('raw', 'compressed')),
+    Parameter('image.clock', 'auto',
+              'What the stamps of pictures count: sensor (the time of the events, as with '
+              'libcaer_driver), ros, or auto, by which of the two they are near.',
+              choices=('auto', 'sensor', 'ros')),
+    Parameter('label.rate_hz', 10.0, 'Labels a second at most; 0: one of every picture.',
+              bounds=(0.0, 1000.0)),
+    Parameter('registration.mode', 'auto',
+              'How labels come into the view of the event camera. same: both cameras see the '
+              'same picture (one sensor, a beam splitter). rotation: they look another way from '
+              'about the same place. depth: they stand apart, and registration.scale is known. '
+              'auto: depth or rotation, as the calibrations and the extrinsics allow.',
+              choices=('auto', 'same', 'rotation', 'depth')),
+    Parameter('registration.scale', 0.0,
+              'From the teacher to 1/m, 1/m per unit, for the mode depth. 0: not known.',
+              bounds=(0.0, 1e9)),
+    Parameter('registration.shift', 0.0, 'Shift from the teacher to 1/m, 1/m.',
+              bounds=(-1e3, 1e3)),
+    Parameter('extrinsics.source', 'parameter',
+              'Where the pose of the colour camera in the optical frame of the event camera '
+              'comes from: parameter, or tf (needs tf2_ros).', choices=('parameter', 'tf')),
+    Parameter('extrinsics.translation', (0.0, 0.0, 0.0), 'x, y, z in metres.'),
+    Parameter('extrinsics.rotation', (0.0, 0.0, 0.0, 1.0), 'Quaternion x, y, z, w.'),
+    Parameter('quality.dark', 40.0,
+              'A picture is too dark where its brightest hundredth lies below; white is 255.',
+              bounds=(0.0, 255.0)),
+    Parameter('quality.bright', 0.4, 'It is too bright where this share of it is white.',
+              bounds=(0.0, 1.0)),
+    Parameter('quality.noisy', 0.35,
+              'It is too noisy where noise over the deviation of what it shows is above.',
+              bounds=(0.0, 100.0)),
+    Parameter('quality.blurred', 0.45,
+              'It is too blurred where a blur over 11 pixels leaves this share of its edges.',
+              bounds=(0.0, 1.0)),
+    Parameter('work_dir', '',
+              'Folder of the state of training and of the anchor set. Empty: '
+              'depth_anyevent_ros in $XDG_CACHE_HOME or ~/.cache.'),
+    Parameter('weights_dir', '',
+              'Folder that promoted weights are written to, which the inference node has to '
+              'name too. Empty: weights in work_dir.'),
+    Parameter('weights_keep', 5, 'So many of the promoted files stay.', bounds=(1, 1000)),
+    Parameter('train.learning_rate', 2e-4, 'Of AdamW at the start.', bounds=(1e-7, 0.1)),
+    Parameter('train.duty', 1.0, 'Share of the time in which the process trains.',
+              bounds=(0.01, 1.0)),
+    Parameter('train.threads', 1, 'Threads of the training process.', bounds=(1, 256)),
+    Parameter('train.buffer_mb', 512, 'Labelled frames that are remembered, MB.',
+              bounds=(1, 65536)),
+    Parameter('train.decide_every', 30, 'Steps between two decisions at least.',
+              bounds=(1, 1000000)),
+    Parameter('train.seed', 0, 'Of what is drawn at random.', bounds=(0, 1000000000)),
+    Parameter('events.reliability', 'auto',
+              'QoS of the event subscription: auto follows the publisher (both camera drivers '
+              'publish best effort).', choices=('auto', 'reliable', 'best_effort')),
+    Parameter('events.queue_mb', 64,
+              'Encoded events that may wait for a picture, MB. Beyond it the oldest packets are '
+              'dropped and counted.', bounds=(1, 4096)),
+    Parameter('events.max_gap_ms', 200.0,
+              'A longer leap of sensor time begins a new stretch of training.',
+              bounds=(1.0, 1e6)),
+    Parameter('frame_id', '',
+              'Frame of the labels. Empty: that of the event packets.'),
 )

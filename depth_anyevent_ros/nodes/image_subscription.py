@@ -1,0 +1,77 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The subscription to pictures, or to the maps of a teacher elsewhere."""
+from __future__ import annotations
+
+from collections.abc import Callable
+import time
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CompressedImage, Image
+
+from depth_anyevent_ros.distillation.label_stream import Picture
+from depth_anyevent_ros.images import decode_compressed, decode_image, ImageError
+from depth_anyevent_ros.nodes import topics
+
+
+class ImageSubscription:
+    """
+    Hands pictures on as they come, encoded; best effort, which hears every publisher.
+
+    source: `checkpoint` for pictures, `topic` for maps. topic: the name after remapping.
+    frame_id: of the last picture.
+    """
+
+    def __init__(self, node: Node, source: str, transport: str, take: Callable[[Picture], None]):
+        self._node, self._take = node, take
+        if source == 'topic':
+            name, kind, read = topics.TEACHER, Image, read_map
+        elif transport == 'compressed':
+            name, kind, read = topics.IMAGE_COMPRESSED, CompressedImage, read_compressed
+        else:
+            name, kind, read = topics.IMAGE, Image, read_image
+        self._read = read
+        self.topic = node.resolve_topic_name(name)
+        self.frame_id = ''
+        self._subscription = node.create_subscription(
+            kind, name, self._on_message, qos_profile_sensor_data,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies())
+
+    def destroy(self) -> None:
+        """End the subscription."""
+        self._node.destroy_subscription(self._subscription)
+
+    def _on_message(self, msg) -> None:
+        stamp = msg.header.stamp
+        self.frame_id = msg.header.frame_id
+        self._take(Picture(stamp.sec * 10**9 + stamp.nanosec, lambda: self._read(msg),
+                           len(msg.data), time.monotonic_ns()))
+
+
+def read_image(msg: Image) -> np.ndarray:
+    """Return the RGB picture of a message; ImageError."""
+    return decode_image(msg.data, msg.encoding, msg.height, msg.width, msg.step,
+                        msg.is_bigendian)
+
+
+def read_compressed(msg: CompressedImage) -> np.ndarray:
+    """Return the RGB picture of a message; ImageError."""
+    return decode_compressed(msg.data, f'a compressed image ({msg.format})')
+
+
+def read_map(msg: Image) -> np.ndarray:
+    """Return the map of a message, float32 (h, w); ImageError."""
+    if msg.encoding != '32FC1':
+        raise ImageError(f"a teacher's map is encoded as {msg.encoding!r}; expected 32FC1, "
+                         'inverse depth, larger is nearer')
+    kind = np.dtype(np.float32).newbyteorder('>' if msg.is_bigendian else '<')
+    values = np.frombuffer(msg.data, np.uint8)
+    row = 4 * msg.width
+    if not msg.width or not msg.height or msg.step < row or len(values) < msg.step * msg.height:
+        raise ImageError(f"a teacher's map of {msg.width}x{msg.height} pixels has rows of "
+                         f'{msg.step} bytes and {len(values)} bytes in all')
+    rows = values[:msg.step * msg.height].reshape(msg.height, msg.step)[:, :row]
+    return np.ascontiguousarray(rows).view(kind).astype(np.float32)

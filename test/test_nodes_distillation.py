@@ -1,0 +1,247 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The distillation node over real DDS: labels, training, promotion, and what goes wrong."""
+from dataclasses import replace
+import itertools
+import json
+import time
+
+from event_camera_msgs.msg import EventPacket
+import numpy as np
+import pytest
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from ros_graph import Client, overrides, Spinner, wait_for
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from depth_anyevent_ros.datasets.messages import encode_event_packet
+from depth_anyevent_ros.events.types import Packet
+from depth_anyevent_ros.geometry.camera import CameraModel
+from depth_anyevent_ros.networks.checkpoint import save_checkpoint
+from depth_anyevent_ros.networks.config import InputConfig, model_preset
+from depth_anyevent_ros.networks.depth_network import DepthNetwork
+from depth_anyevent_ros.networks.handover import read_announced
+from depth_anyevent_ros.networks.initialization import initialize_weights
+from depth_anyevent_ros.nodes.conversions import to_camera_info, to_header, to_image
+from depth_anyevent_ros.nodes.distillation_node import DistillationNode
+from depth_anyevent_ros.simulation.output import (
+    CAMERA_INFO, Counts, driver_messages, EVENTS, IMAGE, IMAGE_INFO, observed, TRUTH)
+from depth_anyevent_ros.simulation.recording import DriverConfig
+from depth_anyevent_ros.simulation.worlds import make_world
+
+pytestmark = pytest.mark.ros
+NUMBERS = itertools.count()
+TOPICS = {EVENTS: EventPacket, CAMERA_INFO: CameraInfo, IMAGE: Image, IMAGE_INFO: CameraInfo,
+          TRUTH: Image}
+TEACHER, LABEL, FACTS = 'teacher/inverse_depth', 'proxy_label/image', 'proxy_label/info'
+
+
+@pytest.fixture(scope='module')
+def drive():
+    """Return the messages of a short drive."""
+    world = make_world('car', 3, 1_200_000_000, level=0.5, max_motion_px=4.0, binning=2)
+    simulation = observed(world.simulation, 20.0, True)
+    return list(driver_messages(simulation, DriverConfig(seed=3, ros_start_ns=10**18), Counts()))
+
+
+@pytest.fixture(scope='module')
+def client():
+    made = Client()
+    made.publishers = {
+        name: made.node.create_publisher(kind, name, QoSProfile(depth=1000))
+        for name, kind in {**TOPICS, TEACHER: Image,
+                           'image/compressed': CompressedImage}.items()}
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope='module')
+def teacher_file(tmp_path_factory):
+    """Return the checkpoint of an untrained network on RGB."""
+    path = tmp_path_factory.mktemp('teacher') / 'teacher.safetensors'
+    config = model_preset('tiny')
+    config = replace(config, name='colour', input=InputConfig('rgb', height=70, width=98))
+    network = DepthNetwork(config.network)
+    initialize_weights(network, 0)
+    save_checkpoint(path, network, config)
+    return path
+
+
+@pytest.fixture
+def make_node(client, untrained_file, teacher_file, tmp_path):
+    """Return a function that starts a node of a new name in a thread."""
+    made = []
+
+    def make(**values):
+        client.name = f'distillation_{next(NUMBERS)}'
+        values = {'checkpoint': str(untrained_file), 'teacher__checkpoint': str(teacher_file),
+                  'registration__mode': 'same', 'mode': 'label', 'label__rate_hz': 0.0,
+                  'work_dir': str(tmp_path / 'work'), **values}
+        spinner = Spinner()
+        node = DistillationNode(context=spinner.context,
+                                cli_args=['--ros-args', '-r', f'__node:={client.name}'],
+                                parameter_overrides=overrides(**values))
+        spinner.executor.add_node(node)
+        made.append((spinner, node))
+        node.started = node.start()
+        return node
+    yield make
+    for spinner, node in made:
+        spinner.executor.remove_node(node)
+        node.close()
+        node.destroy_node()
+        spinner.close()
+    client.deafen()
+
+
+def diagnostics(client):
+    return client.diagnostics(f'{client.name}: distillation')
+
+
+def play(client, messages, leave_out=(), speed=1.0, renamed=None, offset_ns=0):
+    """Publish messages in real time."""
+    renamed = renamed or {}
+    begin, first = time.monotonic(), messages[0].received_ns
+    for message in messages:
+        if message.topic in leave_out or message.topic not in TOPICS:
+            continue
+        left = (message.received_ns - first) / 1e9 / speed - (time.monotonic() - begin)
+        if left > 0:
+            time.sleep(left)
+        publisher = client.publishers[renamed.get(message.topic, message.topic)]
+        value = message.value
+        header = to_header(message.stamp_ns + offset_ns, message.frame_id)
+        if isinstance(value, Packet):
+            publisher.publish(encode_event_packet(replace(
+                value, stamp_ns=value.stamp_ns + offset_ns)))
+        elif isinstance(value, CameraModel):
+            publisher.publish(to_camera_info(value, header))
+        else:
+            publisher.publish(to_image(value, message.encoding, header))
+
+
+def ready(client, topics=(EVENTS, IMAGE)):
+    for topic in topics:
+        wait_for(lambda: client.publishers[topic].get_subscription_count() == 1, what=topic)
+    time.sleep(0.3)
+
+
+def stamp(message):
+    return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+
+
+def test_each_picture_gives_a_label_in_the_events_view(client, drive, make_node, teacher_file):
+    for kind, name in ((Image, LABEL), (CameraInfo, 'proxy_label/camera_info'), (String, FACTS)):
+        client.listen(kind, name)
+    make_node()
+    ready(client)
+    play(client, drive)
+    pictures = [message for message in drive if message.topic == IMAGE]
+    wait_for(lambda: len(client.heard[LABEL]) >= len(pictures) - 2)
+    time.sleep(0.5)
+    labels = client.heard[LABEL]
+    stamps = {stamp(label) for label in labels}
+    # Windows of 50 ms: the first picture may come before the events have begun.
+    assert len(stamps) == len(labels) >= len(pictures) - 2
+    for label in labels:
+        assert label.encoding == '32FC1' and (label.width, label.height) == (173, 130)
+        assert np.isfinite(np.frombuffer(label.data, np.float32)).all()
+        # The clock's fit is off by less than the 4 ms between packets.
+        assert min(abs(stamp(label) - picture.stamp_ns) for picture in pictures) < 5_000_000
+    infos = client.heard['proxy_label/camera_info']
+    assert [info.header for info in infos] == [label.header for label in labels]
+    assert infos[-1].k[0] > 0
+    facts = json.loads(client.heard[FACTS][-1].data)
+    assert facts['teacher'] == teacher_file.name and facts['registration'] == 'same'
+    assert len(facts['teacher_sha256']) == len(facts['calibration_sha256']) == 64
+    wait_for(lambda: int(diagnostics(client)[2].get('labels', 0)) == len(labels))
+
+
+def test_a_map_from_elsewhere_is_the_label(client, drive, make_node):
+    client.listen(Image, LABEL)
+    make_node(teacher__source='topic')
+    ready(client, (EVENTS, TEACHER))
+    play(client, drive, leave_out=(IMAGE, IMAGE_INFO), renamed={TRUTH: TEACHER})
+    wait_for(lambda: len(client.heard[LABEL]) >= 15)
+    truths = {message.stamp_ns: message.value for message in drive if message.topic == TRUTH}
+    for label in client.heard[LABEL]:
+        nearest = min(truths, key=lambda t: abs(t - stamp(label)))
+        assert abs(nearest - stamp(label)) < 5_000_000
+        np.testing.assert_array_equal(
+            np.frombuffer(label.data, np.float32).reshape(130, 173), truths[nearest])
+
+
+def test_pictures_of_the_night_are_refused_by_reason(client, drive, make_node):
+    client.listen(Image, LABEL)
+    make_node()
+    ready(client)
+    dark = [message._replace(value=message.value // 10) if message.topic == IMAGE else message
+            for message in drive]
+    play(client, dark)
+    wait_for(lambda: int(diagnostics(client)[2].get('refused: dark', 0)) >= 15)
+    assert not client.heard[LABEL]
+
+
+def test_without_a_calibration_it_says_what_is_possible(client, drive, make_node):
+    client.listen(Image, LABEL)
+    make_node(registration__mode='auto')
+    ready(client)
+    play(client, drive[:len(drive) // 2], leave_out=(CAMERA_INFO, IMAGE_INFO))
+    wait_for(lambda: 'Only registration.mode same is possible' in diagnostics(client)[1])
+    assert not client.heard[LABEL]
+    # With both calibrations and no baseline it is a rotation.
+    client.listen(String, FACTS)
+    play(client, drive, offset_ns=5 * 10**9)
+    wait_for(lambda: client.heard[FACTS])
+    assert json.loads(client.heard[FACTS][-1].data)['registration'] == 'rotation'
+
+
+def test_events_or_pictures_that_stop_are_told(client, drive, make_node):
+    client.listen(Image, LABEL)
+    make_node()
+    ready(client)
+    play(client, drive[:len(drive) // 3], leave_out=(IMAGE,))
+    wait_for(lambda: diagnostics(client)[1] == 'no picture has come')
+    play(client, drive[len(drive) // 3:])
+    wait_for(lambda: 'no event packet for' in diagnostics(client)[1])
+
+
+@pytest.mark.parametrize('values, words', [
+    ({'teacher__checkpoint': '/nowhere.safetensors'}, 'nowhere'),
+    ({'extrinsics__source': 'tf'}, 'tf2_ros'),
+    ({'extrinsics__rotation': [0.0, 0.0, 0.0, 0.0]}, 'no rotation')])
+def test_what_cannot_be_is_refused_when_it_starts(make_node, capfd, values, words):
+    node = make_node(**values)
+    assert not node.started
+    assert words in capfd.readouterr().err
+
+
+def test_it_trains_promotes_and_announces(client, drive, make_node, anchor_dir, tmp_path):
+    work = tmp_path / 'work'
+    work.mkdir()
+    (work / 'anchor').symlink_to(anchor_dir)
+    client.listen(Image, LABEL)
+    make_node(mode='distill', teacher__source='topic', train__learning_rate=1e-3,
+              train__decide_every=5)
+    ready(client, (EVENTS, TEACHER))
+    announced = []
+    # Later than the node, as an inference node that was restarted.
+    client._subscriptions.append(client.node.create_subscription(
+        String, 'weights', announced.append,
+        QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)))
+    end = time.monotonic() + 240
+    for k in itertools.count():
+        if announced:
+            break
+        assert time.monotonic() < end, diagnostics(client)
+        play(client, drive, renamed={TRUTH: TEACHER}, leave_out=(IMAGE, IMAGE_INFO),
+             offset_ns=k * 3 * 10**9)
+    student = read_announced(announced[0].data, str(work / 'weights'))
+    assert 'labels by topic' in student.trained_on
+    wait_for(lambda: int(diagnostics(client)[2]['promotions']) >= 1)
+    values = diagnostics(client)[2]
+    assert float(values['disagreement (candidate / running)']) < 1
+    for name in ('pause', 'save', 'resume'):
+        assert client.call(Trigger, f'{client.name}/{name}', timeout=40.0).success
+    assert (work / 'state.safetensors').is_file()
