@@ -18,7 +18,8 @@ SHARE = get_package_share_directory(PACKAGE)
 EVENTS = '/event_camera/events'
 CAMERA_INFO = '/event_camera/camera_info'
 # Launch arguments that stand for parameters, by node.
-OVERRIDES = {'inference': {'autostart': bool, 'checkpoint': str, 'device': str},
+OVERRIDES = {'inference': {'autostart': bool, 'checkpoint': str, 'device': str,
+                           'weights_dir': str},
              'replay': {'bag': str, 'loop': bool}}
 
 
@@ -41,6 +42,9 @@ def generate_launch_description():
         DeclareLaunchArgument('device', default_value='',
                               description='auto, cpu, cuda or cuda:N. Empty: as in params_file '
                                           '(auto).'),
+        DeclareLaunchArgument('weights_dir', default_value='',
+                              description='Folder of the weight files that the topic weights may '
+                                          'name. Empty: as in params_file (none).'),
         DeclareLaunchArgument('autostart', default_value='',
                               description='false: leave the lifecycle transitions to others. '
                                           'Empty: as in params_file (true).'),

@@ -26,7 +26,7 @@ KEYS = {
     'cv2': 'python3-opencv', 'yaml': 'python3-yaml', 'torch': 'python3-pytorch-pip',
     'rosbags': 'python3-rosbags-pip', 'mcap': 'mcap-ros2-support', 'numpy': 'python3-numpy',
     'h5py': 'python3-h5py', 'numba': 'python3-numba', 'tqdm': 'python3-tqdm',
-    'matplotlib': 'python3-matplotlib'}
+    'matplotlib': 'python3-matplotlib', 'tf2_ros': 'tf2_ros_py'}
 
 
 @pytest.fixture(scope='module')

@@ -1,0 +1,77 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Depth from an event camera by a student that learns from the colour camera beside it."""
+import os
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import LifecycleNode
+from launch_ros.parameter_descriptions import ParameterValue
+
+PACKAGE = 'depth_anyevent_ros'
+SHARE = get_package_share_directory(PACKAGE)
+CACHE = os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), PACKAGE)
+# Launch arguments that stand for parameters: the parameter, and its type.
+OVERRIDES = {'autostart': ('autostart', bool), 'checkpoint': ('checkpoint', str),
+             'mode': ('mode', str), 'teacher': ('teacher.checkpoint', str),
+             'teacher_device': ('teacher.device', str),
+             'registration': ('registration.mode', str)}
+
+
+def generate_launch_description():
+    """Start what infer.launch.py starts, and the distillation node; further arguments are its."""
+    return LaunchDescription([
+        DeclareLaunchArgument('image', default_value='/camera/image_raw',
+                              description='Topic of the pictures. Compressed ones are looked for '
+                                          'below it, as image.transport says.'),
+        DeclareLaunchArgument('image_info', default_value='/camera/camera_info',
+                              description="Topic of the colour camera's calibration."),
+        DeclareLaunchArgument('mode', default_value='',
+                              description='label: publish labels only. distill: train too. '
+                                          'Empty: as in params_file (distill).'),
+        DeclareLaunchArgument('teacher', default_value='',
+                              description='Weights of the teacher. Empty: as in params_file (the '
+                                          'tiny one of this package).'),
+        DeclareLaunchArgument('teacher_device', default_value='',
+                              description='auto, cpu, cuda or cuda:N. Empty: as in params_file '
+                                          '(auto).'),
+        DeclareLaunchArgument('registration', default_value='',
+                              description='same, rotation, depth or auto. Empty: as in '
+                                          'params_file (auto).'),
+        DeclareLaunchArgument('work_dir', default_value=CACHE,
+                              description='Folder of the state of training. Another one begins '
+                                          'anew.'),
+        DeclareLaunchArgument('weights_dir', default_value=os.path.join(CACHE, 'weights'),
+                              description='Folder through which students go from training to '
+                                          'inference.'),
+        DeclareLaunchArgument('params_file',
+                              default_value=os.path.join(SHARE, 'config', 'distillation.yaml'),
+                              description='Parameters of the nodes, as config/distillation.yaml '
+                                          'and config/inference.yaml list them.'),
+        IncludeLaunchDescription(PythonLaunchDescriptionSource(
+            os.path.join(SHARE, 'launch', 'infer.launch.py'))),
+        OpaqueFunction(function=_distillation),
+    ])
+
+
+def _distillation(context):
+    """Return the node; a function, since empty arguments must not hide values of params_file."""
+    given = {parameter: ParameterValue(LaunchConfiguration(name), value_type=kind)
+             for name, (parameter, kind) in OVERRIDES.items()
+             if LaunchConfiguration(name).perform(context)}
+    image = LaunchConfiguration('image')
+    return [LifecycleNode(
+        package=PACKAGE, executable='distillation_node', name='distillation', output='screen',
+        namespace=LaunchConfiguration('namespace'),
+        parameters=[LaunchConfiguration('params_file'), {
+            'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool),
+            'work_dir': LaunchConfiguration('work_dir'),
+            'weights_dir': LaunchConfiguration('weights_dir'), **given}],
+        remappings=[('events', LaunchConfiguration('events')),
+                    ('camera_info', LaunchConfiguration('camera_info')),
+                    ('image', image), ('image/compressed', [image, '/compressed']),
+                    ('image/camera_info', LaunchConfiguration('image_info'))],
+        ros_arguments=['--log-level', LaunchConfiguration('log_level')])]
