@@ -1,6 +1,8 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Pictures and events in time: whichever comes first, the window ends with the picture."""
+from dataclasses import replace
+
 from evt3_words import event_words, packet
 import numpy as np
 import pytest
@@ -104,3 +106,23 @@ def test_a_damaged_packet_is_counted_and_the_stream_goes_on():
     pairs, pairing = pair_up(arrivals)
     assert len(pairs) == 1 and pairing.counts['bad_packets'] == 1
     assert 'nonsense' in pairing.problem
+
+
+def test_pictures_of_a_stream_that_began_anew_do_not_hold_up_those_of_the_next():
+    first, second = stream(100, 500), stream(100, 500)
+    late = replace_stamps(second, 3000 * MS)
+    # The last picture of the first stream comes before its events would, which never do.
+    pictures = [(time_ms * MS, f'first {time_ms}') for time_ms in range(200, 700, 100)]
+    again = [(time_ms * MS, f'second {time_ms}') for time_ms in range(200, 500, 100)]
+    arrivals = interleaved(first, pictures, 0) + [
+        item for _, item in sorted(
+            [(p.stamp_ns - ARRIVAL - 3000 * MS, p) for p in late]
+            + [(t, (t, name)) for t, name in again], key=lambda pair: pair[0])]
+    pairs, pairing = pair_up(arrivals, clock='sensor')
+    assert [pair.picture for pair in pairs] == ['first 200', 'first 300', 'first 400',
+                                                'second 200', 'second 300', 'second 400']
+    assert pairing.counts['unpaired_pictures'] == 2
+
+
+def replace_stamps(packets, later_ns):
+    return [replace(p, stamp_ns=p.stamp_ns + later_ns) for p in packets]

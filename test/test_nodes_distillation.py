@@ -183,6 +183,21 @@ def test_pictures_of_the_night_are_refused_by_reason(client, drive, make_node):
     assert not client.heard[LABEL]
 
 
+def test_a_mirrored_teacher_does_not_teach(client, drive, make_node):
+    client.listen(Image, LABEL)
+    client.listen(String, FACTS)
+    make_node(teacher__source='topic')
+    ready(client, (EVENTS, TEACHER))
+    mirrored = [message._replace(value=np.ascontiguousarray(message.value[:, ::-1]))
+                if message.topic == TRUTH else message for message in drive]
+    for k in range(4):
+        play(client, mirrored, renamed={TRUTH: TEACHER}, leave_out=(IMAGE, IMAGE_INFO),
+             offset_ns=k * 3 * 10**9)
+    wait_for(lambda: 'when they are mirrored' in diagnostics(client)[1])
+    assert int(diagnostics(client)[2]['doubted']) > 0
+    assert 'mirrored' in json.loads(client.heard[FACTS][-1].data)['doubt']
+
+
 def test_without_a_calibration_it_says_what_is_possible(client, drive, make_node):
     client.listen(Image, LABEL)
     make_node(registration__mode='auto')

@@ -13,6 +13,7 @@ import numpy as np
 from depth_anyevent_ros.datasets.samples import area_average
 from depth_anyevent_ros.distillation.picture_quality import PictureQuality
 from depth_anyevent_ros.distillation.replay_buffer import LabelledFrame
+from depth_anyevent_ros.distillation.teacher_check import TeacherCheck
 from depth_anyevent_ros.distillation.teachers import Teacher
 from depth_anyevent_ros.events.pipeline import Window
 
@@ -28,19 +29,14 @@ class Registration(Protocol):
 class ProxyLabel:
     """
     inverse_depth: float32 (H, W) at the event sensor's size, NaN where there is no label, known
-    up to scale and shift. window: whose end it belongs to.
+    up to scale and shift. window: whose end it belongs to. frame: the label on the grid of the
+    window's image, to learn from. doubt: why it must not teach all the same, '' for no reason.
     """
 
     inverse_depth: np.ndarray
     window: Window
-
-    def frame(self) -> LabelledFrame:
-        """Return the label on the grid of the window's image, to learn from."""
-        image = self.window.image
-        label = area_average(self.inverse_depth, *image.shape[-2:])
-        return LabelledFrame(np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8),
-                             label.astype(np.float16), self.window.t_end, self.window.events,
-                             self.window.interrupted)
+    frame: LabelledFrame
+    doubt: str = ''
 
 
 class Labeller:
@@ -49,15 +45,17 @@ class Labeller:
 
     quality: None where pictures are maps already, which nothing is known of. registration_for(
     picture size (width, height), map size (height, width)): returns the registration; it is
-    kept until `forget_registration`. counts: labels, and pictures refused by reason.
+    kept until `forget_registration`. counts: labels, those of them in doubt, and pictures
+    refused by reason.
     """
 
     def __init__(self, teacher: Teacher, quality: PictureQuality | None,
                  registration_for: Callable[[tuple[int, int], tuple[int, int]], Registration]):
         self._teacher, self._quality = teacher, quality
+        self.check = TeacherCheck(teacher)
         self._registration_for = registration_for
         self._known: tuple[tuple, Registration] | None = None
-        self.counts = Counter(labels=0, refused=0, failed=0)
+        self.counts = Counter(labels=0, refused=0, doubted=0, failed=0)
 
     def label(self, picture: np.ndarray, window: Window) -> ProxyLabel | None:
         """
@@ -81,7 +79,10 @@ class Labeller:
         if not usable(inverse_depth):
             return self._refuse('no depth')
         self.counts['labels'] += 1
-        return ProxyLabel(inverse_depth, window)
+        frame = _frame(inverse_depth, window)
+        doubt = self.check.doubt(picture, frame)
+        self.counts['doubted'] += bool(doubt)
+        return ProxyLabel(inverse_depth, window, frame, doubt)
 
     def forget_registration(self) -> None:
         """Say that the calibration changed."""
@@ -90,6 +91,13 @@ class Labeller:
     def _refuse(self, reason: str) -> None:
         self.counts['refused'] += 1
         self.counts[f'refused: {reason}'] += 1
+
+
+def _frame(inverse_depth: np.ndarray, window: Window) -> LabelledFrame:
+    label = area_average(inverse_depth, *window.image.shape[-2:])
+    return LabelledFrame(np.rint(np.clip(window.image, 0, 1) * 255).astype(np.uint8),
+                         label.astype(np.float16), window.t_end, window.events,
+                         window.interrupted)
 
 
 def usable(inverse_depth: np.ndarray) -> bool:

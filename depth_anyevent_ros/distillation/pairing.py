@@ -95,12 +95,16 @@ class FramePairing(Generic[Picture]):
 
     def _paired(self, windows: Iterator[Window]) -> Iterator[Pair[Picture]]:
         for window in windows:
-            while self._pictures and self._pictures[0][0] < window.t_end:
+            ends = [t_end for t_end, _ in self._pictures]
+            if window.t_end not in ends:
+                continue
+            # What waits before it will get no window any more, be it older, or of a stream that
+            # has begun anew since.
+            for _ in range(ends.index(window.t_end)):
                 self._pictures.popleft()
                 self.counts['unpaired_pictures'] += 1
-            if self._pictures and self._pictures[0][0] == window.t_end:
-                self.counts['pairs'] += 1
-                yield Pair(self._pictures.popleft()[1], window)
+            self.counts['pairs'] += 1
+            yield Pair(self._pictures.popleft()[1], window)
 
     def _sensor_time(self, stamp_ns: int) -> int | None:
         """Return the time of a stamp in the events' clock, None while that is not known."""

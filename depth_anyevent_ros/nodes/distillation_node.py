@@ -205,9 +205,11 @@ class DistillationNode(AutostartNode):
     def _on_label(self, label: ProxyLabel) -> None:
         """Take a label; on the thread of the labels."""
         self._publisher.label(label, self._cameras.get(topics.CAMERA_INFO), self._event_frame,
-                              self._facts)
-        if self._trainer is not None and not self._paused:
-            self._trainer.add(label.frame())
+                              {**self._facts, 'doubt': label.doubt})
+        if label.doubt:
+            self._on_problem(f'Labels do not teach at present: {label.doubt}.')
+        elif self._trainer is not None and not self._paused:
+            self._trainer.add(label.frame)
 
     def _on_trainer(self, kind: str, values: dict) -> None:
         """Take a message of the training process; on a thread of its own."""

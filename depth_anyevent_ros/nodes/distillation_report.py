@@ -60,6 +60,9 @@ class DistillationReport:
             **stream.labeller.counts, **stream.counts, **stream.pairing.counts,
             **{f'events {name}': count
                for name, count in stream.pairing.pipeline.counters().items()},
+            **{f'edges {name}': round(value, 3)
+               for name, value in stream.labeller.check.means().items()},
+            'flip disagreement': round(stream.labeller.check.flip, 3),
             'problems': self.problems, **self._about}
         if trainer is not None:
             values |= {f'frames {name}': count for name, count in trainer.counts.items()}

@@ -1,0 +1,63 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Labels that do not belong to the events, and teachers that contradict themselves."""
+import numpy as np
+import pytest
+
+from depth_anyevent_ros.datasets.sequences import Sequence
+from depth_anyevent_ros.distillation.anchor import anchor_samples
+from depth_anyevent_ros.distillation.replay_buffer import LabelledFrame
+from depth_anyevent_ros.distillation.teacher_check import EdgeAlignment, flip_disagreement
+from depth_anyevent_ros.networks.config import InputConfig
+
+
+@pytest.fixture(scope='module')
+def frames(anchor_dir):
+    """Return frames of eight scenes with their true labels."""
+    sequences = [Sequence(path) for path in sorted(anchor_dir.iterdir())]
+    return [LabelledFrame(samples.image[i], samples.inverse_depth[i], i, 1, False)
+            for samples in anchor_samples(sequences, InputConfig(height=126, width=168))
+            for i in range(2, len(samples))]
+
+
+def problem(frames, change):
+    alignment = EdgeAlignment()
+    found = ''
+    for frame in frames:
+        found = alignment.problem(LabelledFrame(
+            frame.image, change(frame.inverse_depth), frame.time_ns, 1, False))
+    return found
+
+
+def test_true_labels_fit_the_events(frames):
+    assert problem(frames, lambda label: label) == ''
+    # Of a teacher, whose scale and shift are its own.
+    assert problem(frames, lambda label: 40 * label + 7) == ''
+
+
+@pytest.mark.parametrize('change, words', [
+    (lambda label: label[:, ::-1], 'mirrored'),
+    (lambda label: np.roll(label, 9, 1), 'moved left'),
+    (lambda label: np.roll(label, -7, 1), 'moved right'),
+    (lambda label: np.roll(label, 9, 0), 'moved up')])
+def test_labels_elsewhere_do_not(frames, change, words):
+    assert f'when they are {words}' in problem(frames, change)
+
+
+def test_too_few_frames_and_empty_ones_say_nothing(frames):
+    assert problem(frames[:50], lambda label: label[:, ::-1]) == ''
+    assert problem(frames, lambda label: np.full_like(label, np.nan)) == ''
+
+
+def shapes(picture):
+    """Stand for a teacher that sees depth: dark is far."""
+    return picture.astype(np.float32).mean(-1)
+
+
+def test_a_teacher_of_places_contradicts_itself():
+    picture = np.random.default_rng(0).integers(0, 255, (40, 60, 3)).astype(np.uint8)
+    half = np.where(np.arange(60) < 30, 2.0, 1.0)
+    assert flip_disagreement(shapes, picture) < 1e-6
+    assert flip_disagreement(lambda p: shapes(p) * half, picture) > 0.3
+    assert flip_disagreement(lambda p: np.roll(shapes(p), 5, 1), picture) > 0.9
+    assert flip_disagreement(lambda p: shapes(p) * 0, picture) == 1.0
