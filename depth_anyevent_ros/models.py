@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 import sys
 
+from depth_anyevent_ros.model_downloads import Download, downloads
 from depth_anyevent_ros.networks.checkpoint import (
     Checkpoint, CheckpointError, load_checkpoint, untrained_student)
 
@@ -36,15 +37,33 @@ def bundled_file(role: str) -> tuple[Path, str] | None:
     not hold together.
     """
     folder = share_folder('models')
+    manifest = read_manifest()
+    if manifest is None:
+        return None
+    try:
+        name = manifest[role]
+        return (folder / name, manifest['files'][name]['sha256']) if name else None
+    except (KeyError, TypeError) as error:
+        raise _damaged(folder / MANIFEST, error) from error
+
+
+def read_manifest() -> dict | None:
+    """Return models/manifest.json, None where there is none; CheckpointError."""
+    folder = share_folder('models')
     if folder is None or not (folder / MANIFEST).is_file():
         return None
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding='utf-8'))
-        name = manifest[role]
-        return (folder / name, manifest['files'][name]['sha256']) if name else None
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f'{folder / MANIFEST} is damaged ({type(error).__name__}: {error}): '
-                              'install the package again.') from error
+        return json.loads((folder / MANIFEST).read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise _damaged(folder / MANIFEST, error) from error
+
+
+def fetched() -> dict[str, Download]:
+    """Return the weights of others that can be fetched, by name; CheckpointError."""
+    try:
+        return downloads(read_manifest() or {})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _damaged(share_folder('models') / MANIFEST, error) from error
 
 
 def load_student(path: str = '') -> Checkpoint:
@@ -60,8 +79,20 @@ def load_student(path: str = '') -> Checkpoint:
 
 
 def load_teacher(path: str = '') -> Checkpoint:
-    """Return the teacher in a file, by default the bundled one; raise CheckpointError."""
-    teacher = load_checkpoint(path) if path else _load_bundled('teacher')
+    """
+    Return the teacher in a file, by default the bundled one; raise CheckpointError.
+
+    path: also the name of a download, such as depth_anything_v2_vits.
+    """
+    known = fetched()
+    if path in known and not Path(path).exists():
+        download = known[path]
+        if not download.path.is_file():
+            raise CheckpointError(f'{path} has not been fetched: run `depth_anyevent models fetch '
+                                  f'{path}`.')
+        teacher = load_checkpoint(download.path, sha256=download.verified())
+    else:
+        teacher = load_checkpoint(path) if path else _load_bundled('teacher')
     if teacher is None:
         raise CheckpointError('No teacher is bundled with this version: name a checkpoint.')
     if teacher.config.input.representation != 'rgb':
@@ -73,3 +104,8 @@ def load_teacher(path: str = '') -> Checkpoint:
 def _load_bundled(role: str) -> Checkpoint | None:
     found = bundled_file(role)
     return load_checkpoint(found[0], sha256=found[1]) if found else None
+
+
+def _damaged(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(f'{path} is damaged ({type(error).__name__}: {error}): install the '
+                           'package again.')

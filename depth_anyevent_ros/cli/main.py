@@ -21,6 +21,7 @@ COMMANDS = {
     'infer': 'Run the student on a bag and write its depth to another, without a ROS graph.',
     'train': 'Train a teacher or a student on sequences.',
     'evaluate': 'How right the depth of a checkpoint is, beside simple baselines.',
+    'models': 'Which weights are there, and fetch those of Depth Anything V2.',
     'benchmark': 'How fast the parts are on this machine, beside baselines.',
 }
 

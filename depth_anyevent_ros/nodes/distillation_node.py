@@ -3,7 +3,6 @@
 """The node that labels events by a teacher that sees the colour camera, and trains on them."""
 from __future__ import annotations
 
-import os
 from pathlib import Path
 import sys
 
@@ -24,6 +23,7 @@ from depth_anyevent_ros.geometry.camera import CameraModel
 from depth_anyevent_ros.geometry.depth import MetricScale
 from depth_anyevent_ros.geometry.rig import Rig
 from depth_anyevent_ros.geometry.transform import Transform
+from depth_anyevent_ros.model_downloads import cache_folder
 from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.networks.checkpoint import Checkpoint
 from depth_anyevent_ros.networks.input_size import representation_for
@@ -158,8 +158,7 @@ class DistillationNode(AutostartNode):
             self.value('image.clock'), self.value('events.queue_mb') << 20)
 
     def _settings(self) -> ProcessSettings:
-        cache = os.environ.get('XDG_CACHE_HOME') or str(Path.home() / '.cache')
-        work = Path(self.value('work_dir') or Path(cache, 'depth_anyevent_ros')).expanduser()
+        work = Path(self.value('work_dir') or cache_folder()).expanduser()
         weights = Path(self.value('weights_dir') or work / 'weights').expanduser()
         return ProcessSettings(
             student=self.value('checkpoint'), teacher=self._teacher.name,

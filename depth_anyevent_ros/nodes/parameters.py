@@ -138,8 +138,9 @@ DISTILLATION_PARAMETERS = (
               'checkpoint: a network looks at `image`. topic: another node publishes '
               '`teacher/inverse_depth`.', choices=('checkpoint', 'topic')),
     Parameter('teacher.checkpoint', '',
-              'File of the teacher: a safetensors file of this package or an official Depth '
-              'Anything V2 .pth. Empty: the tiny teacher in models/.'),
+              'Teacher: a safetensors file of this package, an official Depth Anything V2 .pth, '
+              'or the name of one that was fetched, as depth_anyevent models lists them. Empty: '
+              'the tiny teacher in models/.'),
     Parameter('teacher.device', 'auto',
               'Where the teacher runs: auto (the first GPU, else the CPU), cpu, cuda, cuda:N.'),
     Parameter('teacher.precision', 'auto',
