@@ -129,6 +129,26 @@ def test_it_learns_promotes_and_goes_on_after_a_kill(settings, anchor_dir, tmp_p
     assert (tmp_path / 'state' / STATE).is_file()
 
 
+def test_where_weights_cannot_be_written_promotion_waits(settings, anchor_dir, tmp_path):
+    config = replace(untrained_student('tiny-r').config.input, height=56, width=70)
+    stream = frames(anchor_dir, config)
+    (tmp_path / 'weights').write_text('in the way')
+    trainer = Trainer(settings)
+    trainer.wait_for(lambda: trainer.of('ready'))
+    for frame in stream * 2:
+        trainer.client.add(frame)
+        time.sleep(0.001)
+    trainer.wait_for(lambda: trainer.of('problem'))
+    assert 'promoted weights could not be written' in trainer.of('problem')[0]['what']
+    steps = trainer.of('status')[-1]['steps'] if trainer.of('status') else 0
+    trainer.wait_for(lambda: trainer.of('status')[-1]['steps'] > steps + 3)
+    assert not trainer.of('weights')
+    (tmp_path / 'weights').unlink()
+    trainer.wait_for(lambda: trainer.of('weights'))
+    read_announced(trainer.of('weights')[-1]['announcement'], settings.weights_dir)
+    trainer.client.stop()
+
+
 def test_a_student_that_cannot_be_loaded_is_told(settings, tmp_path):
     trainer = Trainer(replace(settings, student=str(tmp_path / 'none.safetensors')))
     trainer.wait_for(lambda: trainer.of('failed'))

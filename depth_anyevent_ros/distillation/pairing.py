@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from depth_anyevent_ros.events.pipeline import EventPipeline, Representation, Window
+from depth_anyevent_ros.events.pipeline import (
+    EventPipeline, falls_back, Representation, Window)
 from depth_anyevent_ros.events.types import Packet, PacketError
 from depth_anyevent_ros.events.windows import PlannedWindows
 
@@ -48,6 +49,7 @@ class FramePairing(Generic[Picture]):
         self._clock, self._max_bytes = clock, max_bytes
         self._packets: deque[Packet] = deque()
         self._bytes = 0
+        self._newest: Packet | None = None
         self._pictures: deque[tuple[int, Picture]] = deque()  # by the end of their window
         self.counts = Counter(packets=0, dropped_packets=0, bad_packets=0, pictures=0, pairs=0,
                               early_pictures=0, unpaired_pictures=0)
@@ -56,6 +58,17 @@ class FramePairing(Generic[Picture]):
     def add_packet(self, packet: Packet) -> Iterator[Pair[Picture]]:
         """Take a packet; yield the pairs that it completes."""
         self.counts['packets'] += 1
+        last, self._newest = self._newest, packet
+        if last is not None and falls_back(last, packet):
+            # Pictures to come are those of the new stream, whose time only its packets tell.
+            while self._packets:
+                yield from self._push()
+            self.counts['unpaired_pictures'] += len(self._pictures)
+            self._pictures.clear()
+            self._packets.append(packet)
+            self._bytes += len(packet.events)
+            yield from self._push()
+            return
         self._packets.append(packet)
         self._bytes += len(packet.events)
         while self._bytes > self._max_bytes and len(self._packets) > 1:

@@ -200,7 +200,7 @@ class EventPipeline:
         if last is None:
             return
         between = packet.stamp_ns - last.stamp_ns if packet.stamp_ns and last.stamp_ns else 0
-        if packet.seq < last.seq or between < -STAMP_STEP_BACK_NS:
+        if falls_back(last, packet):
             self._counts['restarts'] += 1
             self.reset()
         elif packet.seq > last.seq + 1 or noted:
@@ -257,6 +257,12 @@ class EventPipeline:
         self._last_stamp = max(end, self._last_stamp + 1)
         return Window(image, window.t_start, window.t_end, self._last_stamp, window.events,
                       interrupted)
+
+
+def falls_back(last: Packet, packet: Packet) -> bool:
+    """Return whether a packet belongs to a stream that began anew after the last one."""
+    between = packet.stamp_ns - last.stamp_ns if packet.stamp_ns and last.stamp_ns else 0
+    return packet.seq < last.seq or between < -STAMP_STEP_BACK_NS
 
 
 def check_packet(packet: Packet) -> None:

@@ -1,0 +1,165 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""From packets and pictures to labels on a thread: what comes out, and what goes wrong."""
+import time
+
+import numpy as np
+import pytest
+
+from depth_anyevent_ros.depth_estimator import warm_up_loops
+from depth_anyevent_ros.distillation.label_stream import LabelStream, Picture
+from depth_anyevent_ros.distillation.labelling import Labeller, usable
+from depth_anyevent_ros.distillation.pairing import FramePairing
+from depth_anyevent_ros.events.pipeline import Representation
+from depth_anyevent_ros.events.types import Packet
+from depth_anyevent_ros.geometry.registration import SameView
+from depth_anyevent_ros.simulation.output import Counts, driver_messages, EVENTS, IMAGE, observed
+from depth_anyevent_ros.simulation.recording import DriverConfig
+from depth_anyevent_ros.simulation.worlds import make_world
+
+
+@pytest.fixture(scope='module')
+def drive():
+    """Return packets and pictures of a drive, in the order in which they arrive."""
+    warm_up_loops(pairing().pipeline, 173, 130)  # so that no test waits for their compilation
+    world = make_world('car', 3, 800_000_000, level=0.5, max_motion_px=6.0, binning=2)
+    simulation = observed(world.simulation, 20.0, True)
+    return [message for message in driver_messages(
+        simulation, DriverConfig(seed=3, ros_start_ns=10**18), Counts())
+        if message.topic in (EVENTS, IMAGE)]
+
+
+def pairing():
+    return FramePairing(lambda width, height: Representation(70, 98), 50_000_000, 200_000_000,
+                        'ros')
+
+
+class Gray:
+    """A teacher that takes brightness for nearness, and fails when it is told to."""
+
+    name, sha256 = 'gray', 'none'
+
+    def __init__(self):
+        self.fails, self.calls, self.slow_s = (), 0, 0.0
+
+    def __call__(self, picture):
+        self.calls += 1
+        time.sleep(self.slow_s)
+        if self.calls in self.fails:
+            raise RuntimeError('out of memory')
+        return picture.astype(np.float32).mean(-1)
+
+
+class Run:
+    """A stream with what it delivered and reported."""
+
+    def __init__(self, teacher, period_ns=0, wanted=lambda: True, max_bytes=64 << 20):
+        self.labels, self.problems = [], []
+        labeller = Labeller(teacher, None, lambda size, map_size: SameView(130, 173))
+        self.stream = LabelStream(pairing(), labeller, period_ns, wanted, self.labels.append,
+                                  self.problems.append, max_bytes)
+        self.stream.start()
+
+    def feed(self, messages, pause_s=0.0):
+        for message in messages:
+            value = message.value
+            self.stream.put(value if isinstance(value, Packet) else Picture(
+                message.stamp_ns, lambda value=value: value, value.nbytes, time.monotonic_ns()))
+            time.sleep(pause_s)
+
+    def wait_for(self, condition):
+        end = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < end, (self.stream.counts, self.stream.pairing.counts)
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def start():
+    runs = []
+
+    def make(*arguments, **options):
+        runs.append(Run(*arguments, **options))
+        return runs[-1]
+    yield make
+    for run in runs:
+        run.stream.stop()
+
+
+def test_labels_carry_what_is_learned_from(start, drive):
+    run = start(Gray())
+    run.feed(drive, 0.002)
+    run.wait_for(lambda: len(run.labels) >= 13)
+    for label in run.labels:
+        assert label.inverse_depth.shape == (130, 173)
+        frame = label.frame
+        assert frame.image.shape == (3, 70, 98) and frame.image.dtype == np.uint8
+        assert frame.inverse_depth.shape == (70, 98) and frame.events > 1000
+        assert frame.time_ns == label.window.t_end
+    assert [label.frame.starts for label in run.labels] == [True] + [False] * (len(run.labels) - 1)
+
+
+def test_a_teacher_that_fails_costs_a_label(start, drive):
+    teacher = Gray()
+    teacher.fails = (4, 5)
+    run = start(teacher)
+    run.feed(drive, 0.002)
+    run.wait_for(lambda: len(run.labels) >= 10)
+    assert run.problems == ['RuntimeError: out of memory'] * 2
+    assert run.stream.labeller.counts['failed'] == 2 and run.stream.alive
+
+
+def test_a_slow_teacher_skips_and_holds_up_nothing(start, drive):
+    teacher = Gray()
+    teacher.slow_s = 0.3
+    run = start(teacher)
+    begin = time.monotonic()
+    run.feed(drive)
+    assert time.monotonic() - begin < 0.2
+    run.wait_for(lambda: run.stream.counts['skipped'] >= 3)
+    run.wait_for(lambda: len(run.labels) + run.stream.counts['skipped'] >= 13)
+    assert run.labels[-1].window.t_end > 600_000_000
+
+
+def test_labels_come_no_oftener_than_they_are_asked_for(start, drive):
+    run = start(Gray(), period_ns=100_000_000)
+    run.feed(drive, 0.002)
+    run.wait_for(lambda: len(run.labels) >= 7)
+    time.sleep(0.1)
+    assert len(run.labels) <= 8
+
+
+def test_what_nobody_wants_is_not_labelled(start, drive):
+    teacher = Gray()
+    run = start(teacher, wanted=lambda: False)
+    run.feed(drive)
+    run.wait_for(lambda: run.stream.counts['unwanted'] == 16)
+    assert teacher.calls == 0
+
+
+def test_what_waits_is_bounded(start, drive):
+    teacher = Gray()
+    teacher.slow_s = 0.5
+    run = start(teacher, max_bytes=300_000)
+    run.feed(drive)
+    run.feed(drive)
+    assert run.stream.counts['queue_drops'] > 20 and run.stream._bytes <= 300_000
+
+
+def test_time_that_falls_back_begins_anew(start, drive):
+    run = start(Gray())
+    run.feed(drive, 0.002)
+    run.wait_for(lambda: len(run.labels) >= 13)
+    before = len(run.labels)
+    run.feed(drive, 0.002)
+    run.wait_for(lambda: len(run.labels) >= before + 12)
+    assert sum(label.frame.starts for label in run.labels) == 2
+
+
+def test_maps_that_say_nothing_are_not_usable():
+    ramp = np.tile(np.linspace(0, 1, 50, dtype=np.float32), (40, 1))
+    assert usable(ramp) and usable(-ramp) and usable(1000 + 10 * ramp)
+    holes = ramp.copy()
+    holes[:, 1:] = np.nan
+    assert not usable(np.full_like(ramp, 3)) and not usable(holes)
+    assert not usable(np.full_like(ramp, np.nan))
