@@ -40,6 +40,24 @@ def untrained_file(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='session')
+def untrained_teacher(tmp_path_factory) -> Path:
+    """Return the checkpoint of an untrained network on RGB."""
+    from dataclasses import replace
+
+    from depth_anyevent_ros.networks.checkpoint import save_checkpoint
+    from depth_anyevent_ros.networks.config import InputConfig, model_preset
+    from depth_anyevent_ros.networks.depth_network import DepthNetwork
+    from depth_anyevent_ros.networks.initialization import initialize_weights
+    path = tmp_path_factory.mktemp('teacher') / 'teacher.safetensors'
+    config = model_preset('tiny')
+    config = replace(config, name='colour', input=InputConfig('rgb', height=70, width=98))
+    network = DepthNetwork(config.network)
+    initialize_weights(network, 0)
+    save_checkpoint(path, network, config)
+    return path
+
+
+@pytest.fixture(scope='session')
 def anchor_dir(tmp_path_factory) -> Path:
     """Return the folder of an anchor set, which takes half a minute to make."""
     from depth_anyevent_ros.distillation.anchor import anchor_sequences

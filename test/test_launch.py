@@ -289,14 +289,14 @@ def client():
 
 @pytest.fixture
 def infer(tmp_path):
-    """Return a function that starts infer.launch.py; its output is in the returned .log()."""
+    """Return a function that starts a launch file; its output is in the returned .log()."""
     from ros_graph import DOMAIN
     started = []
 
-    def start(*arguments):
+    def start(*arguments, file='infer.launch.py'):
         log = open(tmp_path / 'launch.log', 'w')
         process = subprocess.Popen(
-            ['ros2', 'launch', 'depth_anyevent_ros', 'infer.launch.py', *arguments],
+            ['ros2', 'launch', 'depth_anyevent_ros', file, *arguments],
             stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd=ROOT,
             env={**os.environ, 'ROS_DOMAIN_ID': str(DOMAIN), 'ROS_LOG_DIR': str(tmp_path)})
         process.log = lambda: Path(log.name).read_text()
@@ -358,3 +358,25 @@ def test_infer_launch_leaves_the_transitions_to_others(infer, client):
     infer('autostart:=false', 'device:=cpu')
     state = client.call(GetState, '/inference/get_state', timeout=30.0).current_state
     assert state.id == State.PRIMARY_STATE_UNCONFIGURED
+
+
+@pytest.mark.ros
+@needs_launch
+def test_distill_launch_labels_a_bag(infer, client, untrained_teacher, tmp_path):
+    from ros_graph import wait_for
+    from sensor_msgs.msg import Image
+
+    from depth_anyevent_ros.cli.main import execute
+    assert execute(['simulate', '--world', 'drone', '--duration', '1', '--binning', '2',
+                    '--max-motion-px', '4', '--output', str(tmp_path / 'bag')]) == 0
+    for name in (topics.PROXY_LABEL, topics.INVERSE_DEPTH):
+        client.listen(Image, f'/robot1/{name}')
+    launched = infer(
+        'namespace:=robot1', f'bag:={tmp_path / "bag"}', 'loop:=true', 'mode:=label',
+        f'teacher:={untrained_teacher}', 'registration:=same', 'image:=/camera/image',
+        'image_info:=/camera/camera_info', f'work_dir:={tmp_path / "work"}',
+        file='distill.launch.py')
+    try:
+        wait_for(lambda: all(client.heard.values()), 60.0, 'label and depth')
+    except AssertionError:
+        pytest.fail(launched.log())

@@ -18,11 +18,7 @@ from std_srvs.srv import Trigger
 from depth_anyevent_ros.datasets.messages import encode_event_packet
 from depth_anyevent_ros.events.types import Packet
 from depth_anyevent_ros.geometry.camera import CameraModel
-from depth_anyevent_ros.networks.checkpoint import save_checkpoint
-from depth_anyevent_ros.networks.config import InputConfig, model_preset
-from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.handover import read_announced
-from depth_anyevent_ros.networks.initialization import initialize_weights
 from depth_anyevent_ros.nodes.conversions import to_camera_info, to_header, to_image
 from depth_anyevent_ros.nodes.distillation_node import DistillationNode
 from depth_anyevent_ros.simulation.output import (
@@ -56,26 +52,14 @@ def client():
     made.close()
 
 
-@pytest.fixture(scope='module')
-def teacher_file(tmp_path_factory):
-    """Return the checkpoint of an untrained network on RGB."""
-    path = tmp_path_factory.mktemp('teacher') / 'teacher.safetensors'
-    config = model_preset('tiny')
-    config = replace(config, name='colour', input=InputConfig('rgb', height=70, width=98))
-    network = DepthNetwork(config.network)
-    initialize_weights(network, 0)
-    save_checkpoint(path, network, config)
-    return path
-
-
 @pytest.fixture
-def make_node(client, untrained_file, teacher_file, tmp_path):
+def make_node(client, untrained_file, untrained_teacher, tmp_path):
     """Return a function that starts a node of a new name in a thread."""
     made = []
 
     def make(**values):
         client.name = f'distillation_{next(NUMBERS)}'
-        values = {'checkpoint': str(untrained_file), 'teacher__checkpoint': str(teacher_file),
+        values = {'checkpoint': str(untrained_file), 'teacher__checkpoint': str(untrained_teacher),
                   'registration__mode': 'same', 'mode': 'label', 'label__rate_hz': 0.0,
                   'work_dir': str(tmp_path / 'work'), **values}
         spinner = Spinner()
@@ -131,7 +115,8 @@ def stamp(message):
     return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
 
 
-def test_each_picture_gives_a_label_in_the_events_view(client, drive, make_node, teacher_file):
+def test_each_picture_gives_a_label_in_the_events_view(client, drive, make_node,
+                                                       untrained_teacher):
     for kind, name in ((Image, LABEL), (CameraInfo, 'proxy_label/camera_info'), (String, FACTS)):
         client.listen(kind, name)
     make_node()
@@ -153,7 +138,7 @@ def test_each_picture_gives_a_label_in_the_events_view(client, drive, make_node,
     assert [info.header for info in infos] == [label.header for label in labels]
     assert infos[-1].k[0] > 0
     facts = json.loads(client.heard[FACTS][-1].data)
-    assert facts['teacher'] == teacher_file.name and facts['registration'] == 'same'
+    assert facts['teacher'] == untrained_teacher.name and facts['registration'] == 'same'
     assert len(facts['teacher_sha256']) == len(facts['calibration_sha256']) == 64
     wait_for(lambda: int(diagnostics(client)[2].get('labels', 0)) == len(labels))
 
