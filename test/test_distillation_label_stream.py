@@ -137,6 +137,23 @@ def test_what_nobody_wants_is_not_labelled(start, drive):
     assert teacher.calls == 0
 
 
+def test_what_was_not_wanted_is_not_a_gap(start, drive):
+    wanted = [True]
+    run = start(Gray(), wanted=lambda: wanted[0])
+    third = len(drive) // 3
+    run.feed(drive[:third], 0.002)
+    run.wait_for(lambda: len(run.labels) >= 3)
+    wanted[0] = False
+    run.feed(drive[third:2 * third], 0.002)
+    run.wait_for(lambda: run.stream.counts['unwanted'] >= 4)
+    wanted[0] = True
+    before = len(run.labels)
+    run.feed(drive[2 * third:], 0.002)
+    run.wait_for(lambda: len(run.labels) >= before + 2)
+    assert run.labels[before].frame.starts
+    assert run.stream.pairing.pipeline.counters()['gaps'] == 0
+
+
 def test_what_waits_is_bounded(start, drive):
     teacher = Gray()
     teacher.slow_s = 0.5

@@ -54,6 +54,7 @@ class LabelStream:
         self._bytes, self._max_bytes, self._lost = 0, max_bytes, False
         self._changed = threading.Condition()
         self._pairs: deque[Pair[Picture]] = deque()
+        self._idle = True
         self._stop = threading.Event()
         self._last_label_ns: int | None = None
         self._thread = threading.Thread(target=self._run, name='labels', daemon=True)
@@ -113,8 +114,13 @@ class LabelStream:
     def _step(self, arrived: list[Packet | Picture]) -> None:
         if not self._wanted():
             self.counts['unwanted'] += sum(isinstance(item, Picture) for item in arrived)
-            self._pairs.clear()
+            self._idle = True
             return
+        if self._idle:
+            # What was not looked at is no loss of the sender's.
+            self.pairing.reset()
+            self._pairs.clear()
+            self._idle = False
         for item in arrived:
             found = self.pairing.add_packet(item) if isinstance(item, Packet) \
                 else self.pairing.add_picture(item.stamp_ns, item)

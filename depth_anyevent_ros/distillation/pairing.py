@@ -93,6 +93,13 @@ class FramePairing(Generic[Picture]):
         yield from self._paired(self.pipeline.plan(t_end))
         yield from self._go_on()
 
+    def reset(self) -> None:
+        """Forget what waits, and begin anew with the next packet."""
+        self._packets.clear()
+        self._pictures.clear()
+        self._bytes, self._newest = 0, None
+        self.pipeline.reset()
+
     def _go_on(self) -> Iterator[Pair[Picture]]:
         while self._packets and self.pipeline.waiting:
             yield from self._push()
