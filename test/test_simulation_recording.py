@@ -9,6 +9,7 @@ import pytest
 from depth_anyevent_ros.events.evt3 import Evt3Decoder
 from depth_anyevent_ros.events.types import Events, Packet
 from depth_anyevent_ros.geometry.camera import CameraModel
+from depth_anyevent_ros.geometry.transform import Transform
 from depth_anyevent_ros.simulation.event_camera import EventCameraConfig
 from depth_anyevent_ros.simulation.recording import (
     cut, DriverConfig, events, Label, labels, messages, packets, record, renders, Simulation,
@@ -242,7 +243,7 @@ def test_exposure_blurs_what_moves(own):
 
 
 def test_a_second_camera_sees_the_parallax():
-    rgb = replace(CLEAN, baseline_m=0.4)
+    rgb = replace(CLEAN, to_event=Transform(np.eye(3), np.array([0.4, 0, 0])))
     label, = labels(wall_edge(rgb=rgb))
     # It stands 0.4 m to the right, so that what is 4 m away is 60 * 0.4 / 4 pixels further left.
     assert edge(label.picture.image)[0] == pytest.approx(31.5 - 6, abs=0.6)

@@ -8,12 +8,15 @@ import json
 import numpy as np
 import pytest
 
+from depth_anyevent_ros.geometry.depth import MetricScale
+from depth_anyevent_ros.geometry.registration import Displaced, Rotated
 from depth_anyevent_ros.simulation.factors import draw, FACTORS, SPLITS
 from depth_anyevent_ros.simulation.layouts_clearance import Clearance
 from depth_anyevent_ros.simulation.raycaster import RayCaster
+from depth_anyevent_ros.simulation.rendering import View
 from depth_anyevent_ros.simulation.scene import Ellipsoid
 from depth_anyevent_ros.simulation.texture_families import TEXTURE_FAMILIES
-from depth_anyevent_ros.simulation.trajectory import twist
+from depth_anyevent_ros.simulation.trajectory import Mounted, twist
 from depth_anyevent_ros.simulation.worlds import make_simulation, make_world, World, WORLDS
 
 SECOND = 1_000_000_000
@@ -213,3 +216,22 @@ def test_bad_arguments_are_refused(change):
     arguments = {'world': 'car', 'seed': 1, 'duration_ns': SECOND, **change}
     with pytest.raises(ValueError):
         make_world(**arguments)
+
+
+@pytest.mark.parametrize('baseline_m', [0.0, 0.2])
+def test_registration_knows_where_a_turned_camera_looks(baseline_m):
+    made = make_world('car', 3, 10 ** 9, binning=2, turn_deg=(20.0, 10.0, -5.0),
+                      baseline_m=baseline_m).simulation
+    color = View(made.scene, Mounted(made.trajectory, made.rgb.to_event), made.camera)
+    event = View(made.scene, made.trajectory, made.camera)
+    # The colour camera is where the world has it, whatever is done to the event camera.
+    straight = make_simulation('car', 3, 10 ** 9, binning=2)
+    usual = View(straight.scene, straight.trajectory, straight.camera)
+    seen, wanted, truth = (1 / view.render(0).depth for view in (color, usual, event))
+    np.testing.assert_allclose(seen, wanted, rtol=1e-3, atol=1e-4)
+    way = Displaced(made.camera, made.camera, made.rgb.to_event, seen.shape, MetricScale(1, 0)) \
+        if baseline_m else Rotated(made.camera, made.camera, made.rgb.to_event, seen.shape)
+    label = way.register(seen.astype(np.float32))
+    known = np.isfinite(label) & (truth > 0)
+    assert known.mean() > 0.4
+    assert np.median(np.abs(label[known] / truth[known] - 1)) < 0.01

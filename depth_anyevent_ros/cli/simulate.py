@@ -68,6 +68,13 @@ def add_arguments(parser) -> None:
                         metavar=('START', 'LENGTH'),
                         help='the camera stands still, or the drone hovers, from START s on for '
                         'LENGTH s; may be given several times (default: as drawn)')
+    parser.add_argument('--turn', nargs=3, type=float, default=(0.0, 0.0, 0.0),
+                        metavar=('ROLL', 'PITCH', 'YAW'),
+                        help='the event camera is turned so many degrees against the colour '
+                        'camera, to the right, downward, to the left (default: not at all)')
+    parser.add_argument('--baseline', type=float, default=0.0, metavar='M',
+                        help='the colour camera stands so far to the right of the event camera '
+                        '(default: %(default)s)')
     parser.add_argument('--no-images', action='store_true',
                         help='leave the colour camera out, which is faster')
     parser.add_argument('--flow', action='store_true',
@@ -87,10 +94,11 @@ def add_arguments(parser) -> None:
 
 def run(arguments) -> tuple[int, dict]:
     """Simulate."""
-    fields = {'duration_s': 'duration', 'rate_hz': 'rate'}
+    fields = {'duration_s': 'duration', 'rate_hz': 'rate', 'baseline_m': 'baseline'}
     options = {name: getattr(arguments, fields.get(name, name)) for name in OPTIONS}
     first = Recording(images=not arguments.no_images, flow=arguments.flow,
-                      pauses=tuple(map(tuple, arguments.pause)), **options)
+                      pauses=tuple(map(tuple, arguments.pause)),
+                      turn_deg=tuple(arguments.turn), **options)
     if arguments.jobs < 1 or (arguments.count is not None and arguments.count < 1):
         raise ValueError('--count and --jobs have to be 1 or more')
     begin = time.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 
@@ -44,6 +45,18 @@ class Transform:
             [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
             [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]])
         return Transform(rotation, np.array(translation, np.float64))
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether both frames are the same."""
+        return bool((self.rotation == np.eye(3)).all() and not self.translation.any())
+
+    def quaternion(self) -> tuple[float, float, float, float]:
+        """Return the rotation as x, y, z, w."""
+        axis = cv2.Rodrigues(self.rotation)[0].ravel()
+        angle = float(np.linalg.norm(axis))
+        x, y, z = axis * (np.sin(angle / 2) / angle if angle else 0.5)
+        return float(x), float(y), float(z), float(np.cos(angle / 2))
 
     def inverse(self) -> Transform:
         """Return the way back."""

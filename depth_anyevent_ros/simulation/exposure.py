@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from depth_anyevent_ros.simulation.raycaster import Frame
-from depth_anyevent_ros.simulation.rendering import Beside, View
+from depth_anyevent_ros.simulation.rendering import View
 from depth_anyevent_ros.simulation.rgb_camera import RgbCamera, RgbCameraConfig
 from depth_anyevent_ros.simulation.scene import Scene
-from depth_anyevent_ros.simulation.trajectory import Trajectory
+from depth_anyevent_ros.simulation.trajectory import Mounted, Trajectory
 
 # Renders at most for a picture of a camera with a view of its own.
 MAX_RENDERS = 48
@@ -92,7 +92,7 @@ class OwnView:
 
     def __init__(self, config: RgbCameraConfig, scene: Scene, trajectory: Trajectory,
                  view: View, period_ns: int) -> None:
-        self._view = View(scene, Beside(trajectory, config.baseline_m),
+        self._view = View(scene, Mounted(trajectory, config.to_event),
                           config.camera or view.camera)
         camera = self._view.camera
         self._camera = RgbCamera(config, camera.height, camera.width, period_ns)

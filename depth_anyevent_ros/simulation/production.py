@@ -8,7 +8,10 @@ import json
 from pathlib import Path
 import shlex
 
+import numpy as np
+
 from depth_anyevent_ros.datasets.sequence_format import INFO_FILE
+from depth_anyevent_ros.geometry.transform import Transform
 from depth_anyevent_ros.simulation.output import (
     Counts, observed, Progress, SIMULATION_FILE, write_bag, write_sequence)
 from depth_anyevent_ros.simulation.recording import DriverConfig
@@ -29,7 +32,8 @@ class Recording:
     max_motion_px: no pixel moves further between two renders. max_step_ms: longest time between
     them. binning: see make_world. format: one of FORMATS. encoding: of event packets, '' for
     the sensor's own. pauses: of the camera, (start, length) in seconds, () for those that the
-    world draws.
+    world draws. turn_deg: roll, pitch and yaw of the event camera against the colour camera,
+    baseline_m: how far the latter stands to its right; see make_world.
     """
 
     world: str
@@ -47,6 +51,8 @@ class Recording:
     format: str = 'bag'
     encoding: str = ''
     pauses: tuple[tuple[float, float], ...] = ()
+    turn_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    baseline_m: float = 0.0
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
@@ -60,6 +66,13 @@ class Recording:
                              f'{self.encoding!r}')
         if self.flow and FORMATS[self.format] is not None:
             raise ValueError('flow is kept in sequences only: choose the format sequence')
+        if (any(self.turn_deg) or self.baseline_m) and self.images \
+                and FORMATS[self.format] is None:
+            raise ValueError('pictures of a sequence show what the event camera sees: leave '
+                             'them out, or choose the format bag for cameras that stand apart')
+        if not np.isfinite([*self.turn_deg, self.baseline_m]).all():
+            raise ValueError(f'turn and baseline have to be finite, got {self.turn_deg} and '
+                             f'{self.baseline_m}')
         if not 0 < self.duration_s < 4000:
             raise ValueError('the duration has to be positive and below 4000 s, got '
                              f'{self.duration_s:g} s')
@@ -88,6 +101,8 @@ class Recording:
                 words += [option, str(value)]
         for start, length in self.pauses:
             words += ['--pause', str(start), str(length)]
+        if any(self.turn_deg):
+            words += ['--turn', *map(str, self.turn_deg)]
         return words + ['--no-images'] * (not self.images) + ['--flow'] * self.flow
 
 
@@ -95,7 +110,8 @@ class Recording:
 OPTIONS = {'world': '--world', 'seed': '--seed', 'duration_s': '--duration',
            'sensor': '--sensor', 'split': '--split', 'rate_hz': '--rate', 'level': '--level',
            'max_motion_px': '--max-motion-px', 'max_step_ms': '--max-step-ms',
-           'binning': '--binning', 'format': '--format', 'encoding': '--encoding'}
+           'binning': '--binning', 'baseline_m': '--baseline',
+           'format': '--format', 'encoding': '--encoding'}
 
 
 def produce(recording: Recording, path: Path, progress: Progress = lambda _: None) -> Counts:
@@ -108,7 +124,8 @@ def produce(recording: Recording, path: Path, progress: Progress = lambda _: Non
     world = make_world(recording.world, recording.seed, recording.duration_ns,
                        sensor=recording.sensor, split=recording.split, level=recording.level,
                        pauses=recording.pauses or None, max_motion_px=recording.max_motion_px,
-                       binning=recording.binning)
+                       binning=recording.binning, turn_deg=recording.turn_deg,
+                       baseline_m=recording.baseline_m)
     simulation = replace(world.simulation, max_step_ns=round(recording.max_step_ms * 1e6))
     world = replace(world, simulation=observed(
         simulation, recording.rate_hz, recording.images))
@@ -126,6 +143,7 @@ def produce(recording: Recording, path: Path, progress: Progress = lambda _: Non
 
 def describe(recording: Recording, world: World) -> dict:
     """Return what sequence.json says of a recording."""
+    to_event = world.simulation.rgb.to_event if world.simulation.rgb else Transform.identity()
     return {
         'source': 'simulated', 'world': recording.world, 'split': recording.split,
         'seed': recording.seed, 'sensor': recording.sensor,
@@ -133,6 +151,8 @@ def describe(recording: Recording, world: World) -> dict:
         'pauses': [list(pause) for pause in world.pauses],
         'simulation': {**world.factors, 'max_motion_px': recording.max_motion_px,
                        'pixels': asdict(world.simulation.sensor)},
+        'color_to_event': {'translation': to_event.translation.tolist(),
+                           'rotation': list(to_event.quaternion())},
         'command': shlex.join(['depth_anyevent', *recording.command()]),
         'options': asdict(recording)}
 

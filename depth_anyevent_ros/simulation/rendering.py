@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 import math
 
 import numpy as np
@@ -14,24 +14,11 @@ from depth_anyevent_ros.simulation.motion import (
     fastest_pixel, optical_flow, relative_twists)
 from depth_anyevent_ros.simulation.raycaster import Frame, RayCaster
 from depth_anyevent_ros.simulation.scene import Scene
-from depth_anyevent_ros.simulation.trajectory import Pose, Trajectory
+from depth_anyevent_ros.simulation.trajectory import Trajectory
 
 # How often a lamp's period has to be sampled.
 STEPS_PER_FLICKER = 10
 LEAST_LAMP = 1e-3  # a lamp that is the only light goes out for a moment
-
-
-@dataclass(frozen=True)
-class Beside:
-    """A trajectory baseline_m to the right of another one, which looks the same way."""
-
-    trajectory: Trajectory
-    baseline_m: float
-
-    def pose(self, time_s: float) -> Pose:
-        """Return the pose of the optical frame in the world."""
-        pose = self.trajectory.pose(time_s)
-        return Pose(pose.position + self.baseline_m * pose.rotation[:, 0], pose.rotation)
 
 
 class View:

@@ -3,11 +3,12 @@
 """A colour camera: exposure, noise, gain that follows the light, and the curve of sRGB."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from depth_anyevent_ros.geometry.camera import CameraModel
+from depth_anyevent_ros.geometry.transform import Transform
 
 # Of the way to the exposure it wants, in the logarithm, what the camera goes with each picture.
 ADAPTATION = 0.5
@@ -24,8 +25,8 @@ class RgbCameraConfig:
     linear and as a share of white, at target_mean. full_well: electrons of white at gain 1.
     read_noise: electrons. vignetting: share of the light that is missing in the corners.
     camera: optics of a camera of its own, without distortion, None for those of the event
-    camera. baseline_m: how far it stands to the right of the event camera, in metres, looking
-    the same way. seed: of the noise.
+    camera. to_event: takes points of its optical frame to that of the event camera. seed: of
+    the noise.
     """
 
     saturation_ns: int = 1_000_000
@@ -38,7 +39,7 @@ class RgbCameraConfig:
     vignetting: float = 0.1
     seed: int = 0
     camera: CameraModel | None = None
-    baseline_m: float = 0.0
+    to_event: Transform = field(default_factory=Transform.identity)
 
     def __post_init__(self) -> None:
         if not 0 < self.min_exposure_ns <= self.max_exposure_ns or self.saturation_ns <= 0:
@@ -56,7 +57,7 @@ class RgbCameraConfig:
     @property
     def own_view(self) -> bool:
         """Whether it sees another picture than the event camera."""
-        return self.camera is not None or self.baseline_m != 0
+        return self.camera is not None or not self.to_event.changes_nothing
 
 
 class RgbCamera:

@@ -9,6 +9,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from depth_anyevent_ros.geometry.transform import Transform
+
 # Columns: the optical frame's axes (x right, y down, z forward) in a body frame (x forward,
 # y left, z up). REP 103.
 BODY_FROM_OPTICAL = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
@@ -51,6 +53,24 @@ class Sway:
         state += np.array(self.amplitude) * np.sin(
             2 * math.pi * np.array(self.frequency_hz) * time_s + np.array(self.phase))
         return Pose(state[:3], body_rotation(*state[3:]) @ BODY_FROM_OPTICAL)
+
+
+@dataclass(frozen=True)
+class Mounted:
+    """
+    Another camera, fixed to the one on a trajectory.
+
+    transform: takes points of its optical frame to that of the one on the trajectory.
+    """
+
+    trajectory: Trajectory
+    transform: Transform
+
+    def pose(self, time_s: float) -> Pose:
+        """Return the pose of its optical frame in the world."""
+        position, rotation = self.trajectory.pose(time_s)
+        return Pose(position + rotation @ self.transform.translation,
+                    rotation @ self.transform.rotation)
 
 
 def body_rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:

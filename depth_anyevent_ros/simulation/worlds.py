@@ -16,6 +16,7 @@ import math
 import numpy as np
 
 from depth_anyevent_ros.geometry.camera import CameraModel
+from depth_anyevent_ros.geometry.transform import Transform
 from depth_anyevent_ros.simulation.car import car_stage
 from depth_anyevent_ros.simulation.drone import drone_stage
 from depth_anyevent_ros.simulation.event_camera import EventCameraConfig
@@ -24,6 +25,8 @@ from depth_anyevent_ros.simulation.recording import Simulation
 from depth_anyevent_ros.simulation.rgb_camera import RgbCameraConfig
 from depth_anyevent_ros.simulation.sensors import Sensor, SENSORS
 from depth_anyevent_ros.simulation.trajectories import forced_pauses
+from depth_anyevent_ros.simulation.trajectory import (
+    BODY_FROM_OPTICAL, body_rotation, Mounted)
 
 WORLDS = ('car', 'drone')
 BINNINGS = (1, 2, 4)
@@ -50,7 +53,8 @@ class World:
 def make_world(world: str, seed: int, duration_ns: int, sensor: str = 'davis346',
                split: str = 'train', level: float | None = None,
                pauses: Sequence[tuple[float, float]] | None = None,
-               max_motion_px: float = 0.7, binning: int = 1) -> World:
+               max_motion_px: float = 0.7, binning: int = 1,
+               turn_deg: Sequence[float] = (0.0, 0.0, 0.0), baseline_m: float = 0.0) -> World:
     """
     Return a sequence's simulation; the same arguments give the same one.
 
@@ -58,7 +62,10 @@ def make_world(world: str, seed: int, duration_ns: int, sensor: str = 'davis346'
     scene (1 day, 1e-4 a dark street), None for one that the split allows. pauses: (start,
     length) in seconds, None for what the world draws, () for none. max_motion_px: no pixel
     moves further between two renders. binning: so many pixels of the sensor along each side
-    are one, which is quicker. Raises ValueError for names and pauses that do not fit.
+    are one, which is quicker. turn_deg: roll, pitch (positive downward) and yaw (to the left) by
+    which the event camera is turned against the colour camera, which stays where the world has
+    it. baseline_m: how far the colour camera stands to its right. Raises ValueError for names
+    and pauses that do not fit.
     """
     for name, value, known in (('world', world, WORLDS), ('split', split, SPLITS),
                                ('sensor', sensor, tuple(SENSORS))):
@@ -80,8 +87,11 @@ def make_world(world: str, seed: int, duration_ns: int, sensor: str = 'davis346'
     binned = replace(whole, width=whole.width // binning, height=whole.height // binning)
     camera, optics = _camera(numbers, factors, binned)
     pixels, thresholds = _pixels(numbers, factors, binned)
-    simulation = Simulation(stage.scene(level), stage.path, camera, pixels, duration_ns,
-                            max_motion_px, rgb=RgbCameraConfig(seed=seed))
+    to_color, path = _mount(turn_deg, baseline_m), stage.path
+    if not to_color.changes_nothing:
+        path = Mounted(path, to_color)
+    simulation = Simulation(stage.scene(level), path, camera, pixels, duration_ns, max_motion_px,
+                            rgb=RgbCameraConfig(seed=seed, to_event=to_color.inverse()))
     families = getattr(factors, world)
     drawn = {**stage.drawn, 'level': simulation.scene.light.level, **optics, **thresholds,
              'families': {name: list(getattr(families, name)) for name in (
@@ -96,6 +106,13 @@ def make_simulation(world: str, seed: int, duration_ns: int, sensor: str = 'davi
     """Return the simulation of make_world."""
     return make_world(world, seed, duration_ns, sensor, split, level, pauses,
                       max_motion_px, binning).simulation
+
+
+def _mount(turn_deg: Sequence[float], baseline_m: float) -> Transform:
+    """Return what takes points of the event camera's optical frame to that of the other."""
+    roll, pitch, yaw = np.radians(turn_deg)
+    turn = BODY_FROM_OPTICAL.T @ body_rotation(yaw, pitch, roll) @ BODY_FROM_OPTICAL
+    return Transform(turn, np.array([-baseline_m, 0.0, 0.0]))
 
 
 def _camera(numbers: list[int], factors: Factors, sensor: Sensor) -> tuple[CameraModel, dict]:
