@@ -34,6 +34,7 @@ from depth_anyevent_ros.networks.checkpoint import Checkpoint
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 
 LEAST_PIXELS = 16
+WARM_UP = 20  # steps; the optimizer's first ones are as large where it knows nothing yet
 
 
 @dataclass(frozen=True)
@@ -41,23 +42,26 @@ class OnlineConfig:
     """
     How the stream is learned.
 
-    lanes, clip: of the stream, side by side and frames that follow each other; anchor_lanes: of
-    the anchor set, 0 for none, whose loss counts anchor_weight. round_steps: steps with the same
-    blocks. ema_decay: of the average of the weights, which is what is judged and handed over.
-    slow_down: factor of the learning rate after a candidate was kept back, down to
-    least_learning_rate.
+    lanes, clip: of the stream, side by side and frames that follow each other; few, since many
+    small steps learn more of the same frames. anchor_lanes: of the anchor set, 0 for none, whose
+    loss counts anchor_weight. anchor_frames: of each anchor sequence, to judge by. round_steps:
+    steps with the same blocks. ema_decay: of the average of the weights, which is what is judged
+    and handed over. slow_down: factor of the learning rate after a candidate was kept back, down
+    to least_learning_rate. encoder: whether it learns too, and not the head alone, which forgets
+    less and takes half the time.
     """
 
-    learning_rate: float = 2e-4
+    learning_rate: float = 3e-4
     least_learning_rate: float = 1e-5
     slow_down: float = 0.7
     lanes: int = 4
-    clip: int = 4
-    anchor_lanes: int = 4
+    clip: int = 2
+    anchor_lanes: int = 2
     anchor_weight: float = 1.0
-    anchor_frames: int = 8  # of each anchor sequence, to judge by
+    anchor_frames: int = 4
     round_steps: int = 20
-    ema_decay: float = 0.99
+    ema_decay: float = 0.98
+    encoder: bool = False
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     seed: int = 0
@@ -73,16 +77,20 @@ class OnlineLearner:
     """
     A student that goes on learning; for one thread.
 
-    running: the weights that were handed over last, at first the checkpoint's. counts: steps,
-    promotions, kept_back.
+    anchor: sequences of the old domain with truth; the first half is learned from, and the rest
+    is what is judged by, so that forgetting shows. running: the weights that were handed over
+    last, at first the checkpoint's. counts: steps, promotions, kept_back.
     """
 
     def __init__(self, checkpoint: Checkpoint, anchor: List[Samples],
                  config: OnlineConfig = OnlineConfig()):
-        self.config, self.checkpoint, self._anchor = config, checkpoint, list(anchor)
+        self.config, self.checkpoint = config, checkpoint
+        half = len(anchor) // 2
+        self._anchor, self._anchor_held_out = list(anchor[:half]), list(anchor[half:])
         self.buffer = ReplayBuffer(config.buffer, config.seed)
         self.running = copy.deepcopy(checkpoint.network).requires_grad_(False).eval()
         self._network = copy.deepcopy(checkpoint.network).requires_grad_(True).train()
+        self._network.pretrained.requires_grad_(config.encoder)
         self._average = copy.deepcopy(self.running)
         self.learning_rate = config.learning_rate
         self._optimizer = torch.optim.AdamW(
@@ -91,7 +99,7 @@ class OnlineLearner:
         inputs = checkpoint.config.input
         self._mean, self._std = (torch.tensor(values)[:, None, None]
                                  for values in (inputs.mean, inputs.std))
-        self.steps = self.promotions = self.kept_back = 0
+        self.steps = self.promotions = self.kept_back = self._since_start = 0
         self._round: _Round | None = None
         self.anchor_first = self.anchor_running = self._anchor_error(self.running)
 
@@ -114,18 +122,19 @@ class OnlineLearner:
         self._optimizer.zero_grad(set_to_none=True)
         loss = self._loss(stream, 'stream', config.loss)
         loss.backward()
-        losses = {'stream': float(loss)}
+        losses = {'stream': float(loss.detach())}
         if anchor is not None:
             loss = config.anchor_weight * self._loss(anchor, 'anchor', config.anchor_loss)
             loss.backward()
-            losses['anchor'] = float(loss)
+            losses['anchor'] = float(loss.detach())
         norm = torch.nn.utils.clip_grad_norm_(self._network.parameters(), config.clip_norm)
         if bool(norm.isfinite()):
             for group in self._optimizer.param_groups:
-                group['lr'] = self.learning_rate
+                group['lr'] = self.learning_rate * min((self._since_start + 1) / WARM_UP, 1)
             self._optimizer.step()
             self._follow()
         self.steps += 1
+        self._since_start += 1
         return {**losses, 'gradient_norm': float(norm)}
 
     def consider(self) -> Verdict:
@@ -215,9 +224,9 @@ class OnlineLearner:
         return float(np.mean(found)) if found else np.nan
 
     def _anchor_error(self, network: DepthNetwork) -> float:
-        """Return the mean AbsRel against the truth of the anchor set, NaN without one."""
+        """Return the mean AbsRel against the truth of anchors not learned, NaN without any."""
         found = []
-        for samples in self._anchor:
+        for samples in self._anchor_held_out:
             # From the beginning on, since the memory has to fill.
             frames = range(0, min(len(samples), 2 * self.config.anchor_frames), 1)
             predictions = predict_sequence(network, samples.image, frames, self._prepare)

@@ -46,9 +46,9 @@ class BufferConfig:
     """
 
     max_bytes: int = 512 << 20
-    block: int = 20
-    held_out_every: int = 4
-    gap: int = 8
+    block: int = 10
+    held_out_every: int = 3
+    gap: int = 4
     longest_pause_ns: int = 500_000_000
     recent: float = 0.5
 

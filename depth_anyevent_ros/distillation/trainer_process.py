@@ -61,7 +61,7 @@ class ProcessSettings:
     save_every_s: float = 30.0
     threads: int = 1
     buffer_mb: int = 512
-    learning_rate: float = 2e-4
+    learning_rate: float = 3e-4
     seed: int = 0
 
 

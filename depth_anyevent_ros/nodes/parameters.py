@@ -189,7 +189,7 @@ DISTILLATION_PARAMETERS = (
               'Folder that promoted weights are written to, which the inference node has to '
               'name too. Empty: weights in work_dir.'),
     Parameter('weights_keep', 5, 'So many of the promoted files stay.', bounds=(1, 1000)),
-    Parameter('train.learning_rate', 2e-4, 'Of AdamW at the start.', bounds=(1e-7, 0.1)),
+    Parameter('train.learning_rate', 3e-4, 'Of AdamW at the start.', bounds=(1e-7, 0.1)),
     Parameter('train.duty', 1.0, 'Share of the time in which the process trains.',
               bounds=(0.01, 1.0)),
     Parameter('train.threads', 1, 'Threads of the training process.', bounds=(1, 256)),
