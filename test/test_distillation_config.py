@@ -8,14 +8,14 @@ import sys
 import pytest
 import yaml
 
-from depth_anyevent_ros.distillation.ablation import ablation_runs, run_ablation
+from depth_anyevent_ros.distillation.ablation import ablation_runs, is_ablation, run_ablation
 from depth_anyevent_ros.distillation.strict_mapping import ConfigError, override
 from depth_anyevent_ros.distillation.training_config import (
     read_training_config, training_config)
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / 'config' / 'training'
-CONFIGS = sorted(path for path in FOLDER.glob('*.yaml') if path.stem != 'ablation')
+CONFIGS = sorted(path for path in FOLDER.glob('*.yaml') if not is_ablation(path))
 LEAST = {'name': 'x', 'data': {'train': ['a']}, 'network': {'preset': 'tiny-r'},
          'stages': [{'height': 70, 'width': 84, 'steps': 10}]}
 
@@ -112,6 +112,14 @@ def test_the_ablation_is_every_combination_after_its_teacher(tmp_path):
     trained.clear()
     assert run_ablation(path, [f'output={tmp_path}'], True, train)['rows'] == result['rows']
     assert trained == [names[3]]
+
+
+def test_what_a_memory_is_worth_is_asked_of_three_seeds():
+    runs = ablation_runs(FOLDER / 'memory.yaml')
+    assert sorted((chosen['memory'], config.seed) for chosen, config in runs) == [
+        (name, seed) for name in ('recurrent', 'vanilla') for seed in range(3)]
+    for chosen, config in runs:
+        assert config.network.recurrent == (chosen['memory'] == 'recurrent')
 
 
 def test_an_ablation_is_checked_before_it_begins():

@@ -52,7 +52,7 @@ def test_frames_of_a_lane_follow_each_other_until_a_start():
 
 def test_a_restored_state_gives_the_same_clips():
     config = AugmentationConfig(polarity_swap=True, gain=0.2, visit_frames=8, zoom=1.5,
-                                event_dropout=0.5, standstill=0.7)
+                                event_dropout=0.5, standstill=0.7, roll_deg=30)
     lanes = Lanes(SET, 3, 4, config, seed=5)
     for _ in range(7):
         lanes.next()
@@ -81,6 +81,31 @@ def test_flips_and_swaps_last_for_a_visit():
         kind = found
         kinds.add(found)
     assert len(kinds) == 4
+
+
+def test_roll_turns_picture_and_label_alike_about_the_middle():
+    cells = np.arange(1, 82, dtype=np.uint8).reshape(9, 9)
+    whole = Samples('s', 'car', np.tile(cells, (4, 3, 1, 1)), np.tile(cells, (4, 1, 1)).astype(
+        np.float16), np.ones(4, int), np.arange(4), np.full(4, True))
+    config = AugmentationConfig(flip=False, strides=(1,), visit_frames=4, roll_deg=180)
+    lanes = Lanes([whole], 1, 2, config, seed=0)
+    pictures = []
+    for _ in range(40):
+        clip = lanes.next()
+        image, label = clip.image[:, 0], clip.inverse_depth[:, 0]
+        known = np.isfinite(label)
+        np.testing.assert_array_equal(image[:, 0], np.where(known, label, 0))
+        np.testing.assert_array_equal(image[0], image[1])
+        assert image[0, 0, 4, 4] == cells[4, 4] and known.mean() > 0.7
+        pictures.append(image[0, 0])
+    still = [np.array_equal(picture, cells) for picture in pictures]
+    assert 8 <= sum(still) <= 32
+    # What was straight above the middle is on a circle around it, to both sides.
+    places = {tuple(np.argwhere(picture == cells[1, 4])[0]) for picture in pictures
+              if (picture == cells[1, 4]).any()}
+    assert len(places) > 5
+    assert all(abs(np.hypot(row - 4, column - 4) - 3) < 0.8 for row, column in places)
+    assert {np.sign(column - 4) for _, column in places} == {-1, 0, 1}
 
 
 def test_zoom_shows_a_part_of_picture_and_label_for_a_visit():

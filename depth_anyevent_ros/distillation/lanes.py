@@ -26,7 +26,8 @@ class Visit:
     """
     A lane in a sequence: where it is, how it walks, and what is changed about the frames.
 
-    keep: share of the cells that keep their events. zoom: see `_enlarged`. At position stop_at
+    keep: share of the cells that keep their events. zoom: see `_enlarged`. roll_deg: see
+    `_turned`. At position stop_at
     the camera stands still for stop_left frames (0 where it never does): the label stays, and of
     events there is only noise, in this share of the cells.
     """
@@ -43,6 +44,7 @@ class Visit:
     stop_at: int = 0
     stop_left: int = 0
     noise: float = 0.0
+    roll_deg: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,8 @@ class Lanes:
             visit.stop_left = clips * self._clip
             visit.frames_left += visit.stop_left
             visit.noise = float(np.exp(self._random.uniform(*np.log(NOISE))))
+        if config.roll_deg and self._random.random() < 0.5:
+            visit.roll_deg = float(self._random.uniform(-config.roll_deg, config.roll_deg))
         return visit
 
     def _take(self, visit: Visit) -> tuple[np.ndarray, np.ndarray]:
@@ -143,6 +147,9 @@ class Lanes:
         unusable = ~samples.usable[frames]
         if unusable.any():
             label = np.where(unusable[:, None, None], np.float16(np.nan), label)
+        if visit.roll_deg:
+            image = _turned(image, visit.roll_deg, 0)
+            label = _turned(label, visit.roll_deg, np.nan)
         if self._config.zoom > 1:
             image, label = _enlarged(image, *visit.zoom), _enlarged(label, *visit.zoom)
         if self._config.event_dropout:
@@ -179,6 +186,23 @@ def _noise(random: np.random.Generator, image: np.ndarray, share: float) -> np.n
         at = np.flatnonzero(random.random(cells.shape[1]) < share)
         noisy[:, at] = with_events[:, random.integers(with_events.shape[1], size=len(at))]
     return noisy.reshape(image.shape)
+
+
+def _turned(array: np.ndarray, degrees: float, outside: float) -> np.ndarray:
+    """
+    Return (..., h, w) turned clockwise about its middle, of the nearest cell.
+
+    outside: what stands where nothing is known.
+    """
+    height, width = array.shape[-2:]
+    angle = np.radians(degrees)
+    down, right = np.mgrid[:height, :width].astype(np.float32)
+    down, right = down - (height - 1) / 2, right - (width - 1) / 2
+    rows = np.rint(np.cos(angle) * down - np.sin(angle) * right + (height - 1) / 2).astype(int)
+    columns = np.rint(np.sin(angle) * down + np.cos(angle) * right + (width - 1) / 2).astype(int)
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    turned = array[..., rows.clip(0, height - 1), columns.clip(0, width - 1)]
+    return np.where(inside, turned, array.dtype.type(outside))
 
 
 def _enlarged(array: np.ndarray, zoom: float, down: float, right: float) -> np.ndarray:

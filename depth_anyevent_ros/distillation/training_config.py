@@ -69,6 +69,8 @@ class AugmentationConfig:
     frame. visit_frames: frames of one visit at most, 0 for the rest of the sequence. gain: of
     pictures, a factor between 1 - gain and 1 + gain. event_dropout: up to this share of the cells
     loses its events, as with a higher threshold. zoom: up to this factor is zoomed in, anywhere.
+    roll_deg: the camera is turned about its axis by up to this, either way, in half of the
+    visits, which leaves depth as it is.
     standstill: this share of the visits stops once, see `Visit`; where clips have one frame none
     does, since nothing could be learned from it.
     """
@@ -80,6 +82,7 @@ class AugmentationConfig:
     gain: float = 0.0
     event_dropout: float = 0.0
     zoom: float = 1.0
+    roll_deg: float = 0.0
     standstill: float = 0.0
 
     def __post_init__(self):
@@ -93,6 +96,7 @@ class AugmentationConfig:
         number('augmentation.gain', self.gain, 0, 0.9)
         number('augmentation.event_dropout', self.event_dropout, 0, 0.95)
         number('augmentation.zoom', self.zoom, 1, 4)
+        number('augmentation.roll_deg', self.roll_deg, 0, 180)
         number('augmentation.standstill', self.standstill, 0, 1)
 
 
