@@ -51,6 +51,9 @@ def generate_launch_description():
                               default_value=os.path.join(SHARE, 'config', 'distillation.yaml'),
                               description='Parameters of the nodes, as config/distillation.yaml '
                                           'and config/inference.yaml list them.'),
+        DeclareLaunchArgument('rviz_config',
+                              default_value=os.path.join(SHARE, 'config', 'rviz', 'distill.rviz'),
+                              description='Configuration file of RViz.'),
         IncludeLaunchDescription(PythonLaunchDescriptionSource(
             os.path.join(SHARE, 'launch', 'infer.launch.py'))),
         OpaqueFunction(function=_distillation),
@@ -63,10 +66,11 @@ def _distillation(context):
              for name, (parameter, kind) in OVERRIDES.items()
              if LaunchConfiguration(name).perform(context)}
     image = LaunchConfiguration('image')
+    platform = LaunchConfiguration('platform').perform(context)  # a file, by infer.launch.py
     return [LifecycleNode(
         package=PACKAGE, executable='distillation_node', name='distillation', output='screen',
         namespace=LaunchConfiguration('namespace'),
-        parameters=[LaunchConfiguration('params_file'), {
+        parameters=[LaunchConfiguration('params_file'), *([platform] if platform else []), {
             'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool),
             'work_dir': LaunchConfiguration('work_dir'),
             'weights_dir': LaunchConfiguration('weights_dir'), **given}],

@@ -37,6 +37,9 @@ def generate_launch_description():
                               default_value=os.path.join(SHARE, 'config', 'inference.yaml'),
                               description='Parameters of the nodes, as config/inference.yaml '
                                           'lists them.'),
+        DeclareLaunchArgument('platform', default_value='',
+                              description='drone, car, or a file like those in config/platforms: '
+                                          'parameters that go before those of params_file.'),
         DeclareLaunchArgument('checkpoint', default_value='',
                               description='Weights of the student. Empty: as in params_file.'),
         DeclareLaunchArgument('device', default_value='',
@@ -74,10 +77,16 @@ def _include(name, **kwargs):
 
 
 def _check_params_file(context):
-    """Raise FileNotFoundError where launch would go on without the file."""
-    file = LaunchConfiguration('params_file').perform(context)
-    if not os.path.isfile(file):
-        raise FileNotFoundError(f'params_file:={file} is not a file')
+    """Raise FileNotFoundError where launch would go on without a file."""
+    platform = LaunchConfiguration('platform').perform(context)
+    # A name stands for a file of this package; distill.launch.py reads it too.
+    if platform and os.sep not in platform and not platform.endswith('.yaml'):
+        platform = os.path.join(SHARE, 'config', 'platforms', f'{platform}.yaml')
+        context.launch_configurations['platform'] = platform
+    for name in ('params_file', 'platform'):
+        file = LaunchConfiguration(name).perform(context)
+        if file and not os.path.isfile(file):
+            raise FileNotFoundError(f'{name}:={file} is not a file')
 
 
 def _nodes(context):
@@ -85,11 +94,11 @@ def _nodes(context):
     use_sim_time = ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)
     events, camera_info = LaunchConfiguration('events'), LaunchConfiguration('camera_info')
     inference = _node(
-        executable='inference_node', name='inference',
+        context, executable='inference_node', name='inference',
         parameters={'use_sim_time': use_sim_time, **_given(context, 'inference')},
         remappings=[('events', events), ('camera_info', camera_info)])
     replay = _node(
-        executable='replay_node', name='replay', parameters=_given(context, 'replay'),
+        context, executable='replay_node', name='replay', parameters=_given(context, 'replay'),
         remappings=[(EVENTS, events), (CAMERA_INFO, camera_info)])
     return [inference, replay] if LaunchConfiguration('bag').perform(context) else [inference]
 
@@ -101,8 +110,10 @@ def _given(context, node):
             if LaunchConfiguration(name).perform(context)}
 
 
-def _node(parameters, **kwargs):
+def _node(context, parameters, **kwargs):
+    platform = LaunchConfiguration('platform').perform(context)
+    files = [LaunchConfiguration('params_file'), *([platform] if platform else [])]
     return LifecycleNode(
         package=PACKAGE, namespace=LaunchConfiguration('namespace'), output='screen',
-        parameters=[LaunchConfiguration('params_file'), parameters],
+        parameters=[*files, parameters],
         ros_arguments=['--log-level', LaunchConfiguration('log_level')], **kwargs)

@@ -1,6 +1,6 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""RViz with the outputs of the inference node."""
+"""RViz with the outputs of the nodes."""
 import os
 
 from ament_index_python.packages import get_package_share_directory
@@ -21,6 +21,8 @@ def generate_launch_description():
         DeclareLaunchArgument('rviz_config',
                               default_value=os.path.join(SHARE, 'config', 'rviz', 'depth.rviz'),
                               description='Configuration file of RViz.'),
+        DeclareLaunchArgument('image', default_value='/camera/image_raw',
+                              description='Topic of the pictures, which distill.rviz shows.'),
         DeclareLaunchArgument('fixed_frame', default_value='event_camera_optical_frame',
                               description='Frame to show the point cloud in: frame_id of the '
                                           'outputs, or any frame that TF connects with it.'),
@@ -33,5 +35,5 @@ def generate_launch_description():
                    '-f', LaunchConfiguration('fixed_frame')],
         parameters=[{'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'),
                                                     value_type=bool)}],
-        output='screen')
+        remappings=[('image', LaunchConfiguration('image'))], output='screen')
     return LaunchDescription([*arguments, rviz])

@@ -34,7 +34,7 @@ from depth_anyevent_ros.simulation.worlds import WORLDS
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 501
-TURN_DEG = (30.0, 10.0, 0.0)  # roll, pitch, yaw
+TURN_DEG = (20.0, 10.0, 0.0)  # roll, pitch, yaw
 RATE_HZ = 5.0
 TABLE_S = 5.0
 LAST_S = 30.0  # at the end, over which `after` is a mean
@@ -43,7 +43,7 @@ START_TIMEOUT_S, END_TIMEOUT_S = 120.0, 60.0
 
 def recording(world: str, seconds: float) -> Recording:
     """Return what is simulated; pixels joined two by two, which is quick."""
-    return Recording(world, seed=SEED, duration_s=seconds, split='test', rate_hz=10.0,
+    return Recording(world, seed=SEED, duration_s=seconds, split='validation', rate_hz=10.0,
                      max_motion_px=2.0, max_step_ms=10.0, binning=2, turn_deg=TURN_DEG)
 
 
@@ -82,14 +82,19 @@ class Table:
     def __init__(self, listener: Listener, scores: Scores):
         self._listener, self._scores = listener, scores
         self._next_s, self._promoted, self._decision = TABLE_S, 0, ''
+        self._next_update = 0.0
         self.promotions_s: list[float] = []
         print('\nMean relative error of depth against the truth, last 10 s; old domain: error '
               'there over that of\nthe first student.\n')
         print(''.join(f'{title:>11}' for title in self.COLUMNS))
 
-    def update(self) -> None:
+    def update(self, everything: bool = False) -> None:
         """Score what came, and print if it is time to."""
-        self._scores.update()
+        # Seldom, since the nodes need the processor.
+        if time.monotonic() < self._next_update and not everything:
+            return
+        self._next_update = time.monotonic() + 1.0
+        self._scores.update(everything)
         if not self._scores.moments:
             return
         now_s = self._scores.moments[-1].time_s
@@ -98,7 +103,7 @@ class Table:
         self.promotions_s += [now_s] * (promoted - self._promoted)
         self._promoted = promoted
         if now_s >= self._next_s:
-            self._next_s += TABLE_S
+            self._next_s = now_s + TABLE_S
             if values.get('last decision', '') != self._decision:
                 self._decision = values['last decision']
                 print(f'  decision: {self._decision}')
@@ -151,6 +156,7 @@ def play(bag: Path, work: Path, logs: Path) -> tuple[Listener, Scores, Table]:
             table.update()
             return int(listener.values('inference').get('packets', 0)) >= packets
         spin_until(all_packets, END_TIMEOUT_S, f'not all of the {packets} packets arrived')
+        table.update(everything=True)
     return listener, scores, table
 
 
@@ -214,7 +220,7 @@ def main() -> int:
         '  python scripts/mission.py --world car --seconds 180')
     parser.add_argument('--world', choices=WORLDS, default='drone',
                         help='a flight or a drive (default: %(default)s)')
-    parser.add_argument('--seconds', type=float, default=150.0, metavar='S',
+    parser.add_argument('--seconds', type=float, default=240.0, metavar='S',
                         help='length of it (default: %(default)s)')
     parser.add_argument('--output', type=Path, default=ROOT / 'out' / 'mission',
                         help='folder for mission.png and result.json (default: out/mission)')

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+import itertools
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from depth_anyevent_ros.evaluation.baselines import resize_map
 from depth_anyevent_ros.evaluation.protocols import frame_metrics
 
 FARTHEST_NS = 20_000_000  # between the stamps of a depth image and of its truth
+WAIT_NS = 1_000_000_000
+RECENT = 100  # pictures that are looked through first
 NAMES = ('frozen', 'teacher', 'adapting')
 
 
@@ -34,32 +37,34 @@ class Scores:
 
     def __init__(self, depths: dict[str, dict[int, np.ndarray]]):
         self._depths = depths
-        self._scored: set[int] = set()
+        self._seen = 0  # of the adapting student's pictures, by the order in which they came
         self.moments: list[Moment] = []
 
-    def update(self) -> None:
-        """Score the times that became complete."""
+    def update(self, everything: bool = False) -> None:
+        """Score what came, but for the last second, whose others may still be on their way."""
+        stamps = list(self._depths['adapting'])[self._seen:]
         truths = self._depths['truth']
-        if not truths:
-            return
-        stamps, first = np.array(sorted(truths)), min(truths)
-        for stamp in sorted(set(self._depths['adapting']) - self._scored):
-            found = {name: self.nearest(name, stamp) for name in NAMES}
-            at = int(stamps[np.argmin(np.abs(stamps - stamp))])
-            if abs(at - stamp) > FARTHEST_NS or any(image is None for image in found.values()):
-                continue
-            self._scored.add(stamp)
-            moment = self._score(stamp, (at - first) / 1e9, truths[at], found)
-            if moment:
-                self.moments.append(moment)
+        for stamp in stamps:
+            if not everything and stamp > stamps[-1] - WAIT_NS:
+                break
+            self._seen += 1
+            found = {name: self.nearest(name, stamp) for name in (*NAMES, 'truth')}
+            if all(image is not None for image in found.values()):
+                moment = self._score(stamp, (stamp - min(truths)) / 1e9, found)
+                if moment:
+                    self.moments.append(moment)
 
     def nearest(self, name: str, stamp_ns: int) -> np.ndarray | None:
         """Return a picture of that time, None where there is none."""
-        stamps = self._depths[name]
-        nearest = min(stamps, key=lambda other: abs(other - stamp_ns), default=None)
-        if nearest is None or abs(nearest - stamp_ns) > FARTHEST_NS:
+        # What was looked for lately came lately.
+        recent = itertools.islice(reversed(self._depths[name].items()), RECENT)
+        found = min(recent, key=lambda item: abs(item[0] - stamp_ns), default=None)
+        if found is None or abs(found[0] - stamp_ns) > FARTHEST_NS:
+            found = min(self._depths[name].items(), key=lambda item: abs(item[0] - stamp_ns),
+                        default=None)
+        if found is None or abs(found[0] - stamp_ns) > FARTHEST_NS:
             return None
-        return stamps[nearest]
+        return found[1]
 
     def mean(self, name: str, begin_s: float, end_s: float, whole: bool = False) -> float:
         """Return the mean error of a name over a stretch of time, NaN where there is none."""
@@ -68,10 +73,9 @@ class Scores:
         return float(np.mean(found)) if found else float('nan')
 
     @staticmethod
-    def _score(stamp: int, time_s: float, truth: np.ndarray,
-               found: dict[str, np.ndarray]) -> Moment | None:
+    def _score(stamp: int, time_s: float, found: dict[str, np.ndarray]) -> Moment | None:
+        truth, label = found['truth'], found['teacher']
         shape = truth.shape
-        label = found['teacher']
         labelled = np.where(np.isfinite(label), truth, np.nan)
         values = {name: resize_map(np.nan_to_num(image), *shape)
                   for name, image in found.items()}

@@ -92,8 +92,8 @@ def flatten(section: dict, prefix: str = '') -> dict[str, object]:
 
 
 def test_there_are_launch_files():
-    assert {'infer.launch.py', 'distill.launch.py', 'visualize.launch.py',
-            'transport.launch.py'} <= set(TREES)
+    assert {'infer.launch.py', 'distill.launch.py', 'drone.launch.py', 'car.launch.py',
+            'demo.launch.py', 'visualize.launch.py', 'transport.launch.py'} <= set(TREES)
 
 
 @pytest.mark.parametrize('name', TREES)
@@ -117,7 +117,7 @@ def test_arguments_that_are_read_are_declared(name):
     read = {node.args[0].value for node, _ in calls(TREES[name], 'LaunchConfiguration')
             if isinstance(node.args[0], ast.Constant)}
     declared = set(arguments_of(TREES[name]))
-    if name == 'distill.launch.py':  # which includes the other
+    if name in ('distill.launch.py', 'demo.launch.py'):  # which includes the other
         declared |= set(arguments_of(TREES['infer.launch.py']))
     assert read <= declared
 
@@ -183,7 +183,7 @@ def test_parameters_of_distill_launch_exist():
         assert type(parameter.default).__name__ == pair.elts[1].id
         assert declared[key.value]['default_value'].value == ''
     node, = nodes_of(tree)
-    set_here = {key.value for key in node['parameters'].elts[1].keys if key is not None}
+    set_here = {key.value for key in node['parameters'].elts[-1].keys if key is not None}
     assert set_here - {'use_sim_time'} == {'work_dir', 'weights_dir'} <= set(table)
     remapped = [pair.elts[0].value for pair in node['remappings'].elts]
     assert set(remapped) == set(topics.DISTILLATION_INPUTS) - {topics.TEACHER}
@@ -214,6 +214,30 @@ def test_parameter_files_have_no_other_nodes_and_comments_on_every_parameter(fil
         before = line
 
 
+@pytest.mark.parametrize('file', sorted((ROOT / 'config' / 'platforms').glob('*.yaml')),
+                         ids=lambda file: file.stem)
+def test_platforms_set_parameters_that_exist_to_something_else(file):
+    tables = {'/**/inference': INFERENCE_PARAMETERS, '/**/distillation': DISTILLATION_PARAMETERS}
+    text = file.read_text(encoding='utf-8')
+    others = [flatten(yaml.safe_load(other.read_text(encoding='utf-8')))
+              for other in file.parent.glob('*.yaml') if other != file]
+    for node, section in yaml.safe_load(text).items():
+        table = {parameter.name: parameter for parameter in tables[node]}
+        for name, value in flatten(section['ros__parameters']).items():
+            assert type(value) is type(table[name].default), name
+            low, high = table[name].bounds or (value, value)
+            assert low <= value <= high
+            # Else it need not stand there.
+            assert value != table[name].default or any(
+                other.get(f'{node}.ros__parameters.{name}', value) != value for other in others)
+
+
+def test_platforms_have_a_launch_file_each():
+    for file in (ROOT / 'config' / 'platforms').glob('*.yaml'):
+        assert f"'platform': '{file.stem}'" in (
+            ROOT / 'launch' / f'{file.stem}.launch.py').read_text(encoding='utf-8')
+
+
 def test_remapped_topics_exist():
     pairs = {keywords['name'].value: [(getattr(pair.elts[0], 'value', None) or pair.elts[0].id,
                                        pair.elts[1].id) for pair in keywords['remappings'].elts]
@@ -242,30 +266,37 @@ def test_transport_profile_holds_large_messages_and_reaches_other_machines():
     assert participant.get('is_default_profile') == 'true'
 
 
-@pytest.fixture(scope='module')
-def rviz() -> dict:
-    """Return RViz's configuration."""
-    return yaml.safe_load((ROOT / 'config' / 'rviz' / 'depth.rviz').read_text(encoding='utf-8'))
+def rviz(name: str) -> dict:
+    """Return a configuration of RViz."""
+    return yaml.safe_load((ROOT / 'config' / 'rviz' / name).read_text(encoding='utf-8'))
 
 
-def test_rviz_uses_only_its_default_plugins(rviz):
-    manager = rviz['Visualization Manager']
-    used = {part['Class'] for part in [*rviz['Panels'], *manager['Displays'], *manager['Tools'],
-                                       manager['Views']['Current']]}
+@pytest.mark.parametrize('name', ['depth.rviz', 'distill.rviz'])
+def test_rviz_uses_only_its_default_plugins(name):
+    manager = rviz(name)['Visualization Manager']
+    used = {part['Class'] for part in [*rviz(name)['Panels'], *manager['Displays'],
+                                       *manager['Tools'], manager['Views']['Current']]}
     assert used <= RVIZ_PLUGINS
 
 
-def test_rviz_shows_topics_of_the_node(rviz):
-    shown = {display['Class'].split('/')[1]: display['Topic']
-             for display in rviz['Visualization Manager']['Displays'] if 'Topic' in display}
-    assert {kind: topic['Value'] for kind, topic in shown.items()} == {
-        'Image': topics.VISUALIZATION, 'PointCloud2': topics.POINTS}
-    assert {topics.VISUALIZATION, topics.POINTS} <= set(topics.INFERENCE_OUTPUTS)
-    assert all(topic['Reliability Policy'] == 'Reliable' for topic in shown.values())
+@pytest.mark.parametrize('name, shown', [
+    ('depth.rviz', [topics.VISUALIZATION, topics.POINTS]),
+    ('distill.rviz', [topics.IMAGE, topics.PROXY_LABEL, topics.VISUALIZATION,
+                      topics.EVENTS_PICTURE, topics.POINTS])])
+def test_rviz_shows_topics_of_the_nodes(name, shown):
+    found = [display['Topic'] for display in rviz(name)['Visualization Manager']['Displays']
+             if 'Topic' in display]
+    assert [topic['Value'] for topic in found] == shown
+    outputs = {*topics.INFERENCE_OUTPUTS, *topics.DISTILLATION_OUTPUTS}
+    for topic in found:
+        # Best effort hears cameras of either kind.
+        assert topic['Reliability Policy'] == (
+            'Reliable' if topic['Value'] in outputs else 'Best Effort')
 
 
-def test_rviz_frame_and_colours_are_steady(rviz):
-    manager = rviz['Visualization Manager']
+@pytest.mark.parametrize('name', ['depth.rviz', 'distill.rviz'])
+def test_rviz_frame_and_colours_are_steady(name):
+    manager = rviz(name)['Visualization Manager']
     frame = arguments_of(TREES['visualize.launch.py'])['fixed_frame']['default_value'].value
     assert manager['Global Options']['Fixed Frame'] == frame
     cloud = next(d for d in manager['Displays'] if d['Name'] == 'Points')
@@ -362,7 +393,8 @@ def test_infer_launch_leaves_the_transitions_to_others(infer, client):
 
 @pytest.mark.ros
 @needs_launch
-def test_distill_launch_labels_a_bag(infer, client, untrained_teacher, tmp_path):
+def test_drone_launch_labels_a_bag(infer, client, untrained_teacher, tmp_path):
+    from rcl_interfaces.srv import GetParameters
     from ros_graph import wait_for
     from sensor_msgs.msg import Image
 
@@ -375,8 +407,11 @@ def test_distill_launch_labels_a_bag(infer, client, untrained_teacher, tmp_path)
         'namespace:=robot1', f'bag:={tmp_path / "bag"}', 'loop:=true', 'mode:=label',
         f'teacher:={untrained_teacher}', 'registration:=same', 'image:=/camera/image',
         'image_info:=/camera/camera_info', f'work_dir:={tmp_path / "work"}',
-        file='distill.launch.py')
+        file='drone.launch.py')
     try:
         wait_for(lambda: all(client.heard.values()), 60.0, 'label and depth')
     except AssertionError:
         pytest.fail(launched.log())
+    rate = client.call(GetParameters, '/robot1/inference/get_parameters',
+                       GetParameters.Request(names=['rate_hz'])).values[0].double_value
+    assert rate == 20.0  # as config/platforms/drone.yaml says

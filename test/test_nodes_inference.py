@@ -114,8 +114,8 @@ def calibration():
 def test_all_outputs_with_a_metric_scale(client, make_node):
     make_node(metric__source='fixed', metric__scale=0.5, metric__max_range=50.0)
     kinds = {'inverse_depth/image': Image, 'inverse_depth/camera_info': CameraInfo,
-             'visualization/image': Image, 'depth/image': Image,
-             'depth/camera_info': CameraInfo, 'depth/points': PointCloud2}
+             'visualization/image': Image, 'visualization/events': Image,
+             'depth/image': Image, 'depth/camera_info': CameraInfo, 'depth/points': PointCloud2}
     for topic, kind in kinds.items():
         listen(client, kind, topic)
     wait_for(lambda: client.camera.get_subscription_count() == 1)
@@ -140,6 +140,8 @@ def test_all_outputs_with_a_metric_scale(client, make_node):
     assert list(info.k) == list(calibration().k) and (info.width, info.height) == (140, 98)
     picture = heard['visualization/image']
     assert (picture.encoding, picture.step) == ('bgr8', 3 * 140)
+    events = np.frombuffer(heard['visualization/events'].data, np.uint8).reshape(98, 140, 3)
+    assert (events == 255).all(-1).any() and not (events == 255).all()
     depth = np.frombuffer(heard['depth/image'].data, np.float32).reshape(98, 140)
     finite = np.isfinite(depth)
     np.testing.assert_allclose(depth[finite], 1 / (0.5 * inverse[finite]), rtol=1e-5)

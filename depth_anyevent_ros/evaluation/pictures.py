@@ -66,6 +66,11 @@ def tencode_picture(image: np.ndarray) -> np.ndarray:
     return (picture * 255).astype(np.uint8)
 
 
+def window_picture(image: np.ndarray) -> np.ndarray:
+    """Return the input of a student as bgr8: Tencode, float (3, H, W), or a voxel grid's sum."""
+    return tencode_picture(image) if len(image) == 3 else colorize(image.sum(0), -3, 3)
+
+
 def caption(picture: np.ndarray, text: str, height: int = 22) -> np.ndarray:
     """Return the bgr8 picture with a line of text on a white bar above it."""
     bar = np.full((height, picture.shape[1], 3), 255, np.uint8)

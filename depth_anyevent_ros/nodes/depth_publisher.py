@@ -16,7 +16,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
-from depth_anyevent_ros.evaluation.pictures import colorize, SteadyRange
+from depth_anyevent_ros.evaluation.pictures import colorize, SteadyRange, window_picture
 from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel
 from depth_anyevent_ros.geometry.depth import MetricScale, points
 from depth_anyevent_ros.nodes import topics
@@ -28,8 +28,8 @@ WAITING = 4  # results; a publisher that is slower than the student drops the ol
 QUEUE_DEPTH = 5
 POLL_S = 0.1
 TYPES = {topics.INVERSE_DEPTH: Image, topics.INVERSE_DEPTH_INFO: CameraInfo,
-         topics.VISUALIZATION: Image, topics.DEPTH: Image, topics.DEPTH_INFO: CameraInfo,
-         topics.POINTS: PointCloud2}
+         topics.VISUALIZATION: Image, topics.EVENTS_PICTURE: Image, topics.DEPTH: Image,
+         topics.DEPTH_INFO: CameraInfo, topics.POINTS: PointCloud2}
 METRIC_TOPICS = (topics.DEPTH, topics.DEPTH_INFO, topics.POINTS)
 
 
@@ -131,6 +131,8 @@ class DepthPublisher:
         self._send(topics.INVERSE_DEPTH_INFO, lambda: info)
         self._send(topics.VISUALIZATION, lambda: to_image(
             colorize(inverse_depth, *self._colors.update(inverse_depth)), 'bgr8', header))
+        self._send(topics.EVENTS_PICTURE, lambda: to_image(
+            window_picture(result.window.image), 'bgr8', header))
         metric = self.metric
         if metric is None:
             return
