@@ -218,7 +218,21 @@ def test_what_exists_is_not_overwritten(made, capsys):
     assert messages(folder / 'bag') == before
 
 
+def test_a_turned_rig_is_told_with_the_bag(tmp_path):
+    assert run(*CAR, '--turn', '90', '0', '0', '--baseline', '0.2', '--output',
+               tmp_path / 'bag') == 0
+    told = json.loads((tmp_path / 'bag' / 'simulation.json').read_text())
+    # Rolled to the right, the event camera has the colour camera above it.
+    np.testing.assert_allclose(told['color_to_event']['translation'], [0, -0.2, 0], atol=1e-9)
+    np.testing.assert_allclose(told['color_to_event']['rotation'],
+                               [0, 0, -np.sqrt(0.5), np.sqrt(0.5)], atol=1e-9)
+    assert '--turn 90.0 0.0 0.0' in told['command'] and '--baseline 0.2' in told['command']
+    names = {message.topic for message in messages(tmp_path / 'bag')}
+    assert {'/camera/image', '/event_camera/events'} <= names
+
+
 @pytest.mark.parametrize('arguments, words', [
+    (['--turn', '5', '0', '0', '--format', 'sequence'], 'cameras that stand apart'),
     (('--count', '0'), '1 or more'), (('--duration', '0'), 'duration'),
     (('--rate', '-3'), 'rate_hz'), (('--level', '-1'), 'level'), (('--seed', '-1'), 'seed'),
     (('--max-motion-px', '0'), 'max_motion_px'), (('--max-step-ms', '0'), 'max_step_ms'),

@@ -33,7 +33,7 @@ class Recording:
     them. binning: see make_world. format: one of FORMATS. encoding: of event packets, '' for
     the sensor's own. pauses: of the camera, (start, length) in seconds, () for those that the
     world draws. turn_deg: roll, pitch and yaw of the event camera against the colour camera,
-    baseline_m: how far the latter stands to its right; see make_world.
+    baseline_m: how far it stands to the left of that; see make_world.
     """
 
     world: str

@@ -64,7 +64,7 @@ def make_world(world: str, seed: int, duration_ns: int, sensor: str = 'davis346'
     moves further between two renders. binning: so many pixels of the sensor along each side
     are one, which is quicker. turn_deg: roll, pitch (positive downward) and yaw (to the left) by
     which the event camera is turned against the colour camera, which stays where the world has
-    it. baseline_m: how far the colour camera stands to its right. Raises ValueError for names
+    it. baseline_m: how far it stands to the left of the colour camera. Raises ValueError for names
     and pauses that do not fit.
     """
     for name, value, known in (('world', world, WORLDS), ('split', split, SPLITS),
