@@ -128,7 +128,7 @@ def test_rate_start_loop_and_clock(client, tmp_path):
     seqs = [seq for _, seq in arrivals]
     assert seqs[:15] == list(range(5, 20)) and seqs[15:20] == list(range(5, 10))
     took = arrivals[14][0] - arrivals[0][0]
-    assert 0.25 < took < 0.6  # 0.14 s of recording at half speed, on a busy machine
+    assert 0.25 < took < 2  # 0.14 s of recording at half speed, however busy the machine is
     clock = [m.clock.sec * 10**9 + m.clock.nanosec for m in client.heard['/clock']]
     assert min(clock) >= 10**18 and max(clock) <= 10**18 + 19 * 10**7
     assert len(clock) > 10
