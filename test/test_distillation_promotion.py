@@ -12,7 +12,7 @@ RUNNING = GENERATOR.uniform(0.2, 0.5, 12)
 
 @pytest.mark.parametrize('gain, step, total, promote, words', [
     (0.8, 1.0, 1.0, True, 'agrees better'), (0.8, 1.04, 1.14, True, 'agrees better'),
-    (1.0, 1.0, 1.0, False, 'does not agree'), (1.2, 0.9, 0.9, False, 'does not agree'),
+    (1.0, 1.0, 1.0, False, 'more blocks have to tell'), (1.2, 0.9, 0.9, False, 'agrees worse'),
     (0.8, 1.06, 1.06, False, '1.060 times that of the running'),
     (0.8, 1.01, 1.16, False, '1.160 times that of the first'),
     (np.nan, 1.0, 1.0, False, 'not a finite number'),
@@ -21,6 +21,7 @@ def test_verdicts(gain, step, total, promote, words):
     noise = np.random.default_rng(1).normal(1, 0.03, len(RUNNING))
     verdict = judge(RUNNING, gain * noise * RUNNING, total / step, total, 1.0)
     assert verdict.promote is promote and words in verdict.reason
+    assert verdict.decided is (gain != 1)
     if np.isfinite(gain):
         assert verdict.low < verdict.ratio < verdict.high
         assert verdict.ratio == pytest.approx(gain, rel=0.05)
@@ -30,6 +31,11 @@ def test_a_gain_in_one_block_alone_is_no_gain():
     candidate = RUNNING.copy()
     candidate[0] *= 0.2
     assert not judge(RUNNING, candidate, 1, 1, 1).promote
+
+
+def test_in_the_end_no_gain_is_a_decision():
+    verdict = judge(RUNNING, RUNNING, 1, 1, 1, PromotionConfig(most_blocks=len(RUNNING)))
+    assert verdict.decided and not verdict.promote and 'does not agree better' in verdict.reason
 
 
 def test_chance_is_rarely_promoted():
@@ -43,4 +49,5 @@ def test_chance_is_rarely_promoted():
 
 def test_few_blocks_decide_nothing():
     verdict = judge(RUNNING[:5], 0.1 * RUNNING[:5], 1, 1, 1, PromotionConfig(least_blocks=6))
-    assert not verdict.promote and '5 held-out blocks are too few' in verdict.reason
+    assert not verdict.promote and not verdict.decided
+    assert '5 held-out blocks are too few' in verdict.reason

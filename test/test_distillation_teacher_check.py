@@ -44,6 +44,15 @@ def test_labels_elsewhere_do_not(frames, change, words):
     assert f'when they are {words}' in problem(frames, change)
 
 
+def test_labels_of_other_scenes_have_nothing_to_do_with_the_events(frames):
+    others = [LabelledFrame(frame.image, other.inverse_depth[:, ::-1], frame.time_ns, 1, False)
+              for frame, other in zip(frames, frames[len(frames) // 2:] + frames)]
+    alignment = EdgeAlignment()
+    found = [alignment.problem(frame) for frame in (2 * others)[:130]]
+    assert found[116] == '' and 'nothing to do with the events' in found[-1]
+    assert alignment.since_ns == others[0].time_ns
+
+
 def test_too_few_frames_and_empty_ones_say_nothing(frames):
     assert problem(frames[:50], lambda label: label[:, ::-1]) == ''
     assert problem(frames, lambda label: np.full_like(label, np.nan)) == ''

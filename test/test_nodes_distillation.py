@@ -207,6 +207,26 @@ def test_events_or_pictures_that_stop_are_told(client, drive, make_node):
     wait_for(lambda: 'no event packet for' in diagnostics(client)[1])
 
 
+def test_a_teacher_that_raises_and_a_clock_that_jumps_back_are_borne(client, drive, make_node):
+    client.listen(Image, LABEL)
+    node = make_node()
+    labeller = node._stream.labeller
+    teacher = labeller._teacher
+
+    def broken(picture):
+        raise RuntimeError('out of memory')
+    labeller._teacher = broken
+    ready(client)
+    play(client, drive[:len(drive) // 2], offset_ns=60 * 10**9)
+    wait_for(lambda: int(diagnostics(client)[2].get('failed', 0)) >= 3)
+    assert 'out of memory' in diagnostics(client)[1] and not client.heard[LABEL]
+    labeller._teacher = teacher
+    # Pictures from before the jump may still wait for the teacher.
+    play(client, drive)
+    wait_for(lambda: sum(stamp(label) < 10**18 + 60 * 10**9
+                         for label in client.heard[LABEL]) >= 5)
+
+
 @pytest.mark.parametrize('values, words', [
     ({'teacher__checkpoint': '/nowhere.safetensors'}, 'nowhere'),
     ({'extrinsics__source': 'tf'}, 'tf2_ros'),

@@ -4,34 +4,35 @@
 Learning from a stream of a teacher's labels without forgetting what was known.
 
 Every step looks at clips of the stream and, beside them, at clips of the anchor set: simulated
-sequences with truth, the domain that the student comes from. Whether what was learned may run is
-decided on blocks of the stream that were held out, and on the anchor set (promotion.py).
+sequences with truth, the domain that the student comes from. The head learns, with its memory,
+and the encoder stays as it is: that forgets less, and each frame has to pass it only once.
+Whether what was learned may run is decided on blocks of the stream that were held out, and on the
+anchor set (promotion.py).
 """
 from __future__ import annotations
 
 from collections.abc import Sequence as List
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from depth_anyevent_ros.datasets.samples import Samples
-from depth_anyevent_ros.distillation.lanes import Clip, Lanes
+from depth_anyevent_ros.distillation.block_lanes import BlockLanes, EncodedBlocks
 from depth_anyevent_ros.distillation.loss_config import LossConfig
 from depth_anyevent_ros.distillation.losses import depth_loss
 from depth_anyevent_ros.distillation.promotion import judge, PromotionConfig, Verdict
 from depth_anyevent_ros.distillation.replay_buffer import (
     BufferConfig, LabelledFrame, ReplayBuffer)
-from depth_anyevent_ros.distillation.training_config import AugmentationConfig
 from depth_anyevent_ros.distillation.training_state import (
     load_network, load_optimizer, network_tensors, optimizer_tensors)
-from depth_anyevent_ros.distillation.validation import predict_sequence
 from depth_anyevent_ros.evaluation.alignment import align
 from depth_anyevent_ros.evaluation.protocols import frame_metrics
 from depth_anyevent_ros.networks.checkpoint import Checkpoint
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
+from depth_anyevent_ros.networks.state import RecurrentState
 
 LEAST_PIXELS = 16
 WARM_UP = 20  # steps; the optimizer's first ones are as large where it knows nothing yet
@@ -44,11 +45,9 @@ class OnlineConfig:
 
     lanes, clip: of the stream, side by side and frames that follow each other; few, since many
     small steps learn more of the same frames. anchor_lanes: of the anchor set, 0 for none, whose
-    loss counts anchor_weight. anchor_frames: of each anchor sequence, to judge by. round_steps:
-    steps with the same blocks. ema_decay: of the average of the weights, which is what is judged
-    and handed over. slow_down: factor of the learning rate after a candidate was kept back, down
-    to least_learning_rate. encoder: whether it learns too, and not the head alone, which forgets
-    less and takes half the time.
+    loss counts anchor_weight. anchor_frames: of each anchor sequence, to judge by. ema_decay: of
+    the average of the weights, which is what is judged and handed over. slow_down: factor of the
+    learning rate after a candidate was kept back, down to least_learning_rate.
     """
 
     learning_rate: float = 3e-4
@@ -59,16 +58,12 @@ class OnlineConfig:
     anchor_lanes: int = 2
     anchor_weight: float = 1.0
     anchor_frames: int = 4
-    round_steps: int = 20
     ema_decay: float = 0.98
-    encoder: bool = False
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     seed: int = 0
     loss: LossConfig = LossConfig(gradient=0.5, temporal=0.1)
     anchor_loss: LossConfig = LossConfig(gradient=0.5, temporal=0.1, log=1.0, sky_below=0.0125)
-    augmentation: AugmentationConfig = AugmentationConfig(
-        flip=True, polarity_swap=False, strides=(1,), visit_frames=0)
     buffer: BufferConfig = field(default_factory=BufferConfig)
     promotion: PromotionConfig = field(default_factory=PromotionConfig)
 
@@ -79,7 +74,8 @@ class OnlineLearner:
 
     anchor: sequences of the old domain with truth; the first half is learned from, and the rest
     is what is judged by, so that forgetting shows. running: the weights that were handed over
-    last, at first the checkpoint's. counts: steps, promotions, kept_back.
+    last, at first the checkpoint's. What the encoder made of frames takes up to as many bytes
+    again as the buffer.
     """
 
     def __init__(self, checkpoint: Checkpoint, anchor: List[Samples],
@@ -90,17 +86,18 @@ class OnlineLearner:
         self.buffer = ReplayBuffer(config.buffer, config.seed)
         self.running = copy.deepcopy(checkpoint.network).requires_grad_(False).eval()
         self._network = copy.deepcopy(checkpoint.network).requires_grad_(True).train()
-        self._network.pretrained.requires_grad_(config.encoder)
-        self._average = copy.deepcopy(self.running)
+        self._network.pretrained.requires_grad_(False)
+        self._average, self._candidate = copy.deepcopy(self.running), copy.deepcopy(self.running)
         self.learning_rate = config.learning_rate
-        self._optimizer = torch.optim.AdamW(
-            self._network.parameters(), lr=config.learning_rate,
-            weight_decay=config.weight_decay, betas=(0.9, 0.99), fused=True)
+        self._optimizer = self._new_optimizer()
         inputs = checkpoint.config.input
         self._mean, self._std = (torch.tensor(values)[:, None, None]
                                  for values in (inputs.mean, inputs.std))
+        self._encoded = EncodedBlocks(self._encode, config.buffer.max_bytes)
+        self._lanes: dict[str, BlockLanes] = {}
+        self._states: dict[str, RecurrentState | None] = {}
         self.steps = self.promotions = self.kept_back = self._since_start = 0
-        self._round: _Round | None = None
+        self._size_changes = self._looked_at = 0
         self.anchor_first = self.anchor_running = self._anchor_error(self.running)
 
     def add(self, frame: LabelledFrame) -> None:
@@ -112,22 +109,27 @@ class OnlineLearner:
         """Whether there is something to learn from."""
         return any(len(block) >= self.config.clip for block in self.buffer.training)
 
+    @property
+    def undecided(self) -> bool:
+        """Whether enough blocks were held out since they were last looked at."""
+        return self.buffer.counts['held_out_blocks'] - self._looked_at \
+            >= self.config.promotion.least_blocks
+
     def step(self) -> dict[str, float]:
         """Do a step of the optimizer; return the losses on the stream and on the anchor set."""
         config = self.config
-        if self._round is None or self._round.steps >= config.round_steps:
-            self._round = _Round(self.buffer.training, self._anchor, config,
-                                 config.seed + 31 * self.steps)
-        stream, anchor = self._round.next()
+        if self.buffer.counts['size_changes'] != self._size_changes:
+            # Blocks and states of two sizes cannot be side by side.
+            self._size_changes = self.buffer.counts['size_changes']
+            self._start_lanes_anew()
         self._optimizer.zero_grad(set_to_none=True)
-        loss = self._loss(stream, 'stream', config.loss)
-        loss.backward()
-        losses = {'stream': float(loss.detach())}
-        if anchor is not None:
-            loss = config.anchor_weight * self._loss(anchor, 'anchor', config.anchor_loss)
-            loss.backward()
-            losses['anchor'] = float(loss.detach())
-        norm = torch.nn.utils.clip_grad_norm_(self._network.parameters(), config.clip_norm)
+        losses = {'stream': self._learn('stream', self.buffer.training, config.lanes,
+                                        config.loss, 1.0)}
+        if config.anchor_lanes and self._anchor:
+            losses['anchor'] = self._learn('anchor', self._anchor, config.anchor_lanes,
+                                           config.anchor_loss, config.anchor_weight)
+        norm = torch.nn.utils.clip_grad_norm_(self._network.depth_head.parameters(),
+                                              config.clip_norm)
         if bool(norm.isfinite()):
             for group in self._optimizer.param_groups:
                 group['lr'] = self.learning_rate * min((self._since_start + 1) / WARM_UP, 1)
@@ -141,26 +143,38 @@ class OnlineLearner:
         """
         Judge what was learned against what runs; on promotion it becomes what runs.
 
-        The held-out blocks are used up, unless they were too few.
+        The candidate goes as far from what runs towards what was learned as the anchor set
+        allows. A decision uses the held-out blocks up; where they cannot tell, more are waited
+        for.
         """
-        blocks = self.buffer.held_out
+        share, anchor = self._go_as_far_as_the_anchor_set_allows()
         running, candidate = (
-            np.array([self._disagreement(network, block) for block in blocks])
-            for network in (self.running, self._average))
-        anchor = self._anchor_error(self._average)
-        verdict = judge(running, candidate, self.anchor_running, anchor, self.anchor_first,
-                        self.config.promotion)
-        if len(blocks) >= self.config.promotion.least_blocks:
-            self.buffer.use_up_held_out()
-            if verdict.promote:
-                self.promotions += 1
-                self.running.load_state_dict(self._average.state_dict())
-                self.anchor_running = anchor
-            else:
-                self.kept_back += 1
-                self.learning_rate = max(self.learning_rate * self.config.slow_down,
-                                         self.config.least_learning_rate)
+            np.array([self._disagreement(network, block) for block in self.buffer.held_out])
+            for network in (self.running, self._candidate))
+        verdict = replace(judge(running, candidate, self.anchor_running, anchor,
+                                self.anchor_first, self.config.promotion), share=share)
+        self._looked_at = self.buffer.counts['held_out_blocks']
+        if not verdict.decided:
+            return verdict
+        self.buffer.use_up_held_out()
+        if verdict.promote:
+            self.promotions += 1
+            self.running.load_state_dict(self._candidate.state_dict())
+            self.anchor_running = anchor
+        else:
+            self.kept_back += 1
+            self.learning_rate = max(self.learning_rate * self.config.slow_down,
+                                     self.config.least_learning_rate)
         return verdict
+
+    def forget(self, since_ns: int) -> None:
+        """Drop the labels from a time on, and what was learned since the last promotion."""
+        self.buffer.forget(since_ns)
+        self._looked_at = self.buffer.counts['held_out_blocks'] - len(self.buffer.held_out)
+        for network in (self._network, self._average):
+            network.load_state_dict(self.running.state_dict())
+        self._optimizer, self._since_start = self._new_optimizer(), 0
+        self._start_lanes_anew()
 
     def state(self) -> tuple[dict[str, Tensor], dict]:
         """Return all but the frames, as tensors and JSON values."""
@@ -186,23 +200,59 @@ class OnlineLearner:
                      'anchor_running'):
             setattr(self, name, facts[name])
 
-    def _loss(self, clip: Clip, name: str, config: LossConfig) -> Tensor:
-        images = self._prepare(clip.image)
-        resets = torch.zeros(clip.image.shape[:2], dtype=torch.bool)
-        resets[0] = torch.from_numpy(clip.starts)
-        recurrent = self._network.config.recurrent
-        prediction, state = self._network.forward_sequence(
-            images, self._round.states.get(name), resets if recurrent else None)
-        self._round.states[name] = state.detach() if state is not None else None
-        target = torch.from_numpy(np.ascontiguousarray(clip.inverse_depth))
-        return depth_loss(prediction, target, config).total
+    def _new_optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(
+            self._network.depth_head.parameters(), lr=self.config.learning_rate,
+            weight_decay=self.config.weight_decay, betas=(0.9, 0.99), fused=True)
+
+    def _start_lanes_anew(self) -> None:
+        self._lanes.pop('stream', None)
+        self._states.pop('stream', None)
+
+    def _learn(self, name: str, blocks: List[Samples], lanes: int, config: LossConfig,
+               weight: float) -> float:
+        """Add the gradient of the next clips; return their weighted loss."""
+        if name not in self._lanes:
+            self._lanes[name] = BlockLanes(self._encoded, lanes, self.config.clip,
+                                           self.config.seed + self.steps)
+        clip = self._lanes[name].next(blocks)
+        resets = None
+        if self._network.config.recurrent:
+            resets = torch.zeros(clip.inverse_depth.shape[:2], dtype=torch.bool)
+            resets[0] = clip.starts
+        prediction, state = self._network.decode(clip.maps, lanes, self._states.get(name), resets)
+        self._states[name] = state.detach() if state is not None else None
+        loss = weight * depth_loss(prediction, clip.inverse_depth, config).total
+        loss.backward()
+        return float(loss.detach())
 
     @torch.no_grad()
     def _follow(self) -> None:
         """Move the average towards the weights."""
         share = 1 - min(self.config.ema_decay, (1 + self.steps) / (10 + self.steps))
-        for mean, weight in zip(self._average.parameters(), self._network.parameters()):
+        for mean, weight in zip(self._average.depth_head.parameters(),
+                                self._network.depth_head.parameters()):
             mean.lerp_(weight, share)
+
+    @torch.no_grad()
+    def _go_as_far_as_the_anchor_set_allows(self) -> tuple[float, float]:
+        """
+        Make the candidate; return its share of the way, and its error on the anchor set.
+
+        What is gained grows with the way, and what is forgotten with its square. Where the
+        anchor set allows no share, the candidate is the smallest.
+        """
+        limits = self.config.promotion
+        for share in limits.shares:
+            for candidate, running, average in zip(*(
+                    network.depth_head.parameters()
+                    for network in (self._candidate, self.running, self._average))):
+                candidate.copy_(running.lerp(average, share))
+            error = self._anchor_error(self._candidate)
+            if error <= min(limits.anchor_step * self.anchor_running,
+                            limits.anchor_total * self.anchor_first):
+                break
+        return share, error
 
     def _disagreement(self, network: DepthNetwork, block: Samples) -> float:
         """
@@ -212,9 +262,8 @@ class OnlineLearner:
         negative, and shift leave unexplained.
         """
         found = []
-        for prediction, label in zip(
-                predict_sequence(network, block.image, range(len(block)), self._prepare),
-                block.inverse_depth.astype(np.float64)):
+        for prediction, label in zip(self._predict(network, block, len(block)),
+                                     block.inverse_depth.astype(np.float64)):
             known = np.isfinite(label)
             if known.sum() < LEAST_PIXELS or not label[known].std() > 0:
                 continue
@@ -228,31 +277,20 @@ class OnlineLearner:
         found = []
         for samples in self._anchor_held_out:
             # From the beginning on, since the memory has to fill.
-            frames = range(0, min(len(samples), 2 * self.config.anchor_frames), 1)
-            predictions = predict_sequence(network, samples.image, frames, self._prepare)
-            for index in frames[1::2]:
+            frames = min(len(samples), 2 * self.config.anchor_frames)
+            predictions = self._predict(network, samples, frames)
+            for index in range(1, frames, 2):
                 truth = samples.inverse_depth[index].astype(np.float32)
                 if samples.usable[index]:
                     found.append(frame_metrics(predictions[index], truth)['abs_rel'])
         return float(np.mean(found)) if found else np.nan
 
-    def _prepare(self, images: np.ndarray) -> Tensor:
+    @torch.no_grad()
+    def _predict(self, network: DepthNetwork, block: Samples, frames: int) -> np.ndarray:
+        """Return inverse depth (T, h, w) of the first frames of a block, from an empty state."""
+        maps = [x[:frames].float() for x in self._encoded.maps(block)]
+        return network.decode(maps, 1)[0][:, 0].numpy()
+
+    def _encode(self, images: np.ndarray) -> List[Tensor]:
         x = torch.from_numpy(np.ascontiguousarray(images)).float() / 255
-        return (x - self._mean) / self._std
-
-
-class _Round:
-    """Lanes through the blocks that there are now, and through the anchor set."""
-
-    def __init__(self, blocks: List[Samples], anchor: List[Samples], config: OnlineConfig,
-                 seed: int):
-        self._stream = Lanes(blocks, config.lanes, config.clip, config.augmentation, seed)
-        self._anchor = Lanes(anchor, config.anchor_lanes, config.clip, config.augmentation,
-                             seed) if config.anchor_lanes and anchor else None
-        self.states: dict = {}
-        self.steps = 0
-
-    def next(self) -> tuple[Clip, Clip | None]:
-        """Return the next clips."""
-        self.steps += 1
-        return self._stream.next(), self._anchor.next() if self._anchor else None
+        return self.running.pretrained((x - self._mean) / self._std)

@@ -16,32 +16,39 @@ class PromotionConfig:
     When a candidate is promoted.
 
     confidence: of the paired bootstrap interval of its error over the running student's.
-    least_blocks: held-out blocks without which nothing is decided. anchor_step, anchor_total:
-    by how much its error against the truth of the anchor set may exceed that of the running
-    student, and that of the student at the beginning.
+    least_blocks: held-out blocks without which nothing is decided. most_blocks: with so many it
+    is kept back where they still cannot tell. anchor_step, anchor_total: by how much its error
+    against the truth of the anchor set may exceed that of the running student, and that of the
+    student at the beginning. shares: of the way from the running student to what was learned, of
+    which the first that the anchor set allows is the candidate.
     """
 
     confidence: float = 0.95
     least_blocks: int = 6
+    most_blocks: int = 18
     anchor_step: float = 1.05
     anchor_total: float = 1.15
+    shares: tuple[float, ...] = (1.0, 0.75, 0.5, 0.25)
 
 
 @dataclass(frozen=True)
 class Verdict:
     """
-    promote: whether; reason: a sentence why. ratio: mean error of the candidate over that of the
-    running student on the held-out blocks, low and high its interval. anchor_step, anchor_total:
-    as in PromotionConfig, what was found.
+    promote: whether. decided: whether at all; else more held-out blocks have to tell. reason: a
+    sentence why. ratio: mean error of the candidate over that of the running student on the
+    held-out blocks, low and high its interval. anchor_step, anchor_total: as in PromotionConfig,
+    what was found. share: of the way from the running student to what was learned.
     """
 
     promote: bool
+    decided: bool
     reason: str
     ratio: float
     low: float
     high: float
     anchor_step: float
     anchor_total: float
+    share: float = 1.0
 
 
 def judge(running: np.ndarray, candidate: np.ndarray, anchor_running: float,
@@ -58,17 +65,22 @@ def judge(running: np.ndarray, candidate: np.ndarray, anchor_running: float,
     step = anchor_candidate / anchor_running if anchor_running > 0 else np.inf
     total = anchor_candidate / anchor_first if anchor_first > 0 else np.inf
     if len(running) < config.least_blocks:
-        return Verdict(False, f'{len(running)} held-out blocks are too few to decide; '
+        return Verdict(False, False, f'{len(running)} held-out blocks are too few to decide; '
                        f'{config.least_blocks} are needed', np.nan, np.nan, np.nan, step, total)
     ratio = candidate.sum() / running.sum()
     draws = np.random.default_rng(0).integers(0, len(running), (RESAMPLES, len(running)))
     tail = (1 - config.confidence) / 2
     low, high = np.quantile(candidate[draws].sum(1) / running[draws].sum(1), (tail, 1 - tail))
+    found = f'{ratio:.3f} of the error ({low:.3f} to {high:.3f}) on {len(running)} blocks'
+    promote, decided = False, True
     if not np.isfinite([ratio, low, high, step, total]).all():
         reason = 'an error of the candidate is not a finite number'
+    elif low > 1:
+        reason = f'it agrees worse with the teacher: {found}'
     elif not high < 1:
-        reason = (f'it does not agree better with the teacher: {ratio:.3f} of the error '
-                  f'({low:.3f} to {high:.3f})')
+        decided = len(running) >= config.most_blocks
+        reason = f'it does not agree better with the teacher: {found}' if decided \
+            else f'more blocks have to tell: {found}'
     elif not step <= config.anchor_step:
         reason = (f'on the anchor set its error is {step:.3f} times that of the running student, '
                   f'more than {config.anchor_step}')
@@ -76,6 +88,5 @@ def judge(running: np.ndarray, candidate: np.ndarray, anchor_running: float,
         reason = (f'on the anchor set its error is {total:.3f} times that of the first student, '
                   f'more than {config.anchor_total}')
     else:
-        return Verdict(True, f'it agrees better with the teacher: {ratio:.3f} of the error '
-                       f'({low:.3f} to {high:.3f})', ratio, low, high, step, total)
-    return Verdict(False, reason, ratio, low, high, step, total)
+        promote, reason = True, f'it agrees better with the teacher: {found}'
+    return Verdict(promote, decided, reason, ratio, low, high, step, total)

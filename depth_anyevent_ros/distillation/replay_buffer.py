@@ -46,9 +46,9 @@ class BufferConfig:
     """
 
     max_bytes: int = 512 << 20
-    block: int = 10
+    block: int = 6
     held_out_every: int = 3
-    gap: int = 4
+    gap: int = 3
     longest_pause_ns: int = 500_000_000
     recent: float = 0.5
 
@@ -73,8 +73,8 @@ class ReplayBuffer:
         self._aged = 0  # blocks that were no longer among the newest
         self._training: list[Samples] = []  # oldest first
         self._held_out: list[Samples] = []
-        self.counts = Counter(frames=0, gap_frames=0, lone_frames=0, evicted_blocks=0,
-                              size_changes=0)
+        self.counts = Counter(frames=0, gap_frames=0, lone_frames=0, held_out_blocks=0,
+                              evicted_blocks=0, forgotten_blocks=0, size_changes=0)
 
     @property
     def training(self) -> list[Samples]:
@@ -119,6 +119,15 @@ class ReplayBuffer:
             self._close()
         self._make_room()
 
+    def forget(self, since_ns: int) -> None:
+        """Drop the frames from a time on."""
+        blocks = len(self._training) + len(self._held_out)
+        self._training, self._held_out = (
+            [block for block in blocks if block.times_ns[-1] < since_ns]
+            for blocks in (self._training, self._held_out))
+        self._open = []
+        self.counts['forgotten_blocks'] += blocks - len(self._training) - len(self._held_out)
+
     def use_up_held_out(self) -> None:
         """Say that a decision was made with the held-out blocks: they may be trained on."""
         self._training.extend(self._held_out)
@@ -133,11 +142,12 @@ class ReplayBuffer:
             self.counts['lone_frames'] += len(frames)
             return
         self._number += 1
-        every = self._config.held_out_every
-        (self._held_out if self._number % every == 0 else self._training).append(
+        turn = self._number % self._config.held_out_every
+        (self._training if turn else self._held_out).append(
             _samples(frames, f'block {self._number}'))
+        self.counts['held_out_blocks'] += not turn
         # Before a block that will be held out, and after one that is.
-        if self._number % every in (0, every - 1):
+        if turn in (0, self._config.held_out_every - 1):
             self._skip = self._config.gap
 
     def _make_room(self) -> None:

@@ -23,6 +23,8 @@ MEMORY = 300  # frames that are judged together
 ENOUGH = 60  # without so many nothing is said
 EVERY = 3  # frames, since neighbours say the same
 MARGIN = 0.05  # by which the correlation may be larger where the label is moved
+ENOUGH_FOR_NONE = 120  # frames; fewer than the first decision of the trainer needs
+LEAST = 0.015  # correlation; mirrored, shifted or other scenes' labels have about 0
 SHIFT_SHARE = 0.05  # of the width
 FLIP_EVERY = 50  # pictures, since it takes the teacher twice
 MOST_FLIP_DISAGREEMENT = 0.7
@@ -53,6 +55,11 @@ class TeacherCheck:
                        'what it tells apart): it knows about places, not about depth')
         return problem
 
+    @property
+    def since_ns(self) -> int:
+        """The time of the first label that a doubt is about."""
+        return self._edges.since_ns
+
     def means(self) -> dict[str, float]:
         """Return the correlations of edges, see `EdgeAlignment`."""
         return self._edges.means()
@@ -62,12 +69,14 @@ class EdgeAlignment:
     """
     Compares where labels have edges with where events are, as they are and moved.
 
-    On simulated streams the correlation is 0.15 to 0.2 for true labels, and about 0 for mirrored
-    ones; single scenes scatter by more, so that many frames are judged together.
+    On simulated streams the correlation is 0.15 to 0.2 for true labels, 0.03 to 0.11 for a tiny
+    teacher's, and -0.03 to 0.02 for those of a wrong one; single scenes scatter by more, so that
+    many frames are judged together.
     """
 
     def __init__(self):
         self._scores: deque[dict[str, float]] = deque(maxlen=MEMORY // EVERY)
+        self._times: deque[int] = deque(maxlen=MEMORY // EVERY)
         self._count = 0
 
     def problem(self, frame: LabelledFrame) -> str:
@@ -77,6 +86,7 @@ class EdgeAlignment:
             found = edge_correlations(frame.image, frame.inverse_depth)
             if found is not None:
                 self._scores.append(found)
+                self._times.append(frame.time_ns)
         if len(self._scores) < ENOUGH // EVERY:
             return ''
         means = self.means()
@@ -85,7 +95,16 @@ class EdgeAlignment:
             return (f'the labels fit the events better when they are {best} (correlation of '
                     f'edges {means[best]:.2f}, and {means["as it is"]:.2f} as they are): the '
                     'teacher, the calibration or the extrinsics are wrong')
+        if len(self._scores) >= ENOUGH_FOR_NONE // EVERY and means['as it is'] < LEAST:
+            return (f'the labels have nothing to do with the events (correlation of edges '
+                    f'{means["as it is"]:.3f}): the teacher, the calibration or the extrinsics '
+                    'are wrong')
         return ''
+
+    @property
+    def since_ns(self) -> int:
+        """The time of the first of the frames that are judged together, 0 without any."""
+        return self._times[0] if self._times else 0
 
     def means(self) -> dict[str, float]:
         """Return the mean correlation for each way in which the label was moved."""

@@ -68,6 +68,10 @@ class TrainerClient:
         self._paused = paused
         self._command('pause', {'paused': paused})
 
+    def forget(self, since_ns: int) -> None:
+        """Say that the labels from a time on are in doubt."""
+        self._command('forget', {'since_ns': since_ns})
+
     def save(self, timeout_s: float) -> str:
         """Save the state; return what went wrong, '' for nothing."""
         self._saved.clear()

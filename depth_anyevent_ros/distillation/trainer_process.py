@@ -57,7 +57,7 @@ class ProcessSettings:
     anchor_dir: str
     keep: int = 5
     duty: float = 1.0
-    decide_every: int = 30
+    decide_every: int = 60
     save_every_s: float = 30.0
     threads: int = 1
     buffer_mb: int = 512
@@ -134,6 +134,8 @@ class TrainerProcess:
             self._learner.add(LabelledFrame(
                 arrays['image'], arrays['inverse_depth'], values['time_ns'], values['events'],
                 values['starts']))
+        elif kind == 'forget':
+            self._learner.forget(values['since_ns'])
         elif kind == 'pause':
             self._paused = values['paused']
         elif kind == 'save':
@@ -144,8 +146,7 @@ class TrainerProcess:
         begin = time.monotonic()
         self._losses.append(self._learner.step())
         learner = self._learner
-        enough = len(learner.buffer.held_out) >= learner.config.promotion.least_blocks
-        if enough and learner.steps - self._decided_at >= self._settings.decide_every:
+        if learner.undecided and learner.steps - self._decided_at >= self._settings.decide_every:
             self._decided_at = learner.steps
             self._verdict = learner.consider()
             self._to_hand_over |= self._verdict.promote

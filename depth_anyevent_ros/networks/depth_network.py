@@ -53,10 +53,18 @@ class DepthNetwork(nn.Module):
         before that frame. Returns inverse depth (T, N, H, W) and the state after frame T.
         """
         self._check(images, state, resets)
-        steps, lanes = images.shape[:2]
-        maps = self.pretrained(images.flatten(0, 1))
+        return self.decode(self.pretrained(images.flatten(0, 1)), images.shape[1], state, resets)
+
+    def decode(self, maps: list[Tensor], lanes: int, state: RecurrentState | None = None,
+               resets: Tensor | None = None) -> tuple[Tensor, RecurrentState | None]:
+        """
+        Predict T frames from what the encoder, `pretrained`, made of them.
+
+        maps: four, (T * N, C, h, w) each, shallow first. lanes: N. Else as `forward_sequence`;
+        sizes are not checked.
+        """
         x, state = self.depth_head(maps, lanes, state, resets)
-        return self._inverse_depth(x).unflatten(0, (steps, lanes)), state
+        return self._inverse_depth(x).unflatten(0, (-1, lanes)), state
 
     def state_shapes(self, lanes: int, height: int, width: int) -> dict[int, tuple[int, ...]]:
         """

@@ -65,7 +65,7 @@ class DistillationNode(AutostartNode):
         self._tf: ExtrinsicsFromTf | None = None
         self._extrinsics: Transform | None = None
         self._event_frame = ''
-        self._paused = False
+        self._paused = self._in_doubt = False
         self._warned: set[str] = set()
         self._facts: dict = {}
         self._report = DistillationReport()
@@ -140,7 +140,7 @@ class DistillationNode(AutostartNode):
             self._trainer.stop()
         self._report.forget()
         self._events = self._images = self._stream = self._trainer = None
-        self._infos, self._paused = [], False
+        self._infos, self._paused, self._in_doubt = [], False, False
 
     def release(self) -> None:
         """Free teacher and publishers."""
@@ -207,8 +207,11 @@ class DistillationNode(AutostartNode):
                               {**self._facts, 'doubt': label.doubt})
         if label.doubt:
             self._on_problem(f'Labels do not teach at present: {label.doubt}.')
+            if self._trainer is not None and not self._in_doubt:
+                self._trainer.forget(self._stream.labeller.check.since_ns)
         elif self._trainer is not None and not self._paused:
             self._trainer.add(label.frame)
+        self._in_doubt = bool(label.doubt)
 
     def _on_trainer(self, kind: str, values: dict) -> None:
         """Take a message of the training process; on a thread of its own."""

@@ -195,7 +195,7 @@ DISTILLATION_PARAMETERS = (
     Parameter('train.threads', 1, 'Threads of the training process.', bounds=(1, 256)),
     Parameter('train.buffer_mb', 512, 'Labelled frames that are remembered, MB.',
               bounds=(1, 65536)),
-    Parameter('train.decide_every', 30, 'Steps between two decisions at least.',
+    Parameter('train.decide_every', 60, 'Steps between two decisions at least.',
               bounds=(1, 1000000)),
     Parameter('train.seed', 0, 'Of what is drawn at random.', bounds=(0, 1000000000)),
     Parameter('events.reliability', 'auto',

@@ -1,0 +1,154 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Learning from a stream: what is learned, what is judged, and what a decision costs."""
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from depth_anyevent_ros.datasets.samples import Samples
+from depth_anyevent_ros.distillation.online import OnlineConfig, OnlineLearner
+from depth_anyevent_ros.distillation.promotion import PromotionConfig
+from depth_anyevent_ros.distillation.replay_buffer import BufferConfig, LabelledFrame
+from depth_anyevent_ros.networks.checkpoint import untrained_student
+
+SIZE = (56, 70)
+CONFIG = OnlineConfig(
+    learning_rate=1e-3, buffer=BufferConfig(block=3, held_out_every=2, gap=1),
+    promotion=PromotionConfig(least_blocks=2, most_blocks=4, anchor_step=9, anchor_total=9))
+
+
+def frames(count, size=SIZE, begin=0):
+    """Return frames whose events lie on the nearer half of a label that is left or right."""
+    rng = np.random.default_rng(begin)
+    for index in range(begin, begin + count):
+        near = np.zeros(size, bool)
+        near[:, :size[1] // 2] = True
+        near = near if index // 3 % 2 else ~near
+        image = np.zeros((3, *size), np.uint8)
+        image[:, near & (rng.random(size) < 0.3)] = 255
+        yield LabelledFrame(image, np.where(near, 1.0, 0.2).astype(np.float16),
+                            index * 100_000_000, 100, False)
+
+
+def anchor():
+    """Return two short sequences of the old domain."""
+    for number in range(2):
+        taken = list(frames(4, begin=1000 * number))
+        yield Samples(f'anchor {number}', 'car', np.stack([f.image for f in taken]),
+                      np.stack([f.inverse_depth for f in taken]), np.full(4, 100),
+                      np.arange(4), np.full(4, True))
+
+
+@pytest.fixture(scope='module')
+def student():
+    torch.manual_seed(0)
+    return untrained_student('tiny-r')
+
+
+def learner(student, **changes):
+    return OnlineLearner(student, list(anchor()), replace(CONFIG, **changes))
+
+
+def weights(network):
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def test_a_better_head_is_promoted_and_the_encoder_stays(student):
+    online = learner(student)
+    before = weights(online.running)
+    for frame in frames(40):
+        online.add(frame)
+    assert online.ready and online.undecided
+    losses = [online.step() for _ in range(30)]
+    assert np.mean([loss['stream'] for loss in losses[-6:]]) \
+        < 0.7 * np.mean([loss['stream'] for loss in losses[:6]])
+    verdict = online.consider()
+    assert verdict.promote and verdict.decided and online.promotions == 1, verdict
+    assert not online.undecided and online.buffer.held_out == []
+    after = weights(online.running)
+    changed = {name.split('.')[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {'depth_head'}
+
+
+def test_where_blocks_cannot_tell_more_are_waited_for(student):
+    online = learner(student, learning_rate=1e-12)
+    taken = frames(200)
+
+    def until_undecided():
+        while not online.undecided:
+            online.add(next(taken))
+        online.step()
+        return online.consider()
+    verdict = until_undecided()
+    assert not verdict.decided and 'more blocks have to tell' in verdict.reason
+    assert len(online.buffer.held_out) == 2 and online.learning_rate == 1e-12
+    assert not online.undecided and online.kept_back == 0
+    verdict = until_undecided()
+    assert verdict.decided and not verdict.promote and 'on 4 blocks' in verdict.reason
+    assert online.kept_back == 1 and online.learning_rate == CONFIG.least_learning_rate
+    assert online.buffer.held_out == []
+
+
+def test_another_size_of_the_stream_begins_anew(student):
+    online = learner(student)
+    for frame in frames(20):
+        online.add(frame)
+    online.step()
+    for frame in frames(20, (70, 84), begin=100):
+        online.add(frame)
+    assert np.isfinite(online.step()['stream'])
+    assert np.isfinite(online.consider().anchor_step)
+
+
+def learned(student, **promotion):
+    """Return a learner that learned from a stream, and how far a network went."""
+    online = learner(student, promotion=replace(CONFIG.promotion, **promotion))
+    for frame in frames(40):
+        online.add(frame)
+    for _ in range(30):
+        online.step()
+    first = weights(online.running)['depth_head.scratch.output_conv1.weight']
+
+    def gone(network):
+        moved = weights(network)['depth_head.scratch.output_conv1.weight'] - first
+        return float(moved.norm())
+    whole = gone(online._average)
+    return online, lambda network: gone(network) / whole
+
+
+def test_a_candidate_goes_as_far_as_the_anchor_set_allows(student):
+    online, gone = learned(student, anchor_step=1.05)
+    online._anchor_error = lambda network: 1 + 0.16 * gone(network) ** 2
+    online.anchor_running = online.anchor_first = 1.0
+    verdict = online.consider()
+    assert verdict.promote and verdict.share == 0.5, verdict
+    assert verdict.anchor_step == pytest.approx(1.04, abs=1e-3)
+    assert gone(online.running) == pytest.approx(0.5, abs=1e-3)
+    assert gone(online._average) == pytest.approx(1)
+
+
+def test_where_it_allows_nothing_nothing_is_promoted(student):
+    online, gone = learned(student, anchor_step=1.05)
+    online._anchor_error = lambda network: 1 + gone(network)
+    online.anchor_running = online.anchor_first = 1.0
+    verdict = online.consider()
+    assert not verdict.promote and verdict.share == 0.25 and '1.250 times' in verdict.reason
+    assert gone(online.running) == 0
+
+
+def test_what_is_in_doubt_is_forgotten(student):
+    online, gone = learned(student)
+    blocks = online.buffer.training
+    online.forget(blocks[2].times_ns[0])
+    assert [block.name for block in online.buffer.training] \
+        == [block.name for block in blocks[:2]]
+    assert len(online.buffer.held_out) == 2
+    assert gone(online._average) == gone(online._network) == 0
+    online.forget(0)
+    assert not online.ready and online.buffer.nbytes == 0
+    for frame in frames(40, begin=100):
+        online.add(frame)
+    online.step()
+    assert 0 < gone(online._network) and online.undecided
