@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up all it needs, then replays a recording through the nodes and leaves pictures and
+# Sets up all it needs, then lets a student learn on a simulated drive, and leaves a picture and
 # result.json in out/demo.
 set -e
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"

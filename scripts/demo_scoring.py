@@ -1,129 +1,111 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the demo heard, against the truth in its recordings: figures and a picture."""
+"""Errors of frozen student, teacher and adapting student against the truth, over time."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+import itertools
 
-import cv2
 import numpy as np
 
-from depth_anyevent_ros.datasets.bags import decode, decode_event_packet, event_topics, open_bag
-from depth_anyevent_ros.evaluation.alignment import align
-from depth_anyevent_ros.evaluation.baselines import (
-    ALL_WORLDS, load_mean_maps, resize_map, valid_truth)
-from depth_anyevent_ros.evaluation.contact_sheet import draw as draw_sheet, Row
-from depth_anyevent_ros.evaluation.pictures import tencode_picture
-from depth_anyevent_ros.evaluation.protocols import frame_metrics, PROTOCOLS
-from depth_anyevent_ros.events.pipeline import EventPipeline, Representation
-from depth_anyevent_ros.events.windows import TimeWindows
+from depth_anyevent_ros.evaluation.baselines import ALL_WORLDS, load_mean_maps, resize_map
+from depth_anyevent_ros.evaluation.protocols import frame_metrics
 from depth_anyevent_ros.models import bundled_file
 
-TRUTH, IMAGE = '/truth/inverse_depth/image', '/camera/image'
-WINDOW_NS, PERIOD_NS = 50_000_000, 100_000_000
 FARTHEST_NS = 20_000_000  # between the stamps of a depth image and of its truth
-ROWS = 3  # moments of each recording in the picture
+LABEL_NS = 120_000_000  # between a depth image and a label, whose rate may be another
+WAIT_NS = 1_000_000_000
+RECENT = 100  # pictures that are looked through first
+EVERY = 2  # of the pictures one is scored, since the nodes need the processor
+NAMES = ('frozen', 'teacher', 'adapting')
+BASELINE = 'mean_map'
 
 
 @dataclass(frozen=True)
+class Moment:
+    """
+    One time at which all are known.
+
+    time_s: from the first truth. errors: AbsRel by the clean protocol where the teacher has a
+    label, its own against the truth of its own time, and that of the mean of the training labels
+    as `mean_map`; whole: those of both students wherever there is truth.
+    """
+
+    stamp_ns: int
+    time_s: float
+    errors: dict[str, float]
+    whole: dict[str, float]
+
+
 class Scores:
-    """AbsRel by the clean protocol, as means over frames, and the rows of the picture."""
+    """Takes pictures of depth by name and stamp, as they come, and scores what is complete."""
 
-    frames: int
-    abs_rel: dict[str, float]
-    rows: list[Row]
+    def __init__(self, depths: dict[str, dict[int, np.ndarray]], world: str):
+        self._depths = depths
+        found = bundled_file('mean_map')
+        maps = load_mean_maps(found[0]) if found else {}
+        self._mean_map = maps.get(world, maps.get(ALL_WORLDS))
+        self._seen = 0  # of the adapting student's pictures, by the order in which they came
+        self.moments: list[Moment] = []
 
+    def update(self, everything: bool = False) -> None:
+        """Score some of what came, but for the last second, whose others may be on their way."""
+        stamps = list(self._depths['adapting'])[self._seen:]
+        truths = self._depths['truth']
+        for stamp in stamps:
+            if not everything and stamp > stamps[-1] - WAIT_NS:
+                break
+            self._seen += 1
+            if self._seen % EVERY:
+                continue
+            label = self._nearest('teacher', stamp, LABEL_NS)
+            images = [self.nearest('frozen', stamp), self.nearest('adapting', stamp),
+                      self.nearest('truth', stamp), self.nearest('truth', label[0])] \
+                if label else [None]
+            if all(image is not None for image in images):
+                moment = self._score(stamp, (stamp - min(truths)) / 1e9, label[1], *images)
+                if moment:
+                    self.moments.append(moment)
 
-def score(bag: Path, images: dict[int, np.ndarray], world: str) -> Scores:
-    """
-    Compare inverse depth by stamp (ns) with the truth in a bag, beside baselines.
+    def nearest(self, name: str, stamp_ns: int) -> np.ndarray | None:
+        """Return the picture nearest to a time, None where it is none of that time."""
+        found = self._nearest(name, stamp_ns, LABEL_NS if name == 'teacher' else FARTHEST_NS)
+        return found[1] if found else None
 
-    Raises ValueError where no image has a truth.
-    """
-    truths = _images(bag, TRUTH)
-    stamps = np.array(sorted(truths))
-    pairs = {}
-    for stamp in sorted(images):
-        nearest = int(stamps[np.argmin(np.abs(stamps - stamp))])
-        if abs(nearest - stamp) <= FARTHEST_NS and valid_truth(truths[nearest]).any():
-            pairs[stamp] = nearest
-    if not pairs:
-        raise ValueError(f'none of the {len(images)} depth images has a truth in {bag}')
-    shape = next(iter(truths.values())).shape
-    baselines = {'constant': np.ones(shape, np.float32)}
-    found = bundled_file('mean_map')
-    if found:
-        maps = load_mean_maps(found[0])
-        baselines['mean_map'] = resize_map(maps.get(world, maps[ALL_WORLDS]), *shape)
-    predictions = {stamp: resize_map(images[stamp], *shape) for stamp in pairs}
-    errors = {'student': [frame_metrics(predictions[stamp], truths[at])['abs_rel']
-                          for stamp, at in pairs.items()]}
-    for name, values in baselines.items():
-        errors[name] = [frame_metrics(values, truths[at])['abs_rel'] for at in pairs.values()]
-    chosen = [list(pairs)[i] for i in np.linspace(0, len(pairs) - 1, ROWS + 2).astype(int)[1:-1]]
-    events, pictures = _events(bag), _images(bag, IMAGE)
-    rows = [_row(bag.name, stamp, events, pictures[pairs[stamp]], predictions[stamp],
-                 truths[pairs[stamp]], min(truths)) for stamp in chosen]
-    return Scores(len(pairs), {name: round(float(np.mean(values)), 4)
-                               for name, values in errors.items()}, rows)
+    def _nearest(self, name: str, stamp_ns: int, within_ns: int
+                 ) -> tuple[int, np.ndarray] | None:
+        # What was looked for lately came lately.
+        recent = itertools.islice(reversed(self._depths[name].items()), RECENT)
+        found = min(recent, key=lambda item: abs(item[0] - stamp_ns), default=None)
+        if found is None or abs(found[0] - stamp_ns) > within_ns:
+            found = min(self._depths[name].items(), key=lambda item: abs(item[0] - stamp_ns),
+                        default=None)
+        if found is None or abs(found[0] - stamp_ns) > within_ns:
+            return None
+        return found
 
+    def mean(self, name: str, begin_s: float, end_s: float, whole: bool = False) -> float:
+        """Return the mean error of a name over a stretch of time, NaN where there is none."""
+        found = [(m.whole if whole else m.errors)[name] for m in self.moments
+                 if begin_s <= m.time_s < end_s]
+        return float(np.mean(found)) if found else float('nan')
 
-def mean_over(scores: dict[str, Scores], name: str) -> float:
-    """Return the AbsRel of a name, the worlds counting alike."""
-    return round(float(np.mean([found.abs_rel[name] for found in scores.values()])), 4)
-
-
-def draw(scores: dict[str, Scores], trained_on: str, path: Path) -> None:
-    """Draw some moments of every recording."""
-    untrained = trained_on.startswith('nothing')
-    heading = 'Depth from events: the student is UNTRAINED, this is not depth' if untrained \
-        else f'Depth from events; student trained on {trained_on}'
-    rows = [row for found in scores.values() for row in found.rows]
-    draw_sheet(rows, heading).savefig(path, dpi=110)
-
-
-def report(scores: dict[str, Scores], trained_on: str) -> None:
-    """Print the figures."""
-    print('\nMean relative error of depth (AbsRel) against the truth, after scale and shift by '
-          f'frame; student trained on {trained_on}:')
-    for world, found in scores.items():
-        print(f'  {world:<6} {found.frames:3d} frames  ' + '  '.join(
-            f'{name.replace("_", " ")} {value:.3f}' for name, value in found.abs_rel.items()))
-
-
-def _images(bag: Path, topic: str) -> dict[int, np.ndarray]:
-    """Return the images of a topic by stamp in ns: 32FC1 as (H, W), bgr8 as (H, W, 3)."""
-    images = {}
-    with open_bag(bag) as reader:
-        for raw in reader.messages([topic]):
-            message = decode(raw)
-            dtype, channels = {'32FC1': ('<f4', ()), 'bgr8': ('u1', (3,))}[message.encoding]
-            stamp = message.header.stamp
-            images[stamp.sec * 10**9 + stamp.nanosec] = np.frombuffer(
-                message.data, dtype).reshape(message.height, message.width, *channels)
-    return images
-
-
-def _events(bag: Path) -> dict[int, np.ndarray]:
-    """Return pictures of the windows of a bag by stamp, rgb8, at sensor resolution."""
-    pipeline = EventPipeline(lambda width, height: Representation(height, width),
-                             TimeWindows(WINDOW_NS, PERIOD_NS, 10**9))
-    with open_bag(bag) as reader:
-        return {window.stamp_ns: tencode_picture(window.image)[..., ::-1]
-                for raw in reader.messages(event_topics(reader))
-                for window in pipeline.push(decode_event_packet(raw))}
-
-
-def _row(name: str, stamp: int, events: dict[int, np.ndarray], picture: np.ndarray,
-         prediction: np.ndarray, inverse_depth: np.ndarray, first: int) -> Row:
-    clean = PROTOCOLS['clean']
-    truth = clean.truth(inverse_depth)
-    depth = clean.depth(align(prediction[truth.mask], truth.target).apply(prediction))
-    nearest = min(events, key=lambda other: abs(other - stamp))
-    with np.errstate(divide='ignore'):
-        row = Row('', events[nearest], cv2.cvtColor(picture, cv2.COLOR_BGR2RGB),
-                  1 / inverse_depth, depth)
-    title = f'{name}, {(stamp - first) / 1e9:.1f} s: mean relative error ' \
-        f'{np.nanmean(row.error):.3f}'
-    return Row(title, row.events, row.image, row.truth, row.prediction)
+    def _score(self, stamp: int, time_s: float, label: np.ndarray, frozen: np.ndarray,
+               adapting: np.ndarray, truth: np.ndarray, truth_of_label: np.ndarray
+               ) -> Moment | None:
+        known = np.isfinite(label)
+        values = {'teacher': resize_map(np.nan_to_num(label), *truth.shape),
+                  'frozen': resize_map(frozen, *truth.shape),
+                  'adapting': resize_map(adapting, *truth.shape)}
+        if self._mean_map is not None:
+            values[BASELINE] = resize_map(self._mean_map, *truth.shape)
+        try:
+            return Moment(
+                stamp, time_s,
+                {name: frame_metrics(value, np.where(
+                    known, truth_of_label if name == 'teacher' else truth, np.nan))['abs_rel']
+                 for name, value in values.items()},
+                {name: frame_metrics(values[name], truth)['abs_rel']
+                 for name in ('frozen', 'adapting')})
+        except ValueError:  # nothing but sky
+            return None

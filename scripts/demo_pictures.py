@@ -5,15 +5,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
+from demo_graph import IMAGE
+from demo_scoring import BASELINE, Moment, Scores
 from matplotlib import colormaps
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from mission_graph import EVENTS, IMAGE
-from mission_scoring import Moment, Scores
 import numpy as np
 
-from depth_anyevent_ros.datasets.bags import decode, decode_event_packet, open_bag
+from depth_anyevent_ros.datasets.bags import decode, decode_event_packet, event_topics, open_bag
 from depth_anyevent_ros.evaluation.alignment import align
 from depth_anyevent_ros.evaluation.baselines import resize_map
 from depth_anyevent_ros.evaluation.contact_sheet import depth_limits
@@ -22,12 +21,13 @@ from depth_anyevent_ros.evaluation.protocols import PROTOCOLS
 from depth_anyevent_ros.events.pipeline import EventPipeline, Representation
 from depth_anyevent_ros.events.windows import TimeWindows
 
-ROWS = 4
 WINDOW_NS, PERIOD_NS = 50_000_000, 100_000_000
+ROWS = 4
 SMOOTHING_S = 8.0
-COLORS = {'frozen': '#888888', 'teacher': '#1f77b4', 'adapting': '#d62728'}
-LABELS = {'frozen': 'frozen student', 'teacher': 'teacher (sees the picture)',
-          'adapting': 'adapting student (sees events)'}
+COLORS = {BASELINE: '#cfcfcf', 'frozen': '#777777', 'teacher': '#1f77b4',
+          'adapting': '#d62728'}
+LABELS = {BASELINE: 'mean of the training labels', 'frozen': 'frozen student',
+          'teacher': 'teacher (sees the picture)', 'adapting': 'adapting student (sees events)'}
 COLUMNS = ('picture', 'events', 'true depth', 'frozen student', "teacher's label",
            'adapting student')
 
@@ -42,11 +42,11 @@ def draw(path: Path, bag: Path, scores: Scores, promotions_s: list[float],
     end_s = scores.moments[-1].time_s
     chosen = [min(scores.moments, key=lambda m, at=at: abs(m.time_s - at))
               for at in np.linspace(0.06, 0.97, ROWS) * end_s]
-    events = _events(bag, {moment.stamp_ns for moment in chosen})
-    pictures = _pictures(bag, {moment.stamp_ns for moment in chosen})
+    events, pictures = _events(bag), _pictures(bag)
     for line, moment in enumerate(chosen, 1):
         for column, (picture, colors) in enumerate(_row(
-                scores, moment, pictures[moment.stamp_ns], events[moment.stamp_ns])):
+                scores, moment, _nearest(pictures, moment.stamp_ns),
+                _nearest(events, moment.stamp_ns))):
             axes = figure.add_subplot(grid[line, column])
             axes.imshow(picture, interpolation='antialiased', **colors)
             axes.set_xticks([])
@@ -63,6 +63,8 @@ def draw(path: Path, bag: Path, scores: Scores, promotions_s: list[float],
 def _plot(axes, moments: list[Moment], promotions_s: list[float]) -> None:
     times = np.array([moment.time_s for moment in moments])
     for name, color in COLORS.items():
+        if name not in moments[0].errors:
+            continue
         errors = np.array([moment.errors[name] for moment in moments])
         # Looking back only, so that what is shown at a time was known then.
         means = [errors[(times > t - SMOOTHING_S) & (times <= t)].mean() for t in times]
@@ -72,9 +74,9 @@ def _plot(axes, moments: list[Moment], promotions_s: list[float]) -> None:
                      label='new weights' if index == 0 else None)
     axes.set_xlabel('time (s)', fontsize=9)
     axes.set_ylabel(f'mean relative error, last {SMOOTHING_S:.0f} s', fontsize=9)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.15 * axes.get_ylim()[1])  # with room for the legend
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=8, ncols=4, loc='upper right')
+    axes.legend(fontsize=8, ncols=5, loc='upper center')
 
 
 def _row(scores: Scores, moment: Moment, picture: np.ndarray, events: np.ndarray):
@@ -95,31 +97,27 @@ def _row(scores: Scores, moment: Moment, picture: np.ndarray, events: np.ndarray
         yield clean.depth(align(values[known.mask], known.target).apply(values)), colors
 
 
-def _pictures(bag: Path, stamps: set[int]) -> dict[int, np.ndarray]:
-    """Return the picture nearest to each stamp, rgb8."""
-    found: dict[int, tuple[int, np.ndarray]] = {}
+def _pictures(bag: Path) -> dict[int, np.ndarray]:
+    """Return the colour camera's pictures by stamp in ns, rgb8."""
+    found = {}
     with open_bag(bag) as reader:
         for raw in reader.messages([IMAGE]):
             message = decode(raw)
-            stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
-            for wanted in stamps:
-                if wanted not in found or abs(stamp - wanted) < abs(found[wanted][0] - wanted):
-                    found[wanted] = stamp, np.frombuffer(message.data, np.uint8).reshape(
-                        message.height, message.width, 3)
-    return {wanted: cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-            for wanted, (_, image) in found.items()}
+            stamp = message.header.stamp
+            found[stamp.sec * 10**9 + stamp.nanosec] = np.frombuffer(
+                message.data, np.uint8).reshape(message.height, message.width, 3)[..., ::-1]
+    return found
 
 
-def _events(bag: Path, stamps: set[int]) -> dict[int, np.ndarray]:
-    """Return the window of events nearest to each stamp, rgb8 on white."""
+def _events(bag: Path) -> dict[int, np.ndarray]:
+    """Return pictures of the windows of a bag by stamp in ns, rgb8."""
     pipeline = EventPipeline(lambda width, height: Representation(height, width),
                              TimeWindows(WINDOW_NS, PERIOD_NS, 10**9))
-    found: dict[int, tuple[int, np.ndarray]] = {}
     with open_bag(bag) as reader:
-        for raw in reader.messages([EVENTS]):
-            for window in pipeline.push(decode_event_packet(raw)):
-                for wanted in stamps:
-                    if wanted not in found or abs(window.stamp_ns - wanted) \
-                            < abs(found[wanted][0] - wanted):
-                        found[wanted] = window.stamp_ns, window.image.copy()
-    return {wanted: tencode_picture(image)[..., ::-1] for wanted, (_, image) in found.items()}
+        return {window.stamp_ns: tencode_picture(window.image)[..., ::-1]
+                for raw in reader.messages(event_topics(reader))
+                for window in pipeline.push(decode_event_packet(raw))}
+
+
+def _nearest(pictures: dict[int, np.ndarray], stamp_ns: int) -> np.ndarray:
+    return pictures[min(pictures, key=lambda other: abs(other - stamp_ns))]

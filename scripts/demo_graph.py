@@ -1,8 +1,9 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The nodes of the mission as processes, and what is heard from them."""
+"""The nodes of the demo as processes, and what is heard from them."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 import os
 from pathlib import Path
 import signal
@@ -23,16 +24,20 @@ DEPTHS = {'frozen': '/frozen/inverse_depth/image', 'teacher': '/proxy_label/imag
 
 
 class Listener:
-    """Hears inverse depth of several sources by stamp (ns), and the last diagnostics of nodes."""
+    """
+    Hears inverse depth of several sources by stamp (ns), and the last diagnostics of nodes.
 
-    def __init__(self):
-        self.node = rclpy.create_node('mission')
-        self.depths: dict[str, dict[int, np.ndarray]] = {name: {} for name in DEPTHS}
+    names: of `DEPTHS`, those that are heard.
+    """
+
+    def __init__(self, names: Iterable[str] = DEPTHS):
+        self.node = rclpy.create_node('demo')
+        self.depths: dict[str, dict[int, np.ndarray]] = {name: {} for name in names}
         self.times: list[float] = []
         self._status: dict[str, dict[str, str]] = {}
-        for name, topic in DEPTHS.items():
+        for name in names:
             self.node.create_subscription(
-                Image, topic, lambda msg, name=name: self._on_image(name, msg),
+                Image, DEPTHS[name], lambda msg, name=name: self._on_image(name, msg),
                 QoSProfile(depth=200))
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
 
@@ -79,7 +84,7 @@ class Processes:
                 process.kill()
 
     def start(self, executable: str, name: str, remaps: dict[str, str],
-              parameters: dict[str, object]) -> None:
+              parameters: dict[str, object], niceness: int = 0) -> None:
         """Start an executable of the package as a node of this name."""
         arguments = ['-r', f'__node:={name}']
         for source, target in remaps.items():
@@ -89,8 +94,19 @@ class Processes:
         with open(self._logs / f'{name}.log', 'w') as file:
             # One thread each, since five processes share what may be two cores.
             self._running[name] = subprocess.Popen(
-                [_installed(executable), '--ros-args', *arguments], stdout=file,
-                stderr=subprocess.STDOUT, env={**os.environ, 'OMP_NUM_THREADS': '1'})
+                ['nice', '-n', str(niceness), _installed(executable), '--ros-args', *arguments],
+                stdout=file, stderr=subprocess.STDOUT,
+                env={**os.environ, 'OMP_NUM_THREADS': '1'})
+
+    def stop(self, name: str) -> None:
+        """End a node, as Ctrl-C does."""
+        process = self._running.pop(name)
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+
+    def pid(self, name: str) -> int:
+        """Return the number of a node's process."""
+        return self._running[name].pid
 
     def ended(self, name: str) -> bool:
         """Return whether a node has ended; raise RuntimeError if any ended badly."""
