@@ -7,8 +7,9 @@ Teacher, labels, trainer and promotion are those of the distillation node; only 
 another: so many steps are made in a second of the recording. The same recordings and options
 give the same figures. Prints a line for each recording: the mean relative error against the
 truth, where there are labels, of the student as it came, the teacher and the running student, in
-the last 30 s; with --judge also the running student's on other recordings, of which it learns
-nothing.
+the last 30 s: of each frame before it is learned from, and on the blocks that were held out for
+the decisions, when these were made; with --judge also the running student's on other recordings,
+of which it learns nothing.
 """
 from __future__ import annotations
 
@@ -23,6 +24,7 @@ import torch
 from tqdm import tqdm
 
 from depth_anyevent_ros.datasets.bags import decode, decode_event_packet, open_bag
+from depth_anyevent_ros.datasets.samples import Samples
 from depth_anyevent_ros.depth_estimator import event_input
 from depth_anyevent_ros.distillation.anchor import anchor_samples, anchor_sequences
 from depth_anyevent_ros.distillation.labelling import Labeller
@@ -46,6 +48,7 @@ IMAGE, IMAGE_INFO = '/camera/image', '/camera/camera_info'
 TRUTH = '/truth/inverse_depth/image'
 MAX_GAP_NS, QUEUE_BYTES = 200_000_000, 1 << 30
 LAST_NS = 30_000_000_000
+OVER_TIME_NS = 10_000_000_000
 WRONG: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     'right': lambda found: found,
     'mirrored': lambda found: found[:, ::-1],
@@ -126,6 +129,17 @@ class Recording:
                         yield Moment(picture, pair.window, truth)
 
 
+class Seen(NamedTuple):
+    """A label, and the truth where the label says anything."""
+
+    label: np.ndarray
+    truth: np.ndarray
+
+    def errors(self, maps: list[np.ndarray]) -> list[float]:
+        """Return AbsRel of maps and of the label."""
+        return _errors([*maps, self.label], self.truth)
+
+
 class Runner:
     """Runs a network over the windows of a recording, as they are learned."""
 
@@ -135,9 +149,9 @@ class Runner:
                                  for values in (config.mean, config.std))
 
     @torch.no_grad()
-    def __call__(self, window: Window) -> np.ndarray:
-        """Return inverse depth (h, w)."""
-        image = torch.from_numpy(np.rint(np.clip(window.image, 0, 1) * 255)).float() / 255
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Return inverse depth (h, w) of the image of a window, uint8 (C, h, w)."""
+        image = torch.from_numpy(image).float() / 255
         found, self._state = self._network(((image - self._mean) / self._std)[None], self._state)
         return found[0].numpy()
 
@@ -169,15 +183,18 @@ class Rehearsal:
                            for network in (self._student.network, learner.running))
         in_doubt = False
         found, promoted_s, reasons, doubts, due, starts = [], [], [], {}, 0.0, None
+        seen, held_out = {}, []
+        former = {block.name for block in learner.buffer.held_out}
         for picture, window, truth in recording.moments():
             starts = window.t_end if starts is None else starts
-            maps = [frozen(window), running(window)]
+            image = _compact(window)
+            maps = [frozen(image), running(image)]
             label = labeller.label(picture, window)
             if label is None:
                 continue
-            known = np.isfinite(label.inverse_depth)
-            found.append((window.t_end, *_errors([*maps, label.inverse_depth],
-                                                 np.where(known, truth, np.nan))))
+            seen[window.t_end] = Seen(label.inverse_depth, np.where(
+                np.isfinite(label.inverse_depth), truth, np.nan))
+            found.append((window.t_end, *seen[window.t_end].errors(maps)))
             if label.doubt:
                 kind = label.doubt.partition(':')[0].partition('(')[0].strip()
                 doubts[kind] = doubts.get(kind, 0) + 1
@@ -193,29 +210,66 @@ class Rehearsal:
                 learner.step()
                 if learner.undecided and learner.steps - self._decided_at >= self._decide_every:
                     self._decided_at = learner.steps
+                    blocks = learner.buffer.held_out
                     verdict = learner.consider()
+                    if verdict.decided:
+                        held_out += self._on_blocks(seen, former, blocks)
                     reasons.append(verdict.reason)
                     if verdict.promote:
                         promoted_s.append(round((window.t_end - starts) / 1e9, 1))
-        last = np.array([row[1:] for row in found if row[0] > found[-1][0] - LAST_NS])
-        frozen, running, teacher = np.nanmean(last, 0).tolist()
+        held_out += self._on_blocks(seen, former, learner.buffer.held_out)
+        ends, errors = np.array([row[0] for row in found]), np.array([row[1:] for row in found])
+        bins = (ends - starts) // OVER_TIME_NS
         steps, promotions, kept_back = (now - then for now, then in zip(
             (learner.steps, learner.promotions, learner.kept_back), before))
-        return {'recording': path.name, 'frozen': frozen, 'teacher': teacher, 'after': running,
-                'gap_closed': (frozen - running) / (frozen - teacher),
+        return {'recording': path.name, **_summary(found, ends[-1]),
+                'held_out': _summary(held_out, ends[-1]),
                 'old_domain': learner.anchor_running / learner.anchor_first,
                 'labels': len(found), 'doubted': doubts,
                 'edges': {name: round(value, 3)
                           for name, value in labeller.check.means().items()},
                 'flip': round(labeller.check.flip, 3), 'steps': steps,
                 'promotions': promotions, 'kept_back': kept_back, 'promoted_s': promoted_s,
-                'decisions': reasons}
+                'decisions': reasons,
+                'over_time': [[int(k * OVER_TIME_NS / 1e9), *np.nanmean(errors[bins == k], 0)]
+                              for k in np.unique(bins)]}
+
+    def _on_blocks(self, seen: dict[int, Seen], former: set[str],
+                   blocks: list[Samples]) -> list[tuple]:
+        """
+        Return time and errors of frozen student, running student and teacher, by frame.
+
+        former: blocks of the recording before.
+        """
+        found = []
+        for block in blocks:
+            if block.name in former:
+                continue
+            runners = [Runner(network, self._config)
+                       for network in (self._student.network, self.learner.running)]
+            for image, time_ns in zip(block.image, block.times_ns.tolist()):
+                maps = [runner(image) for runner in runners]
+                found.append((time_ns, *seen[time_ns].errors(maps)))
+        return found
 
     def judge(self, path: Path) -> float:
         """Return the running student's mean error on a recording, over the whole view."""
         runner = Runner(self.learner.running, self._config)
-        return float(np.nanmean([_errors([runner(window)], truth)[0] for _, window, truth
+        return float(np.nanmean([_errors([runner(_compact(window))], truth)[0] for _, window, truth
                                  in Recording(path, self._config, self._rate_hz).moments()]))
+
+
+def _compact(window: Window) -> np.ndarray:
+    """Return the image of a window as frames that are learned have it, uint8 (C, h, w)."""
+    return np.rint(np.clip(window.image, 0, 1) * 255).astype(np.uint8)
+
+
+def _summary(found: list[tuple], end_ns: int) -> dict:
+    """Return mean errors of the last 30 s of rows of time, frozen, running and teacher."""
+    last = np.array([row[1:] for row in found if row[0] > end_ns - LAST_NS] or [[np.nan] * 3])
+    frozen, running, teacher = np.nanmean(last, 0).tolist()
+    return {'frozen': frozen, 'teacher': teacher, 'after': running, 'frames': len(last),
+            'gap_closed': (frozen - running) / (frozen - teacher)}
 
 
 def _image(raw, dtype: type, channels: tuple) -> tuple[int, np.ndarray]:
@@ -277,7 +331,10 @@ def main() -> None:
               f'after {result["after"]:.3f} (gap closed {result["gap_closed"]:.2f}), old domain '
               f'x{result["old_domain"]:.3f}; {result["labels"]} labels, doubted '
               f'{result["doubted"] or 0}, {result["steps"]} steps, promoted at '
-              f'{result["promoted_s"]} s, {result["kept_back"]} kept back', flush=True)
+              f'{result["promoted_s"]} s, {result["kept_back"]} kept back; on held-out blocks '
+              f'{result["held_out"]["frozen"]:.3f}, {result["held_out"]["teacher"]:.3f}, '
+              f'{result["held_out"]["after"]:.3f} (gap closed '
+              f'{result["held_out"]["gap_closed"]:.2f})', flush=True)
     if arguments.judge:
         print(''.join(f'{title:>34}' for title in ['after', *titles[1:]]))
         for result in results:
