@@ -56,6 +56,16 @@ def test_frames_of_a_lane_follow_each_other_until_a_start(room):
                     for frame in range(frames)}
 
 
+def test_every_second_lane_goes_through_the_newest_blocks_alone():
+    lanes = BlockLanes(EncodedBlocks(Encoder(), 1000), 2, 2, seed=0, newest=2)
+    seen = set()
+    for _ in range(40):
+        numbers = lanes.next(BLOCKS).maps[0].unflatten(0, (2, 2))[0, :, 0, 0, 0]
+        seen |= set(enumerate(numbers.int().tolist()))
+    # Block 2 is shorter than a clip.
+    assert seen == {(0, 0), (0, 1), (0, 3), (1, 1), (1, 3)}
+
+
 def test_each_frame_is_encoded_once_where_there_is_room():
     encoder = Encoder()
     encoded = EncodedBlocks(encoder, 18 * FRAME_BYTES)

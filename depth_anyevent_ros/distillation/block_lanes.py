@@ -66,12 +66,18 @@ class EncodedClip:
 
 
 class BlockLanes:
-    """Lanes that go through blocks clip by clip; the same seed and blocks give the same clips."""
+    """
+    Lanes that go through blocks clip by clip; the same seed and blocks give the same clips.
 
-    def __init__(self, encoded: EncodedBlocks, lanes: int, clip: int, seed: int):
-        self._encoded, self._clip = encoded, clip
+    newest: every second lane goes through so many of the last blocks only, so that what is seen
+    now is learned however much is remembered; 0 for all lanes alike.
+    """
+
+    def __init__(self, encoded: EncodedBlocks, lanes: int, clip: int, seed: int,
+                 newest: int = 0):
+        self._encoded, self._clip, self._newest = encoded, clip, newest
         self._random = np.random.default_rng(seed)
-        self._queue: list[Samples] = []
+        self._queues: tuple[list[Samples], list[Samples]] = [], []
         self._visits: list[_Visit | None] = [None] * lanes
 
     def next(self, blocks: List[Samples]) -> EncodedClip:
@@ -80,7 +86,7 @@ class BlockLanes:
         for lane, visit in enumerate(self._visits):
             starts.append(visit is None or visit.position + self._clip > len(visit.block))
             if starts[-1]:
-                self._visits[lane] = self._new_visit(blocks)
+                self._visits[lane] = self._new_visit(blocks, self._newest if lane % 2 else 0)
         taken = [visit.take(self._clip) for visit in self._visits]
         maps = [torch.stack(level, 1).flatten(0, 1).float()
                 for level in zip(*(self._slice(block, frames) for block, frames in taken))]
@@ -90,12 +96,13 @@ class BlockLanes:
     def _slice(self, block: Samples, frames: slice) -> Maps:
         return [x[frames] for x in self._encoded.maps(block)]
 
-    def _new_visit(self, blocks: List[Samples]) -> _Visit:
+    def _new_visit(self, blocks: List[Samples], newest: int) -> _Visit:
         """Return a visit of each block in turn, in an order drawn anew for each turn."""
-        if not self._queue:
-            long = [block for block in blocks if len(block) >= self._clip]
-            self._queue = [long[index] for index in self._random.permutation(len(long))]
-        block = self._queue.pop()
+        queue = self._queues[bool(newest)]
+        if not queue:
+            long = [block for block in blocks if len(block) >= self._clip][-newest:]
+            queue.extend(long[index] for index in self._random.permutation(len(long)))
+        block = queue.pop()
         # Not always from the first frame on, or the last of an odd number would not be seen.
         return _Visit(block, int(self._random.integers(min(len(block) - self._clip + 1, 2))))
 

@@ -44,10 +44,12 @@ class OnlineConfig:
     How the stream is learned.
 
     lanes, clip: of the stream, side by side and frames that follow each other; few, since many
-    small steps learn more of the same frames. anchor_lanes: of the anchor set, 0 for none, whose
-    loss counts anchor_weight. anchor_frames: of each anchor sequence, to judge by. ema_decay: of
-    the average of the weights, which is what is judged and handed over. slow_down: factor of the
-    learning rate after a candidate was kept back, down to least_learning_rate.
+    small steps learn more of the same frames. newest: every second lane goes through so many of
+    the last blocks only, about the last minute at 5 labels a second. anchor_lanes: of the anchor
+    set, 0 for none, whose loss counts anchor_weight. anchor_frames: of each anchor sequence, to
+    judge by. ema_decay: of the average of the weights, which is what is judged and handed over.
+    slow_down: factor of the learning rate after a candidate was kept back, down to
+    least_learning_rate.
     """
 
     learning_rate: float = 3e-4
@@ -55,6 +57,7 @@ class OnlineConfig:
     slow_down: float = 0.7
     lanes: int = 4
     clip: int = 2
+    newest: int = 24
     anchor_lanes: int = 2
     anchor_weight: float = 1.0
     anchor_frames: int = 4
@@ -124,7 +127,7 @@ class OnlineLearner:
             self._start_lanes_anew()
         self._optimizer.zero_grad(set_to_none=True)
         losses = {'stream': self._learn('stream', self.buffer.training, config.lanes,
-                                        config.loss, 1.0)}
+                                        config.loss, 1.0, config.newest)}
         if config.anchor_lanes and self._anchor:
             losses['anchor'] = self._learn('anchor', self._anchor, config.anchor_lanes,
                                            config.anchor_loss, config.anchor_weight)
@@ -210,11 +213,11 @@ class OnlineLearner:
         self._states.pop('stream', None)
 
     def _learn(self, name: str, blocks: List[Samples], lanes: int, config: LossConfig,
-               weight: float) -> float:
+               weight: float, newest: int = 0) -> float:
         """Add the gradient of the next clips; return their weighted loss."""
         if name not in self._lanes:
             self._lanes[name] = BlockLanes(self._encoded, lanes, self.config.clip,
-                                           self.config.seed + self.steps)
+                                           self.config.seed + self.steps, newest)
         clip = self._lanes[name].next(blocks)
         resets = None
         if self._network.config.recurrent:
