@@ -50,6 +50,27 @@ def decode_image(data, encoding: str, height: int, width: int, step: int,
     return np.ascontiguousarray(picture[..., [max(order.find(c), 0) for c in 'RGB']])
 
 
+def decode_map(data, encoding: str, height: int, width: int, step: int,
+               is_bigendian: bool = False) -> np.ndarray:
+    """
+    Return the inverse depth of a sensor_msgs/Image, float32 (height, width), a copy.
+
+    Larger is nearer; what is no finite number becomes NaN. Raises ImageError.
+    """
+    if encoding != '32FC1':
+        raise ImageError(f"a teacher's map is encoded as {encoding!r}; expected 32FC1, inverse "
+                         'depth, larger is nearer')
+    kind = np.dtype(np.float32).newbyteorder('>' if is_bigendian else '<')
+    values = np.frombuffer(data, np.uint8)
+    row = 4 * width
+    if not width or not height or step < row or len(values) < step * height:
+        raise ImageError(f"a teacher's map of {width}x{height} pixels has rows of {step} bytes "
+                         f'and {len(values)} bytes in all')
+    rows = np.ascontiguousarray(values[:step * height].reshape(height, step)[:, :row])
+    found = rows.view(kind).astype(np.float32)
+    return np.where(np.isfinite(found), found, np.float32(np.nan))
+
+
 def decode_compressed(data, name: str = 'the picture') -> np.ndarray:
     """Return a JPEG or PNG as RGB, uint8 (height, width, 3); raise ImageError."""
     values = np.frombuffer(data, np.uint8)

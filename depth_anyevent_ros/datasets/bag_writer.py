@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import StoragePlugin, Writer
+import yaml
 
+from depth_anyevent_ros.atomic_file import replace_file
 from depth_anyevent_ros.datasets.bag_types import BagError
 from depth_anyevent_ros.datasets.messages import (
     encode_event_packet, EVENT_PACKET, NANOSECONDS, typestore)
@@ -97,6 +99,11 @@ class BagWriter:
             header=_header(stamp_ns, frame_id), height=height, width=width, encoding=encoding,
             is_bigendian=0, step=width * channels * expected.itemsize, data=data))
 
+    def write_string(self, topic: str, text: str, timestamp_ns: int) -> None:
+        """Write a text as std_msgs/msg/String."""
+        kind = 'std_msgs/msg/String'
+        self._write(kind, topic, timestamp_ns, typestore().types[kind](data=text))
+
     def write_camera_info(self, topic: str, camera: CameraModel, stamp_ns: int, frame_id: str,
                           timestamp_ns: int) -> None:
         """
@@ -120,6 +127,38 @@ class BagWriter:
     def _write(self, message_type: str, topic: str, timestamp_ns: int, message: Any) -> None:
         data = typestore().serialize_cdr(message, message_type)
         self.write_raw(topic, message_type, data, timestamp_ns)
+
+
+def write_split_metadata(path: Path, parts: list[dict], files: list[str]) -> None:
+    """
+    Write the metadata.yaml of a recording in several files, in one step.
+
+    parts: rosbag2_bagfile_information of each file by itself, in order of time. files: names.
+    """
+    parts, files = zip(*[(part, file) for part, file in zip(parts, files)
+                         if part['message_count']] or [(parts[0], files[0])])
+    begin = min(_nanoseconds(part, 'starting_time') for part in parts)
+    end = max(_nanoseconds(part, 'starting_time') + _nanoseconds(part, 'duration')
+              for part in parts)
+    topics: dict[str, dict] = {}
+    for topic in (topic for part in parts for topic in part['topics_with_message_count']):
+        name = topic['topic_metadata']['name']
+        known = topics.setdefault(name, {**topic, 'message_count': 0})
+        known['message_count'] += topic['message_count']
+    whole = {**parts[0], 'relative_file_paths': list(files),
+             'duration': {'nanoseconds': end - begin},
+             'starting_time': {'nanoseconds_since_epoch': begin},
+             'message_count': sum(part['message_count'] for part in parts),
+             'topics_with_message_count': list(topics.values()),
+             'files': [{'path': file, 'starting_time': part['starting_time'],
+                        'duration': part['duration'], 'message_count': part['message_count']}
+                       for part, file in zip(parts, files)]}
+    replace_file(path, yaml.safe_dump({'rosbag2_bagfile_information': whole},
+                                      sort_keys=False).encode())
+
+
+def _nanoseconds(part: dict, name: str) -> int:
+    return next(iter(part[name].values()))
 
 
 def _header(stamp_ns: int, frame_id: str) -> Any:

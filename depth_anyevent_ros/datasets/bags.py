@@ -40,8 +40,9 @@ class BagReader:
     """
     A recording that is open for reading; made by open_bag.
 
-    topics: TopicInfo by name. start_ns: time of the first message in nanoseconds, None if there
-    is none. warnings: sentences on all that is odd, which may grow while messages are read.
+    topics: TopicInfo by name. start_ns, end_ns: time of the first and of the last message in
+    nanoseconds, None if there is none. warnings: sentences on all that is odd, which may grow
+    while messages are read.
     Every call of messages() reads by itself, also from another thread.
     """
 
@@ -80,6 +81,12 @@ class BagReader:
     def start_ns(self) -> int | None:
         """Time of the first message in nanoseconds, None if there is none."""
         return min((file.start_ns for file in self._files if file.start_ns is not None),
+                   default=None)
+
+    @property
+    def end_ns(self) -> int | None:
+        """Time of the last message in nanoseconds, None if there is none."""
+        return max((file.end_ns for file in self._files if file.end_ns is not None),
                    default=None)
 
     def messages(self, topics: Iterable[str] | None = None,

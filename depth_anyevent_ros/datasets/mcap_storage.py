@@ -26,7 +26,8 @@ class McapFile:
     An MCAP file, with or without chunks, compression and summary, read only.
 
     A file that is cut short or damaged gives the messages that are whole. topics: by name;
-    start_ns: time of the first message or None; truncated: whether something was lost.
+    start_ns, end_ns: times of the first and last message or None; truncated: whether something
+    was lost.
     warnings: the list that takes sentences on what is odd.
     """
 
@@ -47,6 +48,12 @@ class McapFile:
         with path.open('rb') as file:
             self._index(file)
             self._set_topics(self._count(file))
+
+    @property
+    def end_ns(self) -> int | None:
+        """Time of the last message."""
+        return max([chunk.end_ns for chunk in self._chunks]
+                   + [time_ns for time_ns, *_ in self._loose[-1:]], default=None)
 
     def close(self) -> None:
         """Do nothing: no file stays open between two uses."""

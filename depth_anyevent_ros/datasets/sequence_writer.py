@@ -112,6 +112,10 @@ class SequenceWriter:
         self._times.append(int(time_ns))
         self._image_times.append(int(time_ns if image_time_ns is None else image_time_ns))
 
+    def set_duration(self, duration_ns: int) -> None:
+        """Say how long the sequence became, ns, where that was not known before."""
+        self._info['duration_ns'] = int(duration_ns)
+
     def close(self) -> None:
         """Complete the sequence and give it its name."""
         self._events.close()

@@ -38,6 +38,11 @@ class SalvagedMessages:
         """Time of the first message in nanoseconds, or None."""
         return int(self._index['timestamp'][0]) if len(self) else None
 
+    @property
+    def end_ns(self) -> int | None:
+        """Time of the last message in nanoseconds, or None."""
+        return int(self._index['timestamp'][-1]) if len(self) else None
+
     def counts(self) -> dict[int, int]:
         """Count the messages of each topic id."""
         ids, counts = np.unique(self._index['topic_id'], return_counts=True)

@@ -21,7 +21,8 @@ class SqliteFile:
     A rosbag2 SQLite file of any schema version (1 to 4), read only.
 
     A file that is cut short or damaged gives the messages that are whole. topics: by name;
-    start_ns: time of the first message or None; truncated: whether something was lost.
+    start_ns, end_ns: times of the first and last message or None; truncated: whether something
+    was lost.
     warnings: the list that takes sentences on what is odd.
     """
 
@@ -32,6 +33,7 @@ class SqliteFile:
         self.warnings = warnings
         self.truncated = False
         self.start_ns: int | None = None
+        self.end_ns: int | None = None
         self.topics: dict[str, TopicInfo] = {}
         self._topic_of_id: dict[int, tuple[str, str]] = {}
         self._salvaged: SalvagedMessages | None = None
@@ -139,10 +141,11 @@ class SqliteFile:
     def _count(self) -> dict[int, int]:
         with contextlib.closing(self._connect()) as connection:
             rows = connection.execute(
-                'SELECT topic_id, COUNT(*), MIN(timestamp) FROM messages '
+                'SELECT topic_id, COUNT(*), MIN(timestamp), MAX(timestamp) FROM messages '
                 'GROUP BY topic_id').fetchall()
-        self.start_ns = min((first for _, _, first in rows), default=None)
-        return {topic_id: count for topic_id, count, _ in rows}
+        self.start_ns = min((first for _, _, first, _ in rows), default=None)
+        self.end_ns = max((last for _, _, _, last in rows), default=None)
+        return {topic_id: count for topic_id, count, _, _ in rows}
 
     def _missing_bytes(self) -> int:
         # https://www.sqlite.org/fileformat.html, database header: the size in pages at 28 is
@@ -163,7 +166,7 @@ class SqliteFile:
             self.warnings.append(
                 f'{self.path.name} is cut short or damaged: {reason}. '
                 f'{len(self._salvaged)} whole messages can be read from it.')
-            self.start_ns = self._salvaged.start_ns
+            self.start_ns, self.end_ns = self._salvaged.start_ns, self._salvaged.end_ns
             self._set_topics(self._salvaged.counts())
 
     def _make_readable(self) -> None:

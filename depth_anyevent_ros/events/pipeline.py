@@ -159,7 +159,7 @@ class EventPipeline:
         except PacketError:
             self._counts['bad_packets'] += 1
             raise
-        if self._is_duplicate(packet):
+        if is_duplicate(self._last, packet):
             self._counts['duplicates'] += 1
             return iter(())
         self._watch_sequence(packet)
@@ -199,26 +199,15 @@ class EventPipeline:
         last, self._loss_noted, noted = self._last, False, self._loss_noted
         if last is None:
             return
-        between = packet.stamp_ns - last.stamp_ns if packet.stamp_ns and last.stamp_ns else 0
-        if falls_back(last, packet):
+        leaps = packet.seq > last.seq + 1
+        if leaps and not noted and not falls_back(last, packet):
+            self._counts['gaps'] += 1
+            self._counts['lost_packets'] += packet.seq - last.seq - 1
+        if begins_anew(last, packet, leaps or noted):
             self._counts['restarts'] += 1
             self.reset()
-        elif packet.seq > last.seq + 1 or noted:
-            if not noted:
-                self._counts['gaps'] += 1
-                self._counts['lost_packets'] += packet.seq - last.seq - 1
-            if between > LONGEST_GAP_NS:
-                self._counts['restarts'] += 1
-                self.reset()
-            else:
-                self._decoder.note_gap()
-
-    def _is_duplicate(self, packet: Packet) -> bool:
-        """Return whether this is the last packet once more; both its marks have to be in use."""
-        last = self._last
-        return (last is not None and packet.stamp_ns != 0
-                and (packet.seq, packet.stamp_ns) == (last.seq, last.stamp_ns)
-                and len(packet.events) == len(last.events))
+        elif leaps or noted:
+            self._decoder.note_gap()
 
     def _set_size(self, width: int, height: int) -> None:
         """Begin anew with a sensor of this size."""
@@ -257,6 +246,23 @@ class EventPipeline:
         self._last_stamp = max(end, self._last_stamp + 1)
         return Window(image, window.t_start, window.t_end, self._last_stamp, window.events,
                       interrupted)
+
+
+def is_duplicate(last: Packet | None, packet: Packet) -> bool:
+    """Return whether this is the last packet once more; both its marks have to be in use."""
+    return (last is not None and packet.stamp_ns != 0
+            and (packet.seq, packet.stamp_ns) == (last.seq, last.stamp_ns)
+            and len(packet.events) == len(last.events))
+
+
+def begins_anew(last: Packet, packet: Packet, leaps: bool) -> bool:
+    """
+    Return whether sensor time is no longer known with this packet.
+
+    leaps: whether packets are missing between the two.
+    """
+    between = packet.stamp_ns - last.stamp_ns if packet.stamp_ns and last.stamp_ns else 0
+    return falls_back(last, packet) or (leaps and between > LONGEST_GAP_NS)
 
 
 def falls_back(last: Packet, packet: Packet) -> bool:

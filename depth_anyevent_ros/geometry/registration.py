@@ -38,6 +38,10 @@ class SameView:
         """Return the map resized to the event camera's grid."""
         return resized(inverse_depth, *self._size)
 
+    def picture(self, gray: np.ndarray, _label: np.ndarray) -> np.ndarray:
+        """Return a picture, float32 (h, w), as the event camera sees it."""
+        return resized(gray, *self._size)
+
 
 class Rotated:
     """Cameras that look another way from the same place: a table of where to look."""
@@ -68,9 +72,11 @@ class Rotated:
 
     def register(self, inverse_depth: np.ndarray) -> np.ndarray:
         """Return the map as it is seen from the event camera if all is far away."""
-        source = resized(inverse_depth, *self._map_size)
-        return self._factor * cv2.remap(source, self._table, None, cv2.INTER_LINEAR,
-                                        borderMode=cv2.BORDER_CONSTANT, borderValue=np.nan)
+        return self._factor * self.picture(inverse_depth)
+
+    def picture(self, gray: np.ndarray, _label: np.ndarray | None = None) -> np.ndarray:
+        """Return a picture, float32 (h, w), as the event camera sees it, NaN where it does not."""
+        return _looked_up(resized(gray, *self._map_size), self._table)
 
 
 class Displaced:
@@ -84,7 +90,7 @@ class Displaced:
         scale: from the maps to 1/m, without which a distance says nothing.
         """
         self._color = color.scaled(map_size[1], map_size[0])
-        self._event, self._scale = event, scale
+        self._event, self._scale, self._pose = event, scale, color_to_event
         rays = self._color.rays().astype(np.float64)
         self._turned = np.concatenate([rays, np.ones_like(rays[..., :1])], -1) \
             @ color_to_event.rotation.T
@@ -109,6 +115,21 @@ class Displaced:
         draw_mesh(u, v, seen, self._spacing, MOST_STRETCH, picture)
         return picture
 
+    def picture(self, gray: np.ndarray, label: np.ndarray) -> np.ndarray:
+        """
+        Return a picture, float32 (h, w), as the event camera sees it, NaN where it has no label.
+
+        label: what `register` made of the map that belongs to the picture.
+        """
+        rays = np.concatenate([self._event.rays(), np.ones((*label.shape, 1))], -1)
+        directions = (rays - label[..., None] * self._pose.translation) @ self._pose.rotation
+        with np.errstate(invalid='ignore', divide='ignore'):
+            seen = np.isfinite(directions).all(-1) & (directions[..., 2] > 0)
+            rays = directions[..., :2] / directions[..., 2:]
+        table = np.full((*label.shape, 2), -10, np.float32)
+        table[seen] = self._color.project(rays[seen])
+        return _looked_up(resized(gray, self._color.height, self._color.width), table)
+
     def _place(self, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return where directions (h, w, 3) fall in the event camera, u and v, NaN for nowhere."""
         with np.errstate(invalid='ignore', divide='ignore'):
@@ -119,6 +140,11 @@ class Displaced:
         if np.any(self._event.d):
             pixels[~_within_lens(self._event, pixels, rays)] = np.nan
         return pixels[..., 0], pixels[..., 1]
+
+
+def _looked_up(source: np.ndarray, table: np.ndarray) -> np.ndarray:
+    return cv2.remap(source, table, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT,
+                     borderValue=np.nan)
 
 
 def resized(inverse_depth: np.ndarray, height: int, width: int) -> np.ndarray:

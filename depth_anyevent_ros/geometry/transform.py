@@ -58,6 +58,11 @@ class Transform:
         x, y, z = axis * (np.sin(angle / 2) / angle if angle else 0.5)
         return float(x), float(y), float(z), float(np.cos(angle / 2))
 
+    def after(self, first: Transform) -> Transform:
+        """Return the transform that does `first`, then this one."""
+        return Transform(self.rotation @ first.rotation,
+                         self.rotation @ first.translation + self.translation)
+
     def inverse(self) -> Transform:
         """Return the way back."""
         return Transform(self.rotation.T, -self.rotation.T @ self.translation)

@@ -115,6 +115,28 @@ class TorchRuntime:
             self._drop_broken_state()
         return result
 
+    def infer_batch(self, images: np.ndarray) -> np.ndarray:
+        """
+        Predict frames that have nothing to do with each other, by a network without memory.
+
+        images: (N, C, H, W) float32, as `infer` takes them. Returns float32 (N, H, W). Raises
+        ValueError for other shapes or types, and for a recurrent network.
+        """
+        if self.config.network.recurrent:
+            raise ValueError(f'{self.name} is recurrent: it sees one frame after the other.')
+        for image in images:
+            self._checked_size(image)
+        with torch.inference_mode(), self._autocast():
+            pixels = torch.from_numpy(images).to(self.device)
+            pixels = (pixels - self._mean) / self._std
+            inverse_depth, _ = self._network(
+                pixels.contiguous(memory_format=torch.channels_last), None)
+            result = inverse_depth.float().cpu().numpy()
+        bad = ~np.isfinite(result)
+        result[bad] = np.nan
+        self.non_finite += int(bad.sum())
+        return result
+
     def reset(self) -> None:
         """Forget the frames so far: the next one starts a sequence."""
         self._state = None

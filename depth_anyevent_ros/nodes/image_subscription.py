@@ -13,7 +13,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 
 from depth_anyevent_ros.distillation.label_stream import Picture
-from depth_anyevent_ros.images import decode_compressed, decode_image, ImageError
+from depth_anyevent_ros.images import decode_compressed, decode_image, decode_map
 from depth_anyevent_ros.nodes import topics
 
 
@@ -64,14 +64,4 @@ def read_compressed(msg: CompressedImage) -> np.ndarray:
 
 def read_map(msg: Image) -> np.ndarray:
     """Return the map of a message, float32 (h, w); ImageError."""
-    if msg.encoding != '32FC1':
-        raise ImageError(f"a teacher's map is encoded as {msg.encoding!r}; expected 32FC1, "
-                         'inverse depth, larger is nearer')
-    kind = np.dtype(np.float32).newbyteorder('>' if msg.is_bigendian else '<')
-    values = np.frombuffer(msg.data, np.uint8)
-    row = 4 * msg.width
-    if not msg.width or not msg.height or msg.step < row or len(values) < msg.step * msg.height:
-        raise ImageError(f"a teacher's map of {msg.width}x{msg.height} pixels has rows of "
-                         f'{msg.step} bytes and {len(values)} bytes in all')
-    rows = values[:msg.step * msg.height].reshape(msg.height, msg.step)[:, :row]
-    return np.ascontiguousarray(rows).view(kind).astype(np.float32)
+    return decode_map(msg.data, msg.encoding, msg.height, msg.width, msg.step, msg.is_bigendian)

@@ -1,0 +1,126 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What of a bag is labelled, with what calibration, and in which shards; problems at the door."""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from depth_anyevent_ros.bag_labels import topics
+from depth_anyevent_ros.bag_labels.settings import LabelSettings
+from depth_anyevent_ros.bag_labels.shard_reader import Shard
+from depth_anyevent_ros.datasets.bags import BagError, BagReader, decode_event_packet
+from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel
+from depth_anyevent_ros.geometry.depth import MetricScale
+from depth_anyevent_ros.geometry.rig import Rig
+from depth_anyevent_ros.geometry.transform import Transform
+
+
+@dataclass(frozen=True)
+class BagPlan:
+    """
+    name: of the bag's output. events, image: topics. rig: what is known of the cameras, the
+    event camera's of the sensor's size. frame_id: of the events. watched: topics of the
+    calibrations. notes: what the user has to know.
+    """
+
+    reader: BagReader
+    name: str
+    settings: LabelSettings
+    events: str
+    image: str
+    rig: Rig
+    frame_id: str
+    watched: tuple[str, ...]
+    shards: tuple[Shard, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def camera(self) -> CameraModel:
+        """Return the event camera."""
+        return self.rig.event
+
+    def identity(self, teacher: str, teacher_sha256: str) -> dict:
+        """Return, as JSON values, all that the labels depend on."""
+        return {
+            'bag': {'name': self.name, 'start_ns': self.reader.start_ns,
+                    'end_ns': self.reader.end_ns,
+                    'messages': {name: self.reader.topics[name].count
+                                 for name in (self.events, self.image)}},
+            'teacher': teacher, 'teacher_sha256': teacher_sha256,
+            'registration': self.rig.settled(), 'calibration_sha256': self.rig.sha256(),
+            'settings': self.settings.of_the_labels()}
+
+
+def make_plan(reader: BagReader, settings: LabelSettings) -> BagPlan:
+    """Return the plan of a bag; raise BagError or CalibrationError for what cannot be done."""
+    events = topics.choose_events(reader, settings.events)
+    image = topics.choose_image(reader, settings.teacher_topic or settings.image,
+                                bool(settings.teacher_topic))
+    first_events = topics.first_message(reader, events)
+    first_image = topics.first_message(reader, image)
+    for name, first in ((events, first_events), (image, first_image)):
+        if first is None:
+            raise BagError(f'{reader.path} has no message on {name}; its topics are '
+                           f'{topics.describe_topics(reader)}.')
+    packet = decode_event_packet(first_events)
+    event_camera, event_source = topics.read_camera(reader, settings.camera_info, events)
+    color_camera, color_source = topics.read_camera(reader, settings.image_info, image)
+    notes = []
+    pose, pose_note = _pose(reader, settings, topics.frame_of(first_image), packet.frame_id)
+    scale = MetricScale(settings.scale, settings.shift) if settings.scale else None
+    mode = 'same' if settings.teacher_topic and settings.registration == 'auto' \
+        else settings.registration
+    rig = Rig(mode, event_camera, color_camera, pose, scale)
+    try:
+        settled = rig.settled()
+        notes.append(rig.caution())
+    except CalibrationError as error:
+        raise CalibrationError(
+            f'{reader.path}: {error}. The options are --camera-info, --image-info (topics, or '
+            'files as camera_calibration writes them), --registration, --translation and '
+            f'--rotation. Topics: {topics.describe_topics(reader)}.') from error
+    if settled != 'same':
+        notes.append(pose_note)
+    size = packet.width, packet.height
+    if event_camera is None or (event_camera.width, event_camera.height) != size:
+        if settled != 'same':
+            rig.registration(size, size, size[::-1])  # says what does not fit
+        event_camera = CameraModel.uncalibrated(*size)
+        rig = replace(rig, event=event_camera)
+    watched = tuple(source for source in (event_source, color_source) if source in reader.topics)
+    return BagPlan(reader, bag_name(reader.path), settings, events, image, rig, packet.frame_id,
+                   watched, _shards(reader, settings), tuple(filter(None, notes)))
+
+
+def bag_name(path: Path) -> str:
+    """Return what the output of a bag is called."""
+    return path.name if path.is_dir() else path.name.removesuffix('.zstd').rsplit('.', 1)[0]
+
+
+def _pose(reader: BagReader, settings: LabelSettings, color_frame: str,
+          event_frame: str) -> tuple[Transform, str]:
+    """Return the pose of the colour camera and, where it is only assumed, a note on that."""
+    if settings.rotation or settings.translation:
+        return Transform.from_quaternion(*(settings.rotation or (0.0, 0.0, 0.0, 1.0)),
+                                         settings.translation or (0.0, 0.0, 0.0)), ''
+    found = topics.static_transform(reader, color_frame, event_frame)
+    if found is not None:
+        return found, ''
+    return Transform.identity(), (
+        f'{topics.TF_STATIC} does not lead from {color_frame!r} to {event_frame!r}, and neither '
+        '--rotation nor --translation is given: both cameras are taken to look the same way from '
+        'the same place')
+
+
+def _shards(reader: BagReader, settings: LabelSettings) -> tuple[Shard, ...]:
+    begin = reader.start_ns + round(settings.start_s * 1e9)
+    end = reader.end_ns + 1
+    if settings.end_s:
+        end = min(end, reader.start_ns + round(settings.end_s * 1e9))
+    length = round(settings.shard_s * 1e9)
+    if begin >= end:
+        raise BagError(f'{reader.path} is {(reader.end_ns - reader.start_ns) / 1e9:.1f} s long: '
+                       f'there is nothing from {settings.start_s:g} s on.')
+    return tuple(Shard(index, at, min(at + length, end))
+                 for index, at in enumerate(range(begin, end, length)))

@@ -1,0 +1,63 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A stream of packets as arrays of events, cut where sensor time begins anew."""
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from depth_anyevent_ros.events.pipeline import (
+    begins_anew, check_packet, DECODERS, is_duplicate)
+from depth_anyevent_ros.events.types import Events, Packet
+
+
+class EventReel:
+    """
+    Decodes packets to arrays in the very time that an `EventPipeline` gives its windows.
+
+    Both have to begin with the same packet. counts: packets that were duplicates, times_mended:
+    events whose time fell back within the stream, which the encodings do not allow.
+    """
+
+    nothing = Events.concatenate([])
+
+    def __init__(self) -> None:
+        self._decoder = None
+        self._last: Packet | None = None
+        self._latest_ns = 0
+        self.counts = Counter(duplicates=0, times_mended=0)
+
+    def begins_anew(self, packet: Packet) -> bool:
+        """Return whether the next packet begins a stream, or is of another sensor size."""
+        last = self._last
+        return last is None or (packet.width, packet.height) != (last.width, last.height) \
+            or begins_anew(last, packet, packet.seq > last.seq + 1)
+
+    def push(self, packet: Packet) -> Events:
+        """Return the events of the next packet; raise PacketError for one of no use."""
+        check_packet(packet)
+        if is_duplicate(self._last, packet):
+            self.counts['duplicates'] += 1
+            return self.nothing
+        if self.begins_anew(packet):
+            self._decoder = DECODERS[packet.encoding](packet.width, packet.height)
+            self._latest_ns = 0
+        elif packet.seq > self._last.seq + 1:
+            self._decoder.note_gap()
+        self._last = packet
+        return self._in_order(self._decoder.decode(packet))
+
+    def flush(self) -> Events:
+        """Return what is held back at the end of a stream."""
+        if self._decoder is None:
+            return self.nothing
+        return self._in_order(self._decoder.flush())
+
+    def _in_order(self, events: Events) -> Events:
+        if not len(events):
+            return events
+        times = np.maximum.accumulate(np.maximum(events.t, self._latest_ns))
+        self.counts['times_mended'] += int(np.count_nonzero(times != events.t))
+        self._latest_ns = int(times[-1])
+        return Events(times, events.x, events.y, events.p)
