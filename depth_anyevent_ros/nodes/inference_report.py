@@ -66,6 +66,7 @@ class InferenceReport:
             'problems': self.problems,
             'weights swapped': weights.swapped, 'weights refused': weights.refused,
             'events reliability': events.reliability,
+            'calibration': 'none' if publisher.camera is None else 'received',
             'clock drift (ppm)': round(estimator.pipeline.clock.drift * 1e6, 1),
             'non-finite pixels': estimator.runtime.non_finite,
             'state resets': estimator.runtime.state_resets,
