@@ -126,6 +126,10 @@ def best_offsets(groups: list[np.ndarray], pairs: int, width: int) -> Offsets:
 
 def _problem(time_ms: float, time_spread: float, right: float, right_spread: float, down: float,
              down_spread: float) -> str:
+    if time_spread > MOST_MS or max(right_spread, down_spread) > MOST_PX:
+        return (f'where pictures and events fit best is uncertain, by {time_spread:.0f} ms and '
+                f'{max(right_spread, down_spread):.1f} pixels: either little moves and shows, or '
+                'calibration, poses or clocks are wrong')
     said = []
     if abs(time_ms) > MOST_MS and abs(time_ms) > 2 * time_spread:
         said.append(f'pictures are stamped {abs(time_ms):.0f} ms too '

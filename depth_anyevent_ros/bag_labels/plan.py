@@ -9,6 +9,7 @@ from pathlib import Path
 from depth_anyevent_ros.bag_labels import topics
 from depth_anyevent_ros.bag_labels.settings import LabelSettings
 from depth_anyevent_ros.bag_labels.shard_reader import Shard
+from depth_anyevent_ros.datasets.bag_writer import TF_STATIC
 from depth_anyevent_ros.datasets.bags import BagError, BagReader, decode_event_packet
 from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel
 from depth_anyevent_ros.geometry.depth import MetricScale
@@ -108,7 +109,7 @@ def _pose(reader: BagReader, settings: LabelSettings, color_frame: str,
     if found is not None:
         return found, ''
     return Transform.identity(), (
-        f'{topics.TF_STATIC} does not lead from {color_frame!r} to {event_frame!r}, and neither '
+        f'{TF_STATIC} does not lead from {color_frame!r} to {event_frame!r}, and neither '
         '--rotation nor --translation is given: both cameras are taken to look the same way from '
         'the same place')
 

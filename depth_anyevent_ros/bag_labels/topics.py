@@ -10,6 +10,7 @@ import numpy as np
 
 from depth_anyevent_ros.datasets.bags import (
     BagError, BagReader, decode, describe_topics, RawMessage, require_event_topics)
+from depth_anyevent_ros.datasets.bag_writer import TF_STATIC
 from depth_anyevent_ros.datasets.messages import full_type_name
 from depth_anyevent_ros.geometry.calibration_file import read_calibration
 from depth_anyevent_ros.geometry.camera import CameraModel
@@ -18,7 +19,6 @@ from depth_anyevent_ros.images import decode_compressed, decode_image, decode_ma
 
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO, TF = 'sensor_msgs/msg/CameraInfo', 'tf2_msgs/msg/TFMessage'
-TF_STATIC = '/tf_static'
 DEPTH_ENCODINGS = ('mono16', '16UC1')  # as most depth cameras send it
 
 
@@ -96,6 +96,8 @@ def frame_of(raw: RawMessage) -> str:
 
 def static_transform(reader: BagReader, source: str, target: str) -> Transform | None:
     """Return the transform from one frame to another by /tf_static, None where it is not there."""
+    if source and source == target:
+        return Transform.identity()
     if TF_STATIC not in reader.topics or _type(reader, TF_STATIC) != TF:
         return None
     links: dict[str, list[tuple[str, Transform]]] = {}

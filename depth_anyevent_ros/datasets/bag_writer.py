@@ -17,8 +17,10 @@ from depth_anyevent_ros.datasets.messages import (
     encode_event_packet, EVENT_PACKET, NANOSECONDS, typestore)
 from depth_anyevent_ros.events.types import Packet
 from depth_anyevent_ros.geometry.camera import CameraModel
+from depth_anyevent_ros.geometry.transform import Transform
 
 PLUGINS = {'sqlite3': StoragePlugin.SQLITE3, 'mcap': StoragePlugin.MCAP}
+TF_STATIC = '/tf_static'
 # Version 8 is the latest whose QoS is one string, as the readers of Humble and Iron expect it.
 METADATA_VERSION = 8
 # Type and channels of the encodings of sensor_msgs/image_encodings that the project writes.
@@ -98,6 +100,25 @@ class BagWriter:
         self._write('sensor_msgs/msg/Image', topic, timestamp_ns, types['sensor_msgs/msg/Image'](
             header=_header(stamp_ns, frame_id), height=height, width=width, encoding=encoding,
             is_bigendian=0, step=width * channels * expected.itemsize, data=data))
+
+    def write_static_transform(self, parent: str, child: str, pose: Transform,
+                               timestamp_ns: int) -> None:
+        """
+        Write on /tf_static how one frame stands in another.
+
+        pose: takes points of the child's frame to the parent's.
+        """
+        types = typestore().types
+        x, y, z, w = pose.quaternion()
+        transform = types['geometry_msgs/msg/Transform'](
+            translation=types['geometry_msgs/msg/Vector3'](
+                **dict(zip('xyz', pose.translation.tolist()))),
+            rotation=types['geometry_msgs/msg/Quaternion'](x=x, y=y, z=z, w=w))
+        self._write('tf2_msgs/msg/TFMessage', TF_STATIC, timestamp_ns,
+                    types['tf2_msgs/msg/TFMessage'](transforms=[
+                        types['geometry_msgs/msg/TransformStamped'](
+                            header=_header(timestamp_ns, parent), child_frame_id=child,
+                            transform=transform)]))
 
     def write_string(self, topic: str, text: str, timestamp_ns: int) -> None:
         """Write a text as std_msgs/msg/String."""

@@ -97,6 +97,8 @@ def write_bag(path: Path, simulation: Simulation, driver: DriverConfig, info: di
     """
     Simulate into a new bag with the topics of BAG_TOPICS; return what came.
 
+    Where the colour camera stands otherwise, /tf_static says how.
+
     info: goes into SIMULATION_FILE beside the bag's files. The bag is written inside NAME.part
     and moved out of it when it is whole; NAME.part is removed in any case.
     """
@@ -109,6 +111,9 @@ def write_bag(path: Path, simulation: Simulation, driver: DriverConfig, info: di
     shutil.rmtree(part, ignore_errors=True)
     try:
         with BagWriter(part / path.name, storage) as writer:
+            if simulation.rgb is not None and simulation.rgb.own_view:
+                writer.write_static_transform(driver.frame_id, IMAGE_FRAME_ID,
+                                              simulation.rgb.to_event, driver.ros_start_ns)
             for message in driver_messages(simulation, driver, counts):
                 _write_message(writer, message)
                 progress(message.received_ns - driver.ros_start_ns)
