@@ -18,7 +18,7 @@ def slope(index=0):
     return (0.05 + 0.01 * rows + 0.001 * (columns + index)).astype(np.float32)
 
 
-def write_labels(path, labels, counts=None, image=False, moving=None, **info):
+def write_labels(path, labels, /, counts=None, image=False, moving=None, **info):
     """Write a sequence with these labels, 20 a second, and so many events in each window."""
     camera = CameraModel(WIDTH, HEIGHT, np.array([[50., 0, 27.5], [0, 50, 20.5], [0, 0, 1]]),
                          np.zeros(5))

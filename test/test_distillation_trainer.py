@@ -19,9 +19,11 @@ from depth_anyevent_ros.distillation import training_state
 from depth_anyevent_ros.distillation.positions import spread_positions
 from depth_anyevent_ros.distillation.run_folder import RunFolder
 from depth_anyevent_ros.distillation.schedule import learning_rate
+from depth_anyevent_ros.distillation.strict_mapping import ConfigError
 from depth_anyevent_ros.distillation.trainer import Trainer
 from depth_anyevent_ros.distillation.training_config import training_config
 from depth_anyevent_ros.distillation.training_state import TrainingError
+from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.networks.checkpoint import load_checkpoint
 from depth_anyevent_ros.networks.config import network_preset
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
@@ -185,6 +187,25 @@ def test_start_from_a_checkpoint(data, tmp_path):
     with pytest.raises(ValueError, match='change network'):
         train(data, tmp_path / 'c', **{**small, 'init': first['checkpoint'],
                                        'network': {'preset': 'tiny'}})
+
+
+def test_the_bundled_student_goes_on_with_labels_of_a_teacher(tmp_path):
+    for name, relative in (('train', True), ('validation', True), ('truth', False)):
+        write_sequence(tmp_path / name / 's', relative=relative)
+    stages = [{'height': 56, 'width': 70, 'steps': 3, 'lanes': 2, 'clip': 2}]
+    network = {'preset': 'tiny-r'}
+    result = train(tmp_path, tmp_path / 'run', init='bundled', network=network, stages=stages)
+    assert result['validation']['rmse'] > 0 and 'abs_rel' not in result['validation']
+    provenance = load_checkpoint(result['checkpoint']).config.provenance
+    assert provenance['trained_on'] == 'sequences of labelled bags, and before that on ' + \
+        load_student().trained_on
+    assert provenance['labels'] == 'teacher'
+    with pytest.raises(ConfigError, match='have no unit: leave it'):
+        train(tmp_path, tmp_path / 'log', stages=stages, loss={'log': 1.0, 'sky_below': 0.0125})
+    with pytest.raises(ValueError, match='sequences of one kind'):
+        train(tmp_path, tmp_path / 'both', stages=stages, data={
+            'train': [str(tmp_path / 'train')],
+            'validation': [str(tmp_path / 'validation'), str(tmp_path / 'truth')]})
 
 
 def test_a_state_that_is_none_is_refused(data, tmp_path):

@@ -9,6 +9,7 @@ import pytest
 
 from depth_anyevent_ros.evaluation.evaluator import (
     chosen_labels, evaluate_sequence, EvaluationSettings, in_pause, predict, UnusableSequence)
+from depth_anyevent_ros.evaluation.report import report, table
 from depth_anyevent_ros.networks.checkpoint import Checkpoint, untrained_student
 from depth_anyevent_ros.networks.runtime import TorchRuntime
 
@@ -100,3 +101,17 @@ def test_the_map_of_the_world_is_taken_or_that_of_all(tmp_path):
                                 model(), ALL, maps).scores[0, 2, 0, 0]
               for world in ('car', 'drone')]
     assert errors[0] < 0.1 < errors[1]
+
+
+def test_labels_of_a_teacher_are_scored_without_metres_only(tmp_path):
+    labels = [40 * slope(index) for index in range(4)]
+    write_labels(tmp_path / 's', labels, labels={'alignment': 'relative'})
+    with pytest.raises(UnusableSequence, match='labels of a teacher.*protocol teacher'):
+        evaluate_sequence(tmp_path / 's', model(), ALL, None)
+    scores = evaluate_sequence(tmp_path / 's', model(), EvaluationSettings('teacher', 20), None)
+    result = report([scores], 'rmse')
+    assert result['frames'] == 4 and result['metrics']['abs_rel'] is None
+    assert 0 < result['metrics']['rmse'] <= 1 + 1e-9
+    assert result['baselines']['constant']['rmse'] == pytest.approx(1)
+    assert result['range']['lt10']['frames'] == 0 and result['main_metric'] == 'rmse'
+    assert 'rmse' in table(result)

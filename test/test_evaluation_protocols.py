@@ -1,13 +1,13 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The steps of the two protocols, each on its own."""
+"""The steps of the protocols, each on its own."""
 import numpy as np
 import pytest
 
 from depth_anyevent_ros.evaluation.metrics import scores_of
 from depth_anyevent_ros.evaluation.protocols import frame_metrics, PROTOCOLS
 
-CLEAN, PAPER = PROTOCOLS['clean'], PROTOCOLS['paper']
+CLEAN, PAPER, TEACHER = (PROTOCOLS[name] for name in ('clean', 'paper', 'teacher'))
 
 
 def test_clean_leaves_out_sky_unknown_and_far():
@@ -68,3 +68,20 @@ def test_paper_divides_squares_by_squares():
 def test_paper_aligns_in_depth_of_either_sign():
     assert not PAPER.non_negative and CLEAN.non_negative
     assert PAPER.values(np.array([0.5, 0.0])) == pytest.approx([2, 1e6], rel=1e-5)
+
+
+def test_teacher_needs_no_unit_and_says_what_stays_unexplained():
+    rng = np.random.default_rng(2)
+    label = rng.uniform(0, 30, (40, 50)).astype(np.float32)
+    label[:3] = np.nan
+    assert TEACHER.truth(label).target.std() == pytest.approx(1)
+    for same in (label, 0.01 * label + 4):
+        found = frame_metrics(same, label, 'teacher')
+        assert found['rmse'] == pytest.approx(0, abs=1e-5) and np.isnan(found['abs_rel'])
+    assert frame_metrics(-label, label, 'teacher')['rmse'] == pytest.approx(1, abs=1e-6)
+    noisy = np.nan_to_num(label) + rng.normal(0, 5, label.shape).astype(np.float32)
+    known = np.isfinite(label)
+    correlation = np.corrcoef(noisy[known], label[known])[0, 1]
+    assert frame_metrics(noisy, label, 'teacher')['rmse'] == pytest.approx(
+        np.sqrt(1 - correlation ** 2), rel=1e-4)
+    assert not TEACHER.truth(np.full((20, 30), 7, np.float32)).mask.any()

@@ -12,11 +12,12 @@ PERIOD_NS = 50_000_000
 
 
 def write_sequence(path, seed=0, labels=12, events_per_label=400, sky=False, images=True,
-                   unknown=True, size=(WIDTH, HEIGHT)):
+                   unknown=True, size=(WIDTH, HEIGHT), relative=False):
     """
     Write a sequence of `labels` labels, 50 ms apart, with no events where there are to be none.
 
-    The lower half is near and gets most events, at a place that depends on the seed.
+    The lower half is near and gets most events, at a place that depends on the seed. relative:
+    the labels have no unit, as those of a teacher.
     """
     rng = np.random.default_rng(seed)
     width, height = size
@@ -24,6 +25,8 @@ def write_sequence(path, seed=0, labels=12, events_per_label=400, sky=False, ima
                                                   [0, 0, 1]]), np.zeros(5))
     info = {'source': 'simulated', 'camera': camera, 'duration_ns': labels * PERIOD_NS,
             'world': 'car', 'seed': seed}
+    if relative:
+        info |= {'world': '', 'labels': {'alignment': 'relative'}}
     with SequenceWriter(path, info) as writer:
         for label in range(labels):
             count = events_per_label
@@ -39,6 +42,7 @@ def write_sequence(path, seed=0, labels=12, events_per_label=400, sky=False, ima
                 else (1 / depth).astype(np.float32)
             if unknown and not sky:
                 inverse_depth[:5, :7] = np.nan
+            inverse_depth *= 50 if relative else 1
             image = rng.integers(0, 255, (height, width, 3), np.uint8) if images else None
             writer.add_label((label + 1) * PERIOD_NS, inverse_depth, image=image)
     return path

@@ -30,6 +30,7 @@ alignment, a constant, the mean of the training labels, and the model's own last
 EXAMPLES = """\
   depth_anyevent evaluate --data sequences/test
   depth_anyevent evaluate --data test --checkpoint student.safetensors --picture sheet.png
+  depth_anyevent evaluate --data labels --protocol teacher --compare mine.safetensors
   depth_anyevent evaluate --data dusk --checkpoint student.safetensors \\
       --compare teacher.safetensors --light-plot light.png --json light.json"""
 
@@ -46,7 +47,8 @@ def add_arguments(parser) -> None:
                         help='mean_map.npz of a training run (default: the bundled one)')
     parser.add_argument('--protocol', choices=sorted(PROTOCOLS), default='clean',
                         help='clean: alignment in inverse depth, scale not negative; paper: as '
-                        'the released code of Depth AnyEvent (default: %(default)s)')
+                        'the released code of Depth AnyEvent; teacher: labels without a unit, '
+                        'as label makes them (default: %(default)s)')
     parser.add_argument('--rate', type=float, default=10.0, metavar='HZ',
                         help='frames per second of a sequence (default: %(default)s)')
     parser.add_argument('--limit', type=int, default=0, metavar='N',
@@ -64,6 +66,9 @@ def add_arguments(parser) -> None:
 def run(arguments) -> tuple[int, dict]:
     """Evaluate, print the table, write the pictures."""
     settings = EvaluationSettings(arguments.protocol, arguments.rate, arguments.limit)
+    if not PROTOCOLS[settings.protocol].metric and (arguments.picture or arguments.light_plot):
+        raise ValueError('--picture and --light-plot draw metres, which the labels of the '
+                         'protocol teacher do not have: leave them out.')
     paths = find_sequences(arguments.data)
     for picture in filter(None, (arguments.picture, arguments.light_plot)):
         Path(picture).parent.mkdir(parents=True, exist_ok=True)
@@ -124,9 +129,12 @@ def _evaluate(name: str, runtime: TorchRuntime, paths: list[Path], settings: Eva
         print(f'depth_anyevent evaluate: none of the {len(paths)} sequences can be used for '
               f'{name}; see the notes above.', file=sys.stderr)
         return {'frames': 0, **result}, scores
-    result = {**report(scores), **result}
+    result = {**report(scores, PROTOCOLS[settings.protocol].main), **result}
     print(f'{name}, protocol {settings.protocol}, {len(scores)} sequences, {result["seconds"]:.0f}'
           f' s\n{table(result)}')
+    if not PROTOCOLS[settings.protocol].metric:
+        print('rmse is the share of the labels\' deviation that stays unexplained: 0 is the label '
+              'itself, 1 is no better than a constant.')
     _print_rest(result)
     return result, scores
 
@@ -140,8 +148,9 @@ def _heading(runtime: TorchRuntime, result: dict) -> str:
 
 def _print_rest(result: dict) -> None:
     rank, ratio = result['rank_correlation'], result['ratio_to_mean_map']
+    main = result['main_metric']
     if ratio['low'] is not None:
-        print(f'abs_rel against the mean map: {ratio["abs_rel"]:.3f}, 95 % interval '
+        print(f'{main} against the mean map: {ratio[main]:.3f}, 95 % interval '
               f'{ratio["low"]:.3f} to {ratio["high"]:.3f} over {ratio["sequences"]} sequences')
     if rank['frame_mean'] is not None:
         print(f'rank correlation {rank["frame_mean"]:.3f}; scale of the alignment below 0 in '

@@ -40,7 +40,7 @@ class Samples:
     the value for Tencode and RGB, float16 for voxel grids; else float32. inverse_depth: float16
     (N, h, w), 1/m, 0 infinitely far, NaN unknown. events: int64 (N,), events in each window.
     times_ns: int64 (N,), the ends of the windows. usable: bool (N,), false for labels without
-    depth to learn from.
+    depth to learn from. relative: a teacher's labels, up to scale and shift, without a unit.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Samples:
     events: np.ndarray
     times_ns: np.ndarray
     usable: np.ndarray
+    relative: bool = False
 
     def __len__(self) -> int:
         return len(self.times_ns)
@@ -84,7 +85,8 @@ def load_samples(sequence: Sequence, config: InputConfig, height: int, width: in
     store = _compacted if compact else np.asarray
     image = np.stack([store(image) for image in images])
     return Samples(sequence.name, str(sequence.info.get('world', '')), image,
-                   inverse_depth.astype(np.float16), events, sequence.times_ns.copy(), usable)
+                   inverse_depth.astype(np.float16), events, sequence.times_ns.copy(), usable,
+                   sequence.relative)
 
 
 def usable_labels(inverse_depth: np.ndarray) -> np.ndarray:

@@ -60,6 +60,12 @@ class Sequence:
         """Name of the sequence."""
         return str(self.info['name'])
 
+    @property
+    def relative(self) -> bool:
+        """Whether the labels are a teacher's: inverse depth up to scale and shift, no unit."""
+        labels = self.info.get('labels')
+        return isinstance(labels, dict) and labels.get('alignment') == 'relative'
+
     def events(self, begin_ns: int, end_ns: int) -> Events:
         """Return the events with begin <= t < end (ns)."""
         return self._events.read(int(begin_ns), int(end_ns))

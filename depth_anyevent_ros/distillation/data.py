@@ -11,6 +11,7 @@ from depth_anyevent_ros.datasets.sequences import find_sequences, Sequence
 from depth_anyevent_ros.distillation.proxy_labels import TeacherLabels
 from depth_anyevent_ros.distillation.run_folder import RunFolder
 from depth_anyevent_ros.distillation.sample_sets import load_sample_set, SampleSet
+from depth_anyevent_ros.distillation.strict_mapping import ConfigError
 from depth_anyevent_ros.distillation.training_config import StageConfig, TrainingConfig
 from depth_anyevent_ros.distillation.validation import Validator
 from depth_anyevent_ros.evaluation.baselines import load_mean_maps, mean_maps, save_mean_maps
@@ -37,12 +38,15 @@ def load_stage(config: TrainingConfig, stage: StageConfig, folder: RunFolder) ->
     """
     Load the samples of a stage, and make the mean map of the training labels at the first time.
 
-    Raises SampleError, SequenceError or CheckpointError.
+    Raises SampleError, SequenceError, CheckpointError or ConfigError.
     """
     inputs = replace(config.input, height=stage.height, width=stage.width)
     paths = find_sequences(config.data.train)
     teacher = TeacherLabels(config.data.teacher) if config.data.teacher else None
     train = load_sample_set(paths, inputs, 'training', config.data.processes, teacher)
+    if config.loss.sky_below and any(item.relative for item in train.samples):
+        raise ConfigError("loss.sky_below is in 1/m, but some of the labels are a teacher's and "
+                          'have no unit: leave it and loss.log out, as finetune.yaml does.')
     train = _long_enough(train, (stage.clip - 1) * min(config.augmentation.strides) + 1)
     _tell_skipped(train)
     tqdm.write(f'{len(train.samples)} sequences with {train.frames} labels for training, '

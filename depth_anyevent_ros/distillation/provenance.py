@@ -11,14 +11,21 @@ import torch
 SIMULATED = 'simulated scenes (car and drone worlds of this package)'
 
 
-def provenance(config, data, command: str, step: int, metrics: dict | None) -> dict:
-    """Return the provenance of a checkpoint as JSON values; `trained_on` is a sentence."""
+def provenance(config, data, command: str, step: int, metrics: dict | None,
+               start: str | None = None) -> dict:
+    """
+    Return the provenance of a checkpoint as JSON values; `trained_on` is a sentence.
+
+    start: what the weights were trained on that the run began with, None for random ones.
+    """
     worlds = sorted({samples.world for samples in data.train.samples} - {''})
     simulated = set(worlds) <= {'car', 'drone'} and worlds
+    labelled = any(samples.relative for samples in data.train.samples)
+    trained_on = SIMULATED if simulated else 'sequences of ' + (
+        ', '.join(worlds) or ('labelled bags' if labelled else 'unknown origin'))
     return {
-        'trained_on': SIMULATED if simulated else 'sequences of ' + (', '.join(worlds)
-                                                                     or 'unknown origin'),
-        'labels': 'teacher' if config.data.teacher else 'truth',
+        'trained_on': trained_on + (f', and before that on {start}' if start else ''),
+        'labels': 'teacher' if config.data.teacher or labelled else 'truth',
         'data': {'sequences': len(data.train.samples), 'labels': data.train.frames,
                  'worlds': worlds, 'skipped': len(data.train.skipped)},
         'command': command,

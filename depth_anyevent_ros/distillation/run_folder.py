@@ -79,7 +79,7 @@ class RunFolder:
         figure = Figure(figsize=(7, 4), layout='constrained')
         axes = figure.subplots()
         losses = [(entry['step'], entry['loss']) for entry in entries if 'loss' in entry]
-        ratios = [(entry['step'], entry['validation']['abs_rel']) for entry in entries
+        ratios = [(entry['step'], entry['validation']['ratio']) for entry in entries
                   if 'validation' in entry]
         if losses:
             axes.plot(*zip(*losses), color='tab:blue', linewidth=0.8)
@@ -87,5 +87,5 @@ class RunFolder:
         if ratios:
             other = axes.twinx()
             other.plot(*zip(*ratios), color='tab:red', marker='.')
-            other.set_ylabel('validation AbsRel', color='tab:red')
+            other.set_ylabel('validation error / that of the mean map', color='tab:red')
         figure.savefig(self.path / 'loss.png', dpi=110)

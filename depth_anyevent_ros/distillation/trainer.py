@@ -26,10 +26,12 @@ from depth_anyevent_ros.distillation.positions import spread_positions
 from depth_anyevent_ros.distillation.provenance import provenance
 from depth_anyevent_ros.distillation.run_folder import RunFolder
 from depth_anyevent_ros.distillation.schedule import learning_rate, update_average
-from depth_anyevent_ros.distillation.training_config import changed_keys, TrainingConfig
+from depth_anyevent_ros.distillation.training_config import (
+    BUNDLED, changed_keys, TrainingConfig)
 from depth_anyevent_ros.distillation.training_state import (
     load_network, load_optimizer, load_recurrent, load_state, network_tensors,
     optimizer_tensors, recurrent_tensors, save_state, TrainingError, write_atomically)
+from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.networks.checkpoint import (
     CheckpointError, load_checkpoint, save_checkpoint)
 from depth_anyevent_ros.networks.config import ModelConfig
@@ -176,12 +178,13 @@ class Trainer:
         self._folder.log({'step': self._step, 'validation': result.metrics,
                           'mean_map': data.validator.mean_map})
         self._folder.write_picture(data.validator.picture(result.predictions))
-        bar.write('step {}: validation AbsRel {:.3f}, delta1 {:.3f}, {:.3f}x the mean map'.format(
-            self._step, *(result.metrics[name] for name in ('abs_rel', 'delta1', 'ratio'))))
+        main = data.validator.main
+        bar.write(f'step {self._step}: validation {main} {result.metrics[main]:.3f}, '
+                  f'{result.metrics["ratio"]:.3f}x the mean map')
         size = list(data.train.size)
         # Errors at different sizes cannot be compared; the last size is the one that counts.
         if self._best is None or self._best['size'] != size \
-                or result.metrics['abs_rel'] < self._best['abs_rel']:
+                or result.metrics[main] < self._best[main]:
             self._best = {'step': self._step, 'size': size, **result.metrics}
             save_checkpoint(self._folder.best, self._export(data), self._model(data, self._best))
 
@@ -204,7 +207,8 @@ class Trainer:
         height, width = data.train.size
         return ModelConfig(self.config.name, self.config.network,
                            replace(self.config.input, height=height, width=width),
-                           provenance(self.config, data, self._command, self._step, metrics))
+                           provenance(self.config, data, self._command, self._step, metrics,
+                                      self._start))
 
     def _log(self, losses: list[dict[str, float]], rate: float, bar) -> None:
         means = {name: round(float(np.mean([item[name] for item in losses])), 6)
@@ -253,8 +257,11 @@ class Trainer:
 
     def _new_network(self) -> DepthNetwork:
         network = DepthNetwork(self.config.network)
+        self._start = None
         if self.config.init:
-            start = load_checkpoint(self.config.init)
+            start = load_student() if self.config.init == BUNDLED else \
+                load_checkpoint(self.config.init)
+            self._start = start.trained_on
             if start.config.network != self.config.network:
                 raise CheckpointError(f'{self.config.init} is a {start.config.network}, but the '
                                       f'run trains a {self.config.network}: change network, or '

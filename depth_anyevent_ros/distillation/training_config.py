@@ -18,6 +18,7 @@ from depth_anyevent_ros.networks.config import (
     check_size, InputConfig, ModelConfig, network_preset, NetworkConfig)
 from depth_anyevent_ros.networks.value_checks import choice, integer, number
 
+BUNDLED = 'bundled'  # the student in models/, as a start
 TEACHER = 'teacher='  # prefix of data.labels
 MAY_DIFFER = ('output', 'threads', 'device', 'save_every')  # when a run is resumed
 
@@ -178,7 +179,7 @@ class TrainingConfig:
     """
     A run. network: with the preset's values filled in. input: its size is the last stage's.
 
-    init: checkpoint to start from, '' for random weights. save_every: steps between states to
+    init: checkpoint to start from, `bundled` for the student in models/, '' for random weights. save_every: steps between states to
     resume from. threads: of torch on a CPU, 0 for its own choice.
     """
 

@@ -1,6 +1,6 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How good the weights are while they are trained, by the clean protocol on a few sequences."""
+"""How good the weights are while they are trained, on a few sequences."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -13,15 +13,14 @@ from torch import Tensor
 
 from depth_anyevent_ros.datasets.samples import Samples
 from depth_anyevent_ros.distillation.training_config import ValidationConfig
-from depth_anyevent_ros.evaluation.baselines import (
-    ALL_WORLDS, MIN_PIXELS, resize_map, valid_truth)
+from depth_anyevent_ros.evaluation.baselines import ALL_WORLDS, MIN_PIXELS, resize_map
 from depth_anyevent_ros.evaluation.pictures import caption, colorize, tencode_picture
-from depth_anyevent_ros.evaluation.protocols import frame_metrics
+from depth_anyevent_ros.evaluation.protocols import frame_metrics, PROTOCOLS
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 
 CHUNK = 8  # frames that the network runs at once
 PICTURE_HEIGHT, MOST_ROWS = 140, 4
-KEPT = ('abs_rel', 'rmse_log', 'delta1')
+KEPT = {'clean': ('abs_rel', 'rmse_log', 'delta1'), 'teacher': ('rmse',)}
 
 
 @dataclass(frozen=True)
@@ -35,15 +34,27 @@ class ValidationResult:
 
 
 class Validator:
-    """Validation sequences in memory, and the mean map's error on the same frames."""
+    """
+    Validation sequences in memory, and the mean map's error on the same frames.
+
+    The protocol is clean; with labels of a teacher, which have no unit, it is teacher. main: the
+    metric that counts.
+    """
 
     def __init__(self, samples: tuple[Samples, ...], config: ValidationConfig,
                  maps: dict[str, np.ndarray]):
+        relative = {item.relative for item in samples}
+        if len(relative) > 1:
+            raise ValueError('data.validation has labels of a teacher, which have no unit, beside '
+                             'others: name sequences of one kind.')
+        self._protocol = 'teacher' if relative == {True} else 'clean'
+        self.main = PROTOCOLS[self._protocol].main
         self._samples = samples
         self._frames = [range(0, len(item), config.stride)[:config.frames] for item in samples]
         self._truths = [[item.inverse_depth[index].astype(np.float32) for index in frames]
                         for item, frames in zip(samples, self._frames)]
-        self._counts = [[valid_truth(truth).sum() >= MIN_PIXELS for truth in truths]
+        self._counts = [[PROTOCOLS[self._protocol].truth(truth).mask.sum() >= MIN_PIXELS
+                         for truth in truths]
                         for truths in self._truths]
         self.frames = sum(sum(counts) for counts in self._counts)
         if not self.frames:
@@ -56,7 +67,7 @@ class Validator:
     def run(self, network: DepthNetwork, prepare: Callable[[np.ndarray], Tensor]
             ) -> ValidationResult:
         """
-        Return the network's metrics; `ratio` is its AbsRel over the mean map's, also by world.
+        Return the network's metrics; `ratio` is its main one over the mean map's, also by world.
 
         prepare: images (T, N, C, h, w) as in Samples to what the network takes.
         """
@@ -69,8 +80,8 @@ class Validator:
             return predictions
 
         metrics = self._score(predict)
-        metrics |= {name.replace('abs_rel', 'ratio'): metrics[name] / self.mean_map[name]
-                    for name in list(metrics) if name.startswith('abs_rel')}
+        metrics |= {name.replace(self.main, 'ratio'): metrics[name] / self.mean_map[name]
+                    for name in list(metrics) if name.startswith(self.main)}
         return ValidationResult(metrics, shown)
 
     def picture(self, predictions: list[np.ndarray]) -> np.ndarray:
@@ -90,18 +101,18 @@ class Validator:
                           for row in rows])
 
     def _score(self, predict: Callable[[int], list[np.ndarray]]) -> dict[str, float]:
-        found, worlds = [], []
+        found, worlds, kept = [], [], KEPT[self._protocol]
         for index in range(len(self._samples)):
             for prediction, truth, counts in zip(predict(index), self._truths[index],
                                                  self._counts[index]):
                 if counts:
-                    metrics = frame_metrics(prediction, truth)
-                    found.append([metrics[name] for name in KEPT])
+                    metrics = frame_metrics(prediction, truth, self._protocol)
+                    found.append([metrics[name] for name in kept])
                     worlds.append(self._samples[index].world)
         found, worlds = np.array(found), np.array(worlds)
-        result = dict(zip(KEPT, found.mean(0).tolist()))
+        result = dict(zip(kept, found.mean(0).tolist()))
         for world in sorted({*worlds} - {''}):
-            result[f'abs_rel_{world}'] = float(found[worlds == world, 0].mean())
+            result[f'{self.main}_{world}'] = float(found[worlds == world, 0].mean())
         return result
 
 

@@ -49,7 +49,9 @@ def mean_maps(sequences: Iterable, stride: int = 4) -> dict[str, np.ndarray]:
     for sequence in sequences:
         world = sequence.info.get('world') or 'unknown'
         for index in range(0, len(sequence), stride):
-            cells = _standardised_cells(np.asarray(sequence.inverse_depth(index), np.float32))
+            label = np.asarray(sequence.inverse_depth(index), np.float32)
+            cells = _standardised_cells(
+                label, np.isfinite(label) if sequence.relative else valid_truth(label))
             if cells is None:
                 continue
             for name in (world, ALL_WORLDS):
@@ -61,9 +63,8 @@ def mean_maps(sequences: Iterable, stride: int = 4) -> dict[str, np.ndarray]:
             .astype(np.float32) for name, (total, weight) in sums.items()}
 
 
-def _standardised_cells(inverse_depth: np.ndarray) -> np.ndarray | None:
+def _standardised_cells(inverse_depth: np.ndarray, valid: np.ndarray) -> np.ndarray | None:
     """Return the sum and the weight of each cell, float64 (2, 52, 70); None without enough."""
-    valid = valid_truth(inverse_depth)
     values = inverse_depth[valid].astype(np.float64)
     if len(values) < MIN_PIXELS or not values.std() > 0:
         return None

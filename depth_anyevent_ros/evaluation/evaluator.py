@@ -26,7 +26,7 @@ class EvaluationSettings:
     """
     How sequences are evaluated.
 
-    protocol: `clean` or `paper`. rate_hz: frames per second of each sequence, as a node would
+    protocol: one of PROTOCOLS. rate_hz: frames per second of each sequence, as a node would
     run; labels between them are left out. limit: most frames of a sequence, 0 for all.
     """
 
@@ -79,7 +79,7 @@ def predict(sequence: Sequence, runtime: TorchRuntime,
     """
     config = runtime.config.input
     chosen = chosen_labels(sequence, settings)
-    _check(sequence, config, chosen)
+    _check(sequence, config, chosen, PROTOCOLS[settings.protocol])
     size = input_size(config, sequence.camera.width, sequence.camera.height)
     try:
         samples = load_samples(sequence, config, *size)
@@ -105,9 +105,12 @@ def in_pause(pauses: Iterable, end_ns: int, window_ns: int) -> bool:
     return any(begin <= end_ns - window_ns and end_ns <= end for begin, end in pauses)
 
 
-def _check(sequence: Sequence, config: InputConfig, chosen: np.ndarray) -> None:
+def _check(sequence: Sequence, config: InputConfig, chosen: np.ndarray, protocol) -> None:
     if not len(chosen):
         raise UnusableSequence('no_labels', f'{sequence.path} has no labels')
+    if protocol.metric and sequence.relative:
+        raise UnusableSequence('no_unit', f'{sequence.path} has labels of a teacher, which have '
+                               'no unit: compare with them by the protocol teacher')
     if config.representation == 'rgb':
         if sequence.image(0) is None:
             raise UnusableSequence('no_images', f'{sequence.path} has no images, which this '

@@ -1,11 +1,12 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The two protocols of evaluation; they differ in every step, so their figures are never mixed.
+The protocols of evaluation; they differ in every step, so their figures are never mixed.
 
 `clean`: truth of known depth up to 80 m; alignment in inverse depth with a scale that is not
 negative; no mask on the prediction; the usual metrics. `paper`: what the released evaluation
-code of Depth AnyEvent does (arXiv 2509.15224), for comparison with its tables.
+code of Depth AnyEvent does (arXiv 2509.15224), for comparison with its tables. `teacher`: labels
+without a unit, as a teacher gives them, for recordings without truth.
 """
 from __future__ import annotations
 
@@ -38,6 +39,7 @@ class CleanProtocol:
 
     name = 'clean'
     non_negative = True
+    metric, main, nothing = True, 'abs_rel', 'sky'
 
     def truth(self, inverse_depth: np.ndarray) -> Truth:
         """Return the truth of a label in 1/m, (H, W); the sky and the unknown are left out."""
@@ -73,6 +75,7 @@ class PaperProtocol:
 
     name = 'paper'
     non_negative = False
+    metric, main, nothing = True, 'abs_rel', 'sky'
     eps = 1e-5
 
     def truth(self, inverse_depth: np.ndarray) -> Truth:
@@ -110,18 +113,67 @@ class PaperProtocol:
                          *(ratio <= 1.25 ** k for k in (1, 2, 3)), np.abs(difference)])
 
 
-PROTOCOLS = {protocol.name: protocol for protocol in (CleanProtocol(), PaperProtocol())}
-
-
-def frame_metrics(prediction: np.ndarray, inverse_depth: np.ndarray) -> dict[str, float]:
+class TeacherProtocol:
     """
-    Return the metrics of one frame by the clean protocol.
+    Alignment in inverse depth, scale >= 0, with labels that are known up to scale and shift.
+
+    Labels are standardised by frame (mean 0, deviation 1), so rmse is the share of their
+    deviation that the prediction leaves unexplained: 0 is the label itself, 1 no better than a
+    constant. The other metrics need metres: they are NaN. What is called depth is the
+    standardised inverse depth here.
+    """
+
+    name = 'teacher'
+    non_negative = True
+    metric, main, nothing = False, 'rmse', 'flat'
+
+    def truth(self, inverse_depth: np.ndarray) -> Truth:
+        """Return the known pixels of a label without unit, (H, W); none where all are alike."""
+        mask = np.isfinite(inverse_depth)
+        values = inverse_depth[mask].astype(np.float64)
+        deviation = values.std() if len(values) else 0.0
+        if not deviation > 1e-6 * np.abs(values).max(initial=0):
+            return Truth(np.zeros_like(mask), values[:0], values[:0])
+        values = (values - values.mean()) / deviation
+        return Truth(mask, values, values)
+
+    def values(self, prediction: np.ndarray) -> np.ndarray:
+        """Return relative inverse depth, (n,), in the space of the alignment."""
+        return prediction
+
+    def depth(self, aligned: np.ndarray) -> np.ndarray:
+        """Return the aligned values as they are."""
+        return aligned
+
+    def scored(self, depth: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        """Return which pixels count, bool (n,): all of them."""
+        return np.ones(len(depth), bool)
+
+    def errors(self, depth: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        """Return the errors of pixels, float64 (9, n), in the order of `pixel_errors`."""
+        errors = np.full((9, len(depth)), np.nan)
+        errors[2] = np.square(depth - truth)
+        return errors
+
+
+PROTOCOLS = {protocol.name: protocol
+             for protocol in (CleanProtocol(), PaperProtocol(), TeacherProtocol())}
+
+
+def frame_metrics(prediction: np.ndarray, inverse_depth: np.ndarray,
+                  protocol: str = 'clean') -> dict[str, float]:
+    """
+    Return the metrics of one frame.
 
     prediction: relative inverse depth (H, W), larger is nearer. inverse_depth: truth in 1/m,
-    (H, W), 0 far, NaN unknown. Raises ValueError where no pixel of the truth is valid.
+    (H, W), 0 far, NaN unknown; for the protocol teacher a label without unit. Raises ValueError
+    where no pixel of the truth is valid.
     """
-    clean = PROTOCOLS['clean']
-    truth = clean.truth(inverse_depth)
+    chosen = PROTOCOLS[protocol]
+    truth = chosen.truth(inverse_depth)
     values, _ = fill(prediction[truth.mask])
-    depth = clean.depth(align(values, truth.target).apply(values))
-    return dict(zip(METRICS, scores_of(pixel_errors(depth, truth.depth).mean(axis=1)).tolist()))
+    values = chosen.values(values)
+    depth = chosen.depth(align(values, truth.target, chosen.non_negative).apply(values))
+    scored = chosen.scored(depth, truth.depth)
+    errors = chosen.errors(depth[scored], truth.depth[scored])
+    return dict(zip(METRICS, scores_of(errors.mean(axis=1)).tolist()))

@@ -16,24 +16,28 @@ RESAMPLES = 2000
 CONFIDENCE = 0.95
 
 
-def report(sequences: list[SequenceScores]) -> dict:
+def report(sequences: list[SequenceScores], main: str = 'abs_rel') -> dict:
     """
     Return all figures of one checkpoint; the keys are those of DESIGN.md and more.
+
+    main: the metric that ratios are of; a frame without it does not count.
 
     Means are over frames, each frame counting the same; `sequence_mean` is the mean over
     sequences of those. What has no frame has null metrics and frames 0. `unaligned` is null
     unless the model predicts metres.
     """
-    frames = _Frames(sequences)
+    frames = _Frames(sequences, main)
     whole = frames.figures()
     ranges = {name: frames.figures(part=name, error_m=True) for name in ('lt10', 'lt20', 'lt30')}
     names = [sequence.name for sequence in sequences]
     return {
         'frames': whole['frames'],
+        'main_metric': main,
         'metrics': {name: whole[name] for name in METRICS},
         'baselines': whole['baselines'],
-        'ratio_to_mean_map': {**ratio_interval(sequences), 'definition': RATIO_DEFINITION},
-        'sequence_mean': _sequence_mean(sequences),
+        'ratio_to_mean_map': {**ratio_interval(sequences, main),
+                              'definition': RATIO_DEFINITION.format(main)},
+        'sequence_mean': _sequence_mean(sequences, main),
         'per_sequence_alignment': frames.fixed(),
         'unaligned': frames.unaligned(),
         'few_events': {**frames.figures(frames.few),
@@ -44,23 +48,24 @@ def report(sequences: list[SequenceScores]) -> dict:
         'boundary': {**frames.figures(part='boundary'), 'f1': frames.by_candidate(frames.f1)},
         'rank_correlation': _rank(sequences, frames),
         'negative_scale_fraction': _mean(frames.negative),
-        'worlds': {world: _group([s for s in sequences if s.world == world])
+        'worlds': {world: _group([s for s in sequences if s.world == world], main)
                    for world in sorted({s.world for s in sequences})},
-        'sequences': {_unique(names, i): _group([s], interval=False)
+        'sequences': {_unique(names, i): _group([s], main, interval=False)
                       for i, s in enumerate(sequences)},
         'non_finite_pixels': sum(s.non_finite for s in sequences),
         'unknown_truth_pixels': sum(s.unknown for s in sequences),
     }
 
 
-RATIO_DEFINITION = ('mean abs_rel of the model over that of the mean map, on the same frames; '
+RATIO_DEFINITION = ('mean {} of the model over that of the mean map, on the same frames; '
                     f'{CONFIDENCE:.0%} interval by bootstrap over sequences')
 
 
 class _Frames:
     """The frames of several sequences in one row."""
 
-    def __init__(self, sequences: list[SequenceScores]):
+    def __init__(self, sequences: list[SequenceScores], main: str):
+        self._main = main
         for name in ('scores', 'fixed_scores', 'rank', 'f1', 'negative', 'metric', 'few',
                      'paused'):
             source = 'fixed' if name == 'fixed_scores' else name
@@ -70,11 +75,11 @@ class _Frames:
                 error_m: bool = False) -> dict:
         """Return metrics of the model and the baselines over some frames and a part of each."""
         scores = self.scores[:, :, PARTS.index(part)]
-        return _figures(scores if which is None else scores[which], error_m)
+        return _figures(scores if which is None else scores[which], self._main, error_m)
 
     def fixed(self) -> dict:
         """Return metrics with one alignment for each sequence."""
-        return _figures(self.fixed_scores)
+        return _figures(self.fixed_scores, self._main)
 
     def unaligned(self) -> dict | None:
         """Return the model's metrics without any alignment."""
@@ -88,34 +93,34 @@ class _Frames:
         return {name: _mean(values[:, c]) for c, name in enumerate(CANDIDATES)}
 
 
-def _figures(scores: np.ndarray, error_m: bool = False) -> dict:
+def _figures(scores: np.ndarray, main: str, error_m: bool = False) -> dict:
     """Return what (F, candidates, SCORES) say; frames whose model has no score do not count."""
-    scores = scores[np.isfinite(scores[:, 0, 0])]
+    scores = scores[np.isfinite(scores[:, 0, SCORES.index(main)])]
     names = SCORES if error_m else METRICS
     sets = {name: {m: _mean(scores[:, c, SCORES.index(m)]) for m in names}
             for c, name in enumerate(CANDIDATES)}
-    if sets['mean_map']['abs_rel'] is None:
+    if sets['mean_map'][main] is None:
         sets['mean_map'] = None
     return {'frames': len(scores), **sets['model'],
             'baselines': {name: sets[name] for name in BASELINES},
-            'ratio_to_mean_map': _ratio(sets['model'], sets['mean_map'])}
+            'ratio_to_mean_map': _ratio(sets['model'], sets['mean_map'], main)}
 
 
-def _group(sequences: list[SequenceScores], interval: bool = True) -> dict:
-    frames = _Frames(sequences)
+def _group(sequences: list[SequenceScores], main: str, interval: bool = True) -> dict:
+    frames = _Frames(sequences, main)
     result = {**frames.figures(), 'per_sequence_alignment': frames.fixed(),
               'rank_correlation': _mean(frames.rank[:, 0]),
               'pauses': frames.figures(frames.paused), 'few_events': frames.figures(frames.few)}
     if interval:
-        return {**result, 'ratio_interval': ratio_interval(sequences)}
+        return {**result, 'ratio_interval': ratio_interval(sequences, main)}
     return {**result, 'world': sequences[0].world, 'level': sequences[0].level,
             'skipped': dict(sequences[0].skipped)}
 
 
-def _sequence_mean(sequences: list[SequenceScores]) -> dict:
+def _sequence_mean(sequences: list[SequenceScores], main: str) -> dict:
     with np.errstate(invalid='ignore'):
         means = np.stack([_nanmean(s.scores[:, :, 0]) for s in sequences])
-    result = _figures(means)
+    result = _figures(means, main)
     return {'sequences': result.pop('frames'), **result}
 
 
@@ -126,18 +131,18 @@ def _rank(sequences: list[SequenceScores], frames: _Frames) -> dict:
             'baselines': {name: by_frame[name] for name in ('mean_map', 'hold_last')}}
 
 
-def ratio_interval(sequences: list[SequenceScores]) -> dict:
+def ratio_interval(sequences: list[SequenceScores], main: str = 'abs_rel') -> dict:
     """
-    Return the ratio of mean abs_rel, model to mean map, with its bootstrap interval.
+    Return the ratio of the mean of a metric, model to mean map, with its bootstrap interval.
 
     Frames of a sequence are alike, so whole sequences are drawn (Efron, 1979); with fewer than
     three of them the interval is null. The draws are the same every time.
     """
-    sums = np.array([_sum_of_common(s.scores[:, (0, 2), 0, 0]) for s in sequences])
-    result = {'abs_rel': None, 'low': None, 'high': None, 'sequences': len(sequences)}
+    sums = np.array([_sum_of_common(s.scores[:, (0, 2), 0, SCORES.index(main)]) for s in sequences])
+    result = {main: None, 'low': None, 'high': None, 'sequences': len(sequences)}
     if not (sums[:, 1].sum() > 0):
         return result
-    result['abs_rel'] = float(sums[:, 0].sum() / sums[:, 1].sum())
+    result[main] = float(sums[:, 0].sum() / sums[:, 1].sum())
     if len(sequences) >= 3:
         draws = np.random.default_rng(0).integers(0, len(sums), (RESAMPLES, len(sums)))
         drawn = sums[draws].sum(axis=1)
@@ -152,10 +157,10 @@ def _sum_of_common(errors: np.ndarray) -> np.ndarray:
     return errors[np.isfinite(errors).all(axis=1)].sum(axis=0)
 
 
-def _ratio(model: dict, other: dict | None) -> float | None:
-    if not other or not other['abs_rel'] or model['abs_rel'] is None:
+def _ratio(model: dict, other: dict | None, main: str) -> float | None:
+    if not other or not other[main] or model[main] is None:
         return None
-    return model['abs_rel'] / other['abs_rel']
+    return model[main] / other[main]
 
 
 def _mean(values: np.ndarray) -> float | None:
@@ -179,20 +184,21 @@ def _unique(names: list[str], index: int) -> str:
 
 def table(result: dict) -> str:
     """Return the report as a table for a terminal."""
+    main = result['main_metric']
     rows = [('all frames', {**result['metrics'], **{
                 'frames': result['frames'], 'baselines': result['baselines'],
-                'ratio_to_mean_map': result['ratio_to_mean_map']['abs_rel']}}),
+                'ratio_to_mean_map': result['ratio_to_mean_map'][main]}}),
             ('one alignment a sequence', result['per_sequence_alignment']),
             ('few events', result['few_events']), ('pauses', result['pauses']),
             *((f'under {name[2:]} m', figures) for name, figures in result['range'].items()),
             ('moving things', result['moving']), ('near edges', result['boundary']),
             *((f'world {name}', figures) for name, figures in result['worlds'].items())]
-    lines = [f'{"":26}{"frames":>7}{"abs_rel":>9}{"delta1":>8}   {"constant":>9}{"mean map":>9}'
+    lines = [f'{"":26}{"frames":>7}{main:>9}{"delta1":>8}   {"constant":>9}{"mean map":>9}'
              f'{"hold last":>10}   {"to mean map":>11}']
     for name, figures in rows:
-        baselines = [(figures['baselines'][b] or {}).get('abs_rel') for b in BASELINES]
+        baselines = [(figures['baselines'][b] or {}).get(main) for b in BASELINES]
         lines.append(
-            f'{name:26}{figures["frames"]:7d}{_number(figures["abs_rel"], 9)}'
+            f'{name:26}{figures["frames"]:7d}{_number(figures[main], 9)}'
             f'{_number(figures["delta1"], 8)}   {_number(baselines[0], 9)}'
             f'{_number(baselines[1], 9)}{_number(baselines[2], 10)}   '
             f'{_number(figures["ratio_to_mean_map"], 11)}')

@@ -127,11 +127,11 @@ class _Scorer:
         self.unknown += int(np.count_nonzero(np.isnan(inverse_depth)))
         if len(truth.depth) < MIN_PIXELS:
             known = np.count_nonzero(np.isfinite(inverse_depth)) >= MIN_PIXELS
-            self.skipped['sky' if known else 'unknown_depth'] += 1
+            self.skipped[self._protocol.nothing if known else 'unknown_depth'] += 1
             return None
         true_depth = self._picture(truth.mask, truth.depth)
         parts = self._parts(truth, true_depth, self._sequence.moving(frame.label))
-        f1 = BoundaryF1(true_depth)
+        f1 = BoundaryF1(true_depth) if self._protocol.metric else None
         subset = _subset(len(truth.depth))
         scores = np.full((len(CANDIDATES), len(PARTS), len(SCORES)), np.nan)
         ranks, f1_scores = np.full((2, len(CANDIDATES)), np.nan)
@@ -145,7 +145,8 @@ class _Scorer:
             depth = self._protocol.depth(alignment.apply(values))
             scores[c] = self._means(depth, truth.depth, parts)
             ranks[c] = rank_correlation(values[subset], truth.target[subset])
-            f1_scores[c] = f1.score(self._picture(truth.mask, depth))
+            if f1:
+                f1_scores[c] = f1.score(self._picture(truth.mask, depth))
             if c == 0:
                 negative = alignment.negative
                 if self._metric:
@@ -198,11 +199,13 @@ class _Scorer:
 
     def _parts(self, truth, depth: np.ndarray, moving: np.ndarray | None) -> np.ndarray:
         """Return which of the valid pixels belong to each of PARTS, bool (parts, n)."""
-        count = len(truth.depth)
-        return np.stack([
-            np.ones(count, bool), *(truth.depth < limit for limit in RANGES_M),
-            np.zeros(count, bool) if moving is None else np.asarray(moving, bool)[truth.mask],
-            boundary_mask(depth)[truth.mask]])
+        nothing = np.zeros(len(truth.depth), bool)
+        moves = nothing if moving is None else np.asarray(moving, bool)[truth.mask]
+        # Ranges and edges of depth need metres.
+        *ranges, edges = (*(truth.depth < limit for limit in RANGES_M),
+                          boundary_mask(depth)[truth.mask]) if self._protocol.metric else \
+            [nothing] * (len(RANGES_M) + 1)
+        return np.stack([~nothing, *ranges, moves, edges])
 
     def _means(self, depth: np.ndarray, truth: np.ndarray, parts: np.ndarray) -> np.ndarray:
         """Return the scores of each part, (parts, SCORES), NaN where it has no pixel."""
