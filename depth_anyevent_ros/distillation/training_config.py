@@ -179,8 +179,9 @@ class TrainingConfig:
     """
     A run. network: with the preset's values filled in. input: its size is the last stage's.
 
-    init: checkpoint to start from, `bundled` for the student in models/, '' for random weights. save_every: steps between states to
-    resume from. threads: of torch on a CPU, 0 for its own choice.
+    init: checkpoint to start from, `bundled` for the student in models/, '' for random weights.
+    save_every: steps between states to resume from. threads: of torch on a CPU, 0 for its own
+    choice.
     """
 
     name: str

@@ -138,7 +138,8 @@ def ratio_interval(sequences: list[SequenceScores], main: str = 'abs_rel') -> di
     Frames of a sequence are alike, so whole sequences are drawn (Efron, 1979); with fewer than
     three of them the interval is null. The draws are the same every time.
     """
-    sums = np.array([_sum_of_common(s.scores[:, (0, 2), 0, SCORES.index(main)]) for s in sequences])
+    metric = SCORES.index(main)
+    sums = np.array([_sum_of_common(s.scores[:, (0, 2), 0, metric]) for s in sequences])
     result = {main: None, 'low': None, 'high': None, 'sequences': len(sequences)}
     if not (sums[:, 1].sum() > 0):
         return result
