@@ -30,6 +30,16 @@ def own_recording() -> Path:
 
 
 @pytest.fixture(scope='session')
+def flight(tmp_path_factory) -> Path:
+    """Return a bag of six seconds: a drone whose event camera is turned, 10 pictures a second."""
+    from depth_anyevent_ros.simulation.production import produce, Recording
+    path = tmp_path_factory.mktemp('bags') / 'flight'
+    produce(Recording('drone', seed=3, duration_s=6.0, rate_hz=10.0, binning=2,
+                      max_motion_px=2.0, max_step_ms=10.0, turn_deg=(8.0, 4.0, 0.0)), path)
+    return path
+
+
+@pytest.fixture(scope='session')
 def untrained_file(tmp_path_factory) -> Path:
     """Return the checkpoint of an untrained student, so that no test hangs on what ships."""
     from depth_anyevent_ros.networks.checkpoint import save_checkpoint, untrained_student

@@ -27,7 +27,6 @@ from depth_anyevent_ros.events.evt3 import Evt3Decoder
 from depth_anyevent_ros.events.types import Events
 from depth_anyevent_ros.geometry.camera import CalibrationError
 from depth_anyevent_ros.models import load_student
-from depth_anyevent_ros.simulation.production import produce, Recording
 import numpy as np
 import pytest
 import torch
@@ -35,7 +34,7 @@ import torch
 EVENTS, IMAGE, INFO = '/event_camera/events', '/camera/image', '/camera/camera_info'
 LABEL, LABEL_INFO, FACTS = ('/proxy_label/image', '/proxy_label/camera_info',
                             '/proxy_label/info')
-SECONDS, RATE_HZ = 6.0, 10.0
+SECONDS, RATE_HZ = 6.0, 10.0  # of the fixture flight
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -48,11 +47,8 @@ def one_thread():
 
 
 @pytest.fixture(scope='module')
-def bag(tmp_path_factory):
-    path = tmp_path_factory.mktemp('bags') / 'flight'
-    produce(Recording('drone', seed=3, duration_s=SECONDS, rate_hz=RATE_HZ, binning=2,
-                      max_motion_px=2.0, max_step_ms=10.0, turn_deg=(8.0, 4.0, 0.0)), path)
-    return path
+def bag(flight):
+    return flight
 
 
 @pytest.fixture(scope='module')

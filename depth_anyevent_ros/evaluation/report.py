@@ -196,7 +196,7 @@ def table(result: dict) -> str:
             *((f'world {name}', figures) for name, figures in result['worlds'].items())]
     lines = [f'{"":26}{"frames":>7}{main:>9}{"delta1":>8}   {"constant":>9}{"mean map":>9}'
              f'{"hold last":>10}   {"to mean map":>11}']
-    for name, figures in rows:
+    for name, figures in [row for row in rows if row[1]['frames']]:
         baselines = [(figures['baselines'][b] or {}).get(main) for b in BASELINES]
         lines.append(
             f'{name:26}{figures["frames"]:7d}{_number(figures[main], 9)}'
