@@ -9,7 +9,7 @@ from setuptools import find_packages, setup
 NAME = 'depth_anyevent_ros'
 # setuptools wants relative paths; colcon and pip both run this file in its folder.
 LAUNCHERS = ('inference_node', 'distillation_node', 'replay_node', 'simulator_node',
-             'depth_anyevent')
+             'label_recorder_node', 'depth_anyevent')
 
 
 def share_files(folder):

@@ -54,10 +54,13 @@ def test_help_waits_for_no_torch():
 def test_docs_list_every_parameter_and_topic():
     from depth_anyevent_ros.nodes import topics
     from depth_anyevent_ros.nodes.parameters import (
-        DISTILLATION_PARAMETERS, INFERENCE_PARAMETERS, REPLAY_PARAMETERS)
+        DISTILLATION_PARAMETERS, INFERENCE_PARAMETERS, LABEL_RECORDER_PARAMETERS,
+        REPLAY_PARAMETERS)
     text = (PACKAGE.parent / 'docs' / 'nodes.md').read_text()
-    for parameter in INFERENCE_PARAMETERS + DISTILLATION_PARAMETERS + REPLAY_PARAMETERS:
+    for parameter in (INFERENCE_PARAMETERS + DISTILLATION_PARAMETERS + REPLAY_PARAMETERS
+                      + LABEL_RECORDER_PARAMETERS):
         assert f'`{parameter.name}`' in text and parameter.description in text, parameter.name
     for topic in (topics.INFERENCE_INPUTS + topics.INFERENCE_OUTPUTS
-                  + topics.DISTILLATION_INPUTS + topics.DISTILLATION_OUTPUTS):
+                  + topics.DISTILLATION_INPUTS + topics.DISTILLATION_OUTPUTS
+                  + topics.LABEL_RECORDER_INPUTS):
         assert f'`{topic}`' in text, topic

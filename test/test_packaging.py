@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NAME = 'depth_anyevent_ros'
 PACKAGE = ROOT / NAME
 EXECUTABLES = ('inference_node', 'distillation_node', 'replay_node', 'simulator_node',
-               'depth_anyevent')
+               'label_recorder_node', 'depth_anyevent')
 INSTALLED_FOLDERS = ('launch', 'config', 'models')
 # Modules whose dependency has another name than the module.
 KEYS = {

@@ -30,11 +30,12 @@ class EventSubscription:
     With reliability `auto` it begins reliable. A best-effort publisher, as the camera drivers
     are, does not match that; adapt(), to be called a few times a second, then subscribes as best
     effort, and goes back when all publishers that are there are reliable. topic: the name after
-    remapping.
+    remapping. callback: gets an EventPacket, or its bytes if raw.
     """
 
-    def __init__(self, node: Node, callback: Callable[[EventPacket], None], reliability: str):
-        self._node, self._callback = node, callback
+    def __init__(self, node: Node, callback: Callable, reliability: str,
+                 raw: bool = False):
+        self._node, self._callback, self._raw = node, callback, raw
         self._auto = reliability == 'auto'
         self.topic = node.resolve_topic_name(EVENTS)
         self._subscription = None
@@ -75,7 +76,7 @@ class EventSubscription:
         profile = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=DEPTH,
                              reliability=reliability)
         self._subscription = self._node.create_subscription(
-            EventPacket, EVENTS, self._callback, profile,
+            EventPacket, EVENTS, self._callback, profile, raw=self._raw,
             qos_overriding_options=QoSOverridingOptions(OVERRIDES),
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._mismatch))
 

@@ -210,3 +210,11 @@ DISTILLATION_PARAMETERS = (
     Parameter('frame_id', '',
               'Frame of the labels. Empty: that of the event packets.'),
 )
+
+LABEL_RECORDER_PARAMETERS = (
+    AUTOSTART,
+    Parameter('output', '', 'Folder of the new bag, which must not exist.'),
+    Parameter('quiet_s', 5.0,
+              'It ends when the publisher of events has gone and nothing has come for so long, s.',
+              bounds=(0.1, 3600.0), live=True),
+)

@@ -1,0 +1,123 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Labels of a bag by way of ROS: what the recorder keeps, and that they are those of `label`."""
+import json
+
+from event_camera_msgs.msg import EventPacket
+import numpy as np
+import pytest
+from rclpy.qos import QoSProfile
+from ros_graph import Client, start_process, stop_process, wait_for
+from sensor_msgs.msg import Image
+
+from depth_anyevent_ros.cli.main import execute
+from depth_anyevent_ros.datasets.bags import decode, decode_event_packet, open_bag
+
+pytestmark = pytest.mark.ros
+EVENTS, LABEL, FACTS = '/event_camera/events', '/proxy_label/image', '/proxy_label/info'
+
+
+@pytest.fixture
+def client():
+    made = Client()
+    yield made
+    made.close()
+
+
+def start_recorder(output, tmp_path, *more):
+    return start_process('label_recorder_node', tmp_path, '-r', f'events:={EVENTS}',
+                         '-p', f'output:={output}', '-p', 'quiet_s:=2.0', *more)
+
+
+def messages(path, topic):
+    with open_bag(path) as reader:
+        found = list(reader.messages([topic]))
+        assert not reader.warnings, reader.warnings
+    return found
+
+
+def contents(raws):
+    """Return the messages as bytes; the middleware fills them up to a multiple of four."""
+    return [raw.data + bytes(-len(raw.data) % 4) for raw in raws]
+
+
+def stamp_ns(msg):
+    return msg.header.stamp.sec * 10**9 + msg.header.stamp.nanosec
+
+
+def test_labels_through_ros_are_those_of_the_command(flight, tmp_path):
+    pose = json.loads((flight / 'simulation.json').read_text())['color_to_event']
+    labeller = start_process(
+        'distillation_node', tmp_path, '-r', f'events:={EVENTS}',
+        '-r', 'camera_info:=/event_camera/camera_info', '-r', 'image:=/camera/image',
+        '-r', 'image/camera_info:=/camera/camera_info', '-p', 'mode:=label',
+        '-p', 'label.rate_hz:=0.0', '-p', f'work_dir:={tmp_path / "work"}',
+        '-p', f'extrinsics.rotation:={pose["rotation"]}')
+    recorder = start_recorder(tmp_path / 'live', tmp_path)
+    replay = start_process('replay_node', tmp_path, '-p', f'bag:={flight}',
+                           '-p', 'exit_when_done:=true', '-p', 'wait_for_subscribers:=2')
+    assert replay.wait(120) == 0, replay.log()
+    assert recorder.wait(60) == 0, recorder.log()
+    assert stop_process(labeller) == 0, labeller.log()
+    assert contents(messages(tmp_path / 'live', EVENTS)) == contents(messages(flight, EVENTS))
+    assert '1500 packets of events and' in recorder.log() and 'lost' not in recorder.log()
+
+    assert execute(['label', str(flight), '--output', str(tmp_path / 'direct')]) == 0
+    direct, live = ([decode(raw) for raw in messages(path, LABEL)]
+                    for path in (tmp_path / 'direct' / 'flight', tmp_path / 'live'))
+    assert len(direct) == 60 and len(live) >= 50  # pictures that come before the nodes are ready
+    assert len(messages(tmp_path / 'live', FACTS)) == len(live)
+    times = np.array([stamp_ns(msg) for msg in direct])
+    for msg in live:
+        index = np.abs(times - stamp_ns(msg)).argmin()
+        assert abs(times[index] - stamp_ns(msg)) < 1_000_000
+        other = direct[index]
+        assert (msg.header.frame_id, msg.width, msg.height) == \
+            (other.header.frame_id, other.width, other.height)
+        # The teacher looks at one picture here and at eight there: sums differ in their last bits.
+        np.testing.assert_allclose(msg.data.view(np.float32), other.data.view(np.float32),
+                                   rtol=1e-3, atol=1e-4)
+
+
+def test_it_ends_when_the_publisher_is_gone_and_says_what_was_lost(client, flight, tmp_path):
+    events = client.node.create_publisher(EventPacket, EVENTS, QoSProfile(depth=1000))
+    labels = client.node.create_publisher(Image, LABEL, QoSProfile(depth=100))
+    recorder = start_recorder(tmp_path / 'bag', tmp_path)
+    wait_for(lambda: events.get_subscription_count() == labels.get_subscription_count() == 1,
+             what='the recorder')
+    sent = [raw for index, raw in enumerate(messages(flight, EVENTS)[:40]) if index not in (7, 8)]
+    for raw in sent:
+        events.publish(raw.data)
+    labels.publish(Image(width=3, height=2, encoding='32FC1', step=12, data=bytes(24)))
+    events.wait_for_all_acked()
+    labels.wait_for_all_acked()
+    client.close()
+    assert recorder.wait(30) == 0, recorder.log()
+    found = messages(tmp_path / 'bag', EVENTS)
+    assert contents(found) == contents(sent)
+    assert decode_event_packet(found[0]).encoding == 'evt3'
+    assert len(messages(tmp_path / 'bag', LABEL)) == 1
+    assert '2 packets of events were lost' in recorder.log()
+    again = start_recorder(tmp_path / 'bag', tmp_path)
+    assert again.wait(30) == 1 and 'exists already and is not overwritten' in again.log()
+
+
+def test_without_a_label_it_has_failed(client, flight, tmp_path):
+    events = client.node.create_publisher(EventPacket, EVENTS, QoSProfile(depth=1000))
+    recorder = start_recorder(tmp_path / 'bag', tmp_path, '-p', 'quiet_s:=0.5')
+    wait_for(lambda: events.get_subscription_count() == 1, what='the recorder')
+    events.publish(messages(flight, EVENTS)[0].data)
+    events.wait_for_all_acked()
+    client.close()
+    assert recorder.wait(30) == 1 and 'and no label' in recorder.log()
+
+
+def test_interrupted_it_keeps_what_came(client, flight, tmp_path):
+    events = client.node.create_publisher(EventPacket, EVENTS, QoSProfile(depth=1000))
+    recorder = start_recorder(tmp_path / 'bag', tmp_path)
+    wait_for(lambda: events.get_subscription_count() == 1, what='the recorder')
+    events.publish(messages(flight, EVENTS)[0].data)
+    events.wait_for_all_acked()
+    assert stop_process(recorder) == 0 and 'Stopped before the end' in recorder.log()
+    assert len(messages(tmp_path / 'bag', EVENTS)) == 1
+    assert not (tmp_path / 'bag.part').exists()
