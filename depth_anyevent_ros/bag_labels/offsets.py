@@ -79,16 +79,15 @@ def likeness(first: np.ndarray, second: np.ndarray, begin_ns: int, end_ns: int, 
     sums = _sums(events, begin_ns, end_ns, factor, width, height)
     if sums is None or change is None:
         return None
-    spectrum = np.conj(np.fft.rfft2(change))
     found = np.zeros((len(sums), 2 * SHIFT + 1, 2 * SHIFT + 1), np.float32)
     everywhere = np.ones_like(known)
     for k, total in enumerate(sums):
         total = _standardised(_detail(total, everywhere, coarse), everywhere)
         if total is None:
             continue
-        surface = np.fft.irfft2(np.fft.rfft2(total) * spectrum, change.shape)
-        surface = np.roll(surface, (SHIFT, SHIFT), (0, 1))[:2 * SHIFT + 1, :2 * SHIFT + 1]
-        found[k] = surface / known.sum()
+        moved = cv2.copyMakeBorder(total, SHIFT, SHIFT, SHIFT, SHIFT,
+                                   cv2.BORDER_CONSTANT, value=0)
+        found[k] = cv2.matchTemplate(moved, change, cv2.TM_CCORR) / known.sum()
     return found
 
 
@@ -161,8 +160,9 @@ def _sums(events: Events, begin_ns: int, end_ns: int, factor: int, width: int,
         step = (t - (around_ns - STEPS * STEP_NS)) // STEP_NS
         which = (step >= 0) & (step < 2 * STEPS)
         binned = np.bincount(step[which] * cells + cell[which], sign[which], 2 * STEPS * cells)
-        return np.concatenate([np.zeros((1, cells)),
-                               np.cumsum(binned.reshape(2 * STEPS, cells), 0)])
+        # Whole numbers, which float32 holds exactly.
+        return np.concatenate([np.zeros((1, cells), np.float32), np.cumsum(
+            binned.reshape(2 * STEPS, cells), 0, np.float32)])
 
     reach = STEPS * STEP_NS
     between = (t >= begin_ns) & (t < end_ns)
@@ -189,7 +189,8 @@ def _standardised(values: np.ndarray, known: np.ndarray) -> np.ndarray | None:
         return None
     values = np.clip(values, -bound, bound)
     inside = values[known]
-    return np.where(known, (values - inside.mean()) / max(inside.std(), 1e-9), 0)
+    return np.where(known, (values - inside.mean()) / max(inside.std(), 1e-9), 0).astype(
+        np.float32)
 
 
 def _peak(volume: np.ndarray) -> tuple[float, np.ndarray]:

@@ -14,12 +14,14 @@ Time the parts on this machine. Each case stands beside a baseline that is timed
 by turns with it; the ratio is above 1 when the case is faster."""
 EXAMPLES = """\
   depth_anyevent benchmark
+  depth_anyevent benchmark label --repeats 3
   depth_anyevent benchmark simulator --repeats 9 --json benchmark.json"""
 
 # Each is a module benchmarks/NAME.py with cases(repeats, seed), an iterator of Case. It is
 # imported when it is needed.
 BENCHMARKS = {
     'simulator': 'rendering and events of the simulated worlds',
+    'label': 'labels of a bag, beside the bare teacher',
     'training': 'a training step of the recurrent student',
 }
 
