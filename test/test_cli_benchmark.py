@@ -8,11 +8,12 @@ import time
 import numpy as np
 import pytest
 
-from depth_anyevent_ros.benchmarks import simulator, training
+from depth_anyevent_ros.benchmarks import label, simulator, training
 from depth_anyevent_ros.benchmarks.case import compare, Work
 from depth_anyevent_ros.benchmarks.numpy_caster import cast_depth
 from depth_anyevent_ros.cli.benchmark import BENCHMARKS
 from depth_anyevent_ros.cli.main import execute
+from depth_anyevent_ros.distillation.teachers import CheckpointTeacher
 from depth_anyevent_ros.simulation.boxes import boxes_simulation, DAVIS346
 from depth_anyevent_ros.simulation.raycaster import RayCaster
 from depth_anyevent_ros.simulation.scene import Ellipsoid
@@ -75,6 +76,22 @@ def test_benchmark_simulator(monkeypatch):
     rendering, events = simulator.cases(repeats=1, seed=0)
     assert rendering.unit == 'frames/s' and rendering.ratio > 1
     assert events.baseline == 'real time' and events.ratio == events.median > 0
+
+
+def test_benchmark_label(monkeypatch, untrained_teacher):
+    monkeypatch.setattr(label, 'SECONDS', 2.0)
+    monkeypatch.setattr(label, 'FEW_SECONDS', 1.0)
+    # The size of Depth Anything V2 takes a second for a picture.
+    monkeypatch.setattr(label, '_random_teacher',
+                        lambda seed: CheckpointTeacher.from_file(str(untrained_teacher)))
+    tiny, other = label.cases(repeats=1, seed=0)
+    made, few = (int(case.name.split()[1]) for case in (tiny, other))
+    assert 10 <= made <= 20 and 1 <= few <= 2 and 'tiny-teacher' in tiny.name
+    for case in (tiny, other):
+        assert case.unit == 'labels/s' and 'bare teacher' in case.baseline
+        assert case.min == case.median == case.max > 0
+        # All of the labelling holds the teacher's part, but a busy machine may slow that alone.
+        assert 0 < case.ratio < 3
 
 
 @pytest.mark.parametrize('arguments, words', [

@@ -93,7 +93,8 @@ def flatten(section: dict, prefix: str = '') -> dict[str, object]:
 
 def test_there_are_launch_files():
     assert {'infer.launch.py', 'distill.launch.py', 'drone.launch.py', 'car.launch.py',
-            'demo.launch.py', 'label.launch.py', 'visualize.launch.py', 'transport.launch.py'} <= set(TREES)
+            'demo.launch.py', 'label.launch.py', 'visualize.launch.py',
+            'transport.launch.py'} <= set(TREES)
 
 
 @pytest.mark.parametrize('name', TREES)
