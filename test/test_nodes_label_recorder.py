@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from rclpy.qos import QoSProfile
 from ros_graph import Client, start_process, stop_process, wait_for
-from sensor_msgs.msg import Image
 
 from depth_anyevent_ros.cli.main import execute
-from depth_anyevent_ros.datasets.bags import decode, decode_event_packet, open_bag
+from depth_anyevent_ros.datasets.bags import (
+    BagWriter, decode, decode_event_packet, open_bag)
 
 pytestmark = pytest.mark.ros
 EVENTS, LABEL, FACTS = '/event_camera/events', '/proxy_label/image', '/proxy_label/info'
@@ -79,20 +79,24 @@ def test_labels_through_ros_are_those_of_the_command(flight, tmp_path):
                                    rtol=1e-3, atol=1e-4)
 
 
-def test_it_ends_when_the_publisher_is_gone_and_says_what_was_lost(client, flight, tmp_path):
-    events = client.node.create_publisher(EventPacket, EVENTS, QoSProfile(depth=1000))
-    labels = client.node.create_publisher(Image, LABEL, QoSProfile(depth=100))
+def play(path, raws, tmp_path, label=False):
+    """Make a bag of event messages, and of a label behind the first, and replay it to its end."""
+    with BagWriter(path) as writer:
+        for raw in raws:
+            writer.write_raw(raw.topic, raw.type, raw.data, raw.timestamp_ns)
+            if label and raw is raws[0]:
+                writer.write_image(LABEL, np.zeros((2, 3), np.float32), '32FC1', 0, '',
+                                   raw.timestamp_ns)
+    replay = start_process('replay_node', tmp_path, '-p', f'bag:={path}',
+                           '-p', 'exit_when_done:=true')
+    assert replay.wait(60) == 0, replay.log()
+
+
+def test_it_ends_when_the_publisher_is_gone_and_says_what_was_lost(flight, tmp_path):
     recorder = start_recorder(tmp_path / 'bag', tmp_path)
-    wait_for(lambda: events.get_subscription_count() == labels.get_subscription_count() == 1,
-             what='the recorder')
     sent = [raw for index, raw in enumerate(messages(flight, EVENTS)[:40]) if index not in (7, 8)]
-    for raw in sent:
-        events.publish(raw.data)
-    labels.publish(Image(width=3, height=2, encoding='32FC1', step=12, data=bytes(24)))
-    events.wait_for_all_acked()
-    labels.wait_for_all_acked()
-    client.close()
-    assert recorder.wait(30) == 0, recorder.log()
+    play(tmp_path / 'played', sent, tmp_path, label=True)
+    assert recorder.wait(60) == 0, recorder.log()
     found = messages(tmp_path / 'bag', EVENTS)
     assert contents(found) == contents(sent)
     assert decode_event_packet(found[0]).encoding == 'evt3'
@@ -102,14 +106,10 @@ def test_it_ends_when_the_publisher_is_gone_and_says_what_was_lost(client, fligh
     assert again.wait(30) == 1 and 'exists already and is not overwritten' in again.log()
 
 
-def test_without_a_label_it_has_failed(client, flight, tmp_path):
-    events = client.node.create_publisher(EventPacket, EVENTS, QoSProfile(depth=1000))
+def test_without_a_label_it_has_failed(flight, tmp_path):
     recorder = start_recorder(tmp_path / 'bag', tmp_path, '-p', 'quiet_s:=0.5')
-    wait_for(lambda: events.get_subscription_count() == 1, what='the recorder')
-    events.publish(messages(flight, EVENTS)[0].data)
-    events.wait_for_all_acked()
-    client.close()
-    assert recorder.wait(30) == 1 and 'and no label' in recorder.log()
+    play(tmp_path / 'played', messages(flight, EVENTS)[:2], tmp_path)
+    assert recorder.wait(60) == 1 and 'and no label' in recorder.log()
 
 
 def test_interrupted_it_keeps_what_came(client, flight, tmp_path):
