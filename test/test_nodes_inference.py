@@ -23,6 +23,7 @@ from std_srvs.srv import Trigger
 
 from depth_anyevent_ros.networks.checkpoint import save_checkpoint, untrained_student
 from depth_anyevent_ros.networks.config import UNTRAINED
+from depth_anyevent_ros.nodes import topics
 from depth_anyevent_ros.nodes.inference_node import InferenceNode
 
 pytestmark = pytest.mark.ros
@@ -216,7 +217,10 @@ def test_losses_and_a_changed_sensor_are_counted(client, make_node):
 
 
 def test_without_a_subscriber_nothing_is_inferred(client, make_node):
-    make_node()
+    node = make_node()
+    # The subscriptions of the test before may still be known for a moment.
+    wait_for(lambda: not any(node.count_subscribers(topic) for topic in topics.INFERENCE_OUTPUTS
+                             if topic != topics.DIAGNOSTICS), what='nobody to listen')
     play(client, 0, 30)
     wait_for(lambda: values(client).get('unheard_packets') == '30')
     assert values(client)['inferred'] == '0'
