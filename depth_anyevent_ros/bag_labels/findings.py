@@ -54,7 +54,7 @@ class ShardFindings:
         self._volumes: list[np.ndarray] = []
         self.pairs = 0
         self.example: list[np.ndarray] | None = None
-        self._stamps: list[int] = []
+        self._example_settled = False  # it is from the middle
 
     def anew(self) -> None:
         """Say that sensor time begins anew."""
@@ -93,7 +93,6 @@ class ShardFindings:
         self.counts['pictures'] += 1
         number = self.counts['labels']
         self.counts['labels'] += 1
-        self._stamps.append(slot.window.stamp_ns)
         self._per_second[(slot.bag_ns - self._shard.begin_ns) // 10**9] += 1
         small = _shrunk(np.isfinite(inverse_depth).astype(np.float32))
         self._covered = small if self._covered is None else self._covered + small
@@ -104,9 +103,8 @@ class ShardFindings:
                 self._edges.append(found)
         middle = (slot.bag_ns - self._shard.begin_ns) * 2 > \
             self._shard.end_ns - self._shard.begin_ns
-        if self.example is None or (middle and len(self.example) < 4):
-            # The fourth says that it is from the middle.
-            self.example = _example(slot, inverse_depth) + ([np.zeros(0)] if middle else [])
+        if self.example is None or (middle and not self._example_settled):
+            self.example, self._example_settled = _example(slot, inverse_depth), middle
         if gray is None:
             return
         look = Look(slot.window.t_end, gray)
@@ -127,9 +125,7 @@ class ShardFindings:
             'edges': {'frames': len(self._edges), 'sums': {
                 name: float(sum(item[name] for item in self._edges))
                 for name in (self._edges[0] if self._edges else ())}},
-            'offset_pairs': self.pairs,
-            'first_stamp': min(self._stamps, default=None),
-            'last_stamp': max(self._stamps, default=None)}
+            'offset_pairs': self.pairs}
 
     def volumes(self) -> np.ndarray:
         """Return the likeness of pictures and events, summed over groups of pairs."""

@@ -115,7 +115,7 @@ class BagLabelling:
     def _finish(self, shard: Shard, findings: ShardFindings, record: dict) -> None:
         path = self._record(shard)
         if findings.example:
-            row = _row(findings.example[:3])
+            row = _row(findings.example)
             replace_file(path.with_suffix('.jpg'), cv2.imencode('.jpg', row)[1].tobytes())
         with path.with_suffix('.npy').open('wb') as file:
             np.save(file, findings.volumes(), allow_pickle=False)

@@ -113,7 +113,7 @@ class PaperProtocol:
                          *(ratio <= 1.25 ** k for k in (1, 2, 3)), np.abs(difference)])
 
 
-class TeacherProtocol:
+class TeacherProtocol(CleanProtocol):
     """
     Alignment in inverse depth, scale >= 0, with labels that are known up to scale and shift.
 
@@ -124,7 +124,6 @@ class TeacherProtocol:
     """
 
     name = 'teacher'
-    non_negative = True
     metric, main, nothing = False, 'rmse', 'flat'
 
     def truth(self, inverse_depth: np.ndarray) -> Truth:
@@ -137,17 +136,9 @@ class TeacherProtocol:
         values = (values - values.mean()) / deviation
         return Truth(mask, values, values)
 
-    def values(self, prediction: np.ndarray) -> np.ndarray:
-        """Return relative inverse depth, (n,), in the space of the alignment."""
-        return prediction
-
     def depth(self, aligned: np.ndarray) -> np.ndarray:
         """Return the aligned values as they are."""
         return aligned
-
-    def scored(self, depth: np.ndarray, truth: np.ndarray) -> np.ndarray:
-        """Return which pixels count, bool (n,): all of them."""
-        return np.ones(len(depth), bool)
 
     def errors(self, depth: np.ndarray, truth: np.ndarray) -> np.ndarray:
         """Return the errors of pixels, float64 (9, n), in the order of `pixel_errors`."""
