@@ -3,7 +3,9 @@
 """An iterator, or a consumer, on a thread of its own: stages that overlap, in bounded memory."""
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 import queue
 import threading
 from typing import Any
@@ -104,6 +106,24 @@ class Behind:
             self._problem = error
         finally:
             self._stop.set()
+
+
+def abreast(work: Callable[[Any], Any], items: Iterable[Any], lanes: int,
+            begin: Callable[[], None] = lambda: None) -> Iterator[Any]:
+    """
+    Yield work(item) for each item, in their order, from `lanes` threads side by side.
+
+    As many items are taken as there are lanes, and one more. begin: called first on each thread.
+    What `work` raises is raised here.
+    """
+    with ThreadPoolExecutor(lanes, 'abreast', begin) as pool:
+        under_way = deque()
+        for item in items:
+            under_way.append(pool.submit(work, item))
+            if len(under_way) > lanes:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
 
 
 def put_unless(stop: threading.Event, target: queue.Queue, item: Any) -> bool:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from depth_anyevent_ros.bag_labels.offsets import likeness, STEP_NS, STEPS
-from depth_anyevent_ros.bag_labels.shard_reader import Shard, Slot
+from depth_anyevent_ros.bag_labels.shard_reader import Shard, Slot, WITHIN
 from depth_anyevent_ros.datasets.samples import area_average
 from depth_anyevent_ros.distillation.teacher_check import edge_correlations
 from depth_anyevent_ros.evaluation.pictures import colorize, tencode_picture
@@ -61,13 +61,11 @@ class ShardFindings:
         self._events.clear()
         self._kept, self._last, self._pair = 0, None, None
 
-    def events(self, slot: Slot, events: Events) -> None:
-        """Take the events of a message."""
-        if slot.place == 0:
+    def events(self, place: int, events: Events, size: tuple[int, int]) -> None:
+        """Take events, one at least, of a sensor of this size; place: see `Slot`."""
+        if place == WITHIN:
             self.counts['events'] += len(events)
-        if not len(events):
-            return
-        self._size = slot.packet.width, slot.packet.height
+        self._size = size
         self._events.append(events)
         self._kept += len(events)
         now = int(events.t[-1])

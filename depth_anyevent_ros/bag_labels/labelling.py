@@ -14,8 +14,9 @@ from depth_anyevent_ros.atomic_file import replace_file
 from depth_anyevent_ros.background import Ahead, Behind
 from depth_anyevent_ros.bag_labels.findings import ShardFindings
 from depth_anyevent_ros.bag_labels.plan import BagPlan
-from depth_anyevent_ros.bag_labels.shard_reader import Chunk, Shard, ShardReader, Slot
+from depth_anyevent_ros.bag_labels.shard_reader import BEFORE, Chunk, Shard, ShardReader, Slot
 from depth_anyevent_ros.bag_labels.shard_writers import McapShard, SequenceShard
+from depth_anyevent_ros.bag_labels.teacher_lanes import taught
 from depth_anyevent_ros.bag_labels.topics import read_map, read_picture
 from depth_anyevent_ros.datasets.bag_writer import write_split_metadata
 from depth_anyevent_ros.distillation.labelling import usable
@@ -72,8 +73,7 @@ class BagLabelling:
         stages = _Stages(self.plan, shard, self._writer(shard), self._teacher)
         try:
             with Ahead(source.chunks()) as chunks, Behind(stages.write) as writing:
-                for chunk in chunks:
-                    stages.teach(chunk)
+                for chunk in taught(stages.teach, chunks, self._teacher):
                     writing.put(chunk)
                     if chunk.slots:
                         progress(min(chunk.slots[-1].bag_ns, shard.end_ns))
@@ -166,9 +166,10 @@ class _Stages:
         self._plan, self._teacher, self.writer = plan, teacher, writer
         self.findings = ShardFindings(shard)
         self._reel = EventReel()
+        self._place, self._size = BEFORE, (0, 0)  # of the packets that the reel holds
         self._registration: tuple[tuple, object] | None = None
 
-    def teach(self, chunk: Chunk) -> None:
+    def teach(self, chunk: Chunk) -> Chunk:
         """Let the teacher see the chunk's pictures, those of one size at once."""
         by_size: dict[tuple, list[Slot]] = {}
         for slot in chunk.slots:
@@ -181,28 +182,41 @@ class _Stages:
                 else self._teacher.label_batch(pictures)
             for slot, inverse_depth in zip(slots, found):
                 slot.found = inverse_depth
+        return chunk
 
     def write(self, chunk: Chunk) -> None:
         """Write a chunk."""
         for slot in chunk.slots:
             if slot.is_picture:
+                self._take_events()
                 self._label(slot)
             else:
-                self._events(slot)
+                self._packet(slot)
+        self._take_events()
         chunk.slots.clear()
 
-    def _events(self, slot: Slot) -> None:
-        anew, events = False, self._reel.nothing
-        if slot.packet is not None:
-            try:
-                anew = self._reel.begins_anew(slot.packet)
-                events = self._reel.push(slot.packet)
-            except PacketError:  # the reader has counted it
-                anew = False
+    def _packet(self, slot: Slot) -> None:
+        self.writer.packet(slot)
+        if slot.packet is None:
+            return
+        anew = self._reel.begins_anew(slot.packet)
+        if anew or slot.place != self._place:
+            self._take_events()
+        try:
+            self._reel.push(slot.packet)
+        except PacketError:  # the reader has counted it
+            return
+        self._place, self._size = slot.place, (slot.packet.width, slot.packet.height)
         if anew:
             self.findings.anew()
-        self.findings.events(slot, events)
-        self.writer.events(slot, events, anew)
+            self.writer.anew()
+
+    def _take_events(self) -> None:
+        """Hand over the events of the packets so far, all at once, which takes less time."""
+        events = self._reel.take()
+        if len(events):
+            self.findings.events(self._place, events, self._size)
+            self.writer.events(self._place, events)
 
     def _label(self, slot: Slot) -> None:
         if slot.found is None:

@@ -42,10 +42,16 @@ class McapShard:
         # The file has the name of its folder.
         self._writer = BagWriter(self._part / path.stem, 'mcap')
 
-    def events(self, slot: Slot, _events: Events, _anew: bool) -> None:
+    def packet(self, slot: Slot) -> None:
         """Take a message of events, as it is."""
         if slot.place == WITHIN:
             self._writer.write_raw(self._events_topic, EVENT_PACKET, slot.raw.data, slot.bag_ns)
+
+    def anew(self) -> None:
+        """Do nothing; messages are not cut where sensor time begins anew."""
+
+    def events(self, place: int, events: Events) -> None:
+        """Do nothing; the messages say it all."""
 
     def label(self, slot: Slot, inverse_depth: np.ndarray) -> None:
         """Take the label of a picture; it stands where the picture stood."""
@@ -90,13 +96,16 @@ class SequenceShard:
         self._made: list[str] = []
         self.out_of_order = 0
 
-    def events(self, slot: Slot, events: Events, anew: bool) -> None:
-        """Take the events of a message; anew: sensor time begins anew with it."""
-        if anew:
-            self._end_part()
-        if not len(events):
-            return
-        if slot.place == BEFORE:
+    def packet(self, slot: Slot) -> None:
+        """Do nothing; the folder holds events, not messages."""
+
+    def anew(self) -> None:
+        """Say that sensor time begins anew with the next events."""
+        self._end_part()
+
+    def events(self, place: int, events: Events) -> None:
+        """Take events, one at least; place: see `Slot`."""
+        if place == BEFORE:
             self._before.append(events)
             while self._before[0].t[-1] < events.t[-1] - KEPT_BEFORE_NS:
                 self._before.popleft()

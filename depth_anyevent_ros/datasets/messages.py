@@ -38,6 +38,9 @@ uint8[] events
 """
 NANOSECONDS = 10**9
 CDR_LITTLE_ENDIAN = b'\x00\x01\x00\x00'
+# Size and codec of a number, by order and code of the module struct.
+NUMBERS = {order + code: (struct.calcsize(f'={code}'), struct.Struct(order + code))
+           for order in '<>' for code in 'iIQB'}
 
 
 @functools.cache
@@ -117,10 +120,9 @@ class CdrReader:
 
     def number(self, code: str) -> int:
         """Read one number; code as of the module struct."""
-        size = struct.calcsize(f'={code}')
+        size, number = NUMBERS[self._order + code]
         self._position += -self._position % size
-        value, = struct.unpack(self._order + code, self.take(size))
-        return value
+        return number.unpack(self.take(size))[0]
 
     def take(self, count: int) -> memoryview:
         """Return a view of the next count bytes."""

@@ -190,6 +190,21 @@ def _decode(words, begin, limit_us, limit_events, final, width, height, state, s
     return i, n
 
 
+@njit
+def _room(words, begin):
+    """Return how many events words[begin:] can hold at most."""
+    most = 0
+    for i in range(begin, len(words)):
+        kind = words[i] >> 12
+        if kind == ADDR_X:
+            most += 1
+        elif kind == VECT_12:
+            most += 12
+        elif kind == VECT_8:
+            most += 8
+    return most
+
+
 @dataclass(frozen=True)
 class Segment:
     """What one call of `decode_until` put into the sink: count, and the times in ns."""
@@ -279,12 +294,15 @@ class Evt3Decoder:
 
     def room(self) -> int:
         """Return how many events what was fed can hold at most."""
-        kinds = np.bincount(self._words[self._next:] >> 12, minlength=16)
-        return int(kinds[ADDR_X] + 12 * kinds[VECT_12] + 8 * kinds[VECT_8])
+        return _room(self._words, self._next)
 
     def decode(self, packet: Packet) -> Events:
         """Decode one packet to arrays."""
         self.feed(packet)
+        return self.decode_fed()
+
+    def decode_fed(self) -> Events:
+        """Decode what was fed to arrays."""
         return self._to_arrays(final=False)
 
     def flush(self) -> Events:

@@ -20,12 +20,11 @@ class EventReel:
     events whose time fell back within the stream, which the encodings do not allow.
     """
 
-    nothing = Events.concatenate([])
-
     def __init__(self) -> None:
         self._decoder = None
         self._last: Packet | None = None
         self._latest_ns = 0
+        self._decoded: list[Events] = []
         self.counts = Counter(duplicates=0, times_mended=0)
 
     def begins_anew(self, packet: Packet) -> bool:
@@ -34,25 +33,31 @@ class EventReel:
         return last is None or (packet.width, packet.height) != (last.width, last.height) \
             or begins_anew(last, packet, packet.seq > last.seq + 1)
 
-    def push(self, packet: Packet) -> Events:
-        """Return the events of the next packet; raise PacketError for one of no use."""
+    def push(self, packet: Packet) -> None:
+        """Take the next packet; raise PacketError for one of no use."""
         check_packet(packet)
         if is_duplicate(self._last, packet):
             self.counts['duplicates'] += 1
-            return self.nothing
+            return
         if self.begins_anew(packet):
+            self._decode()
             self._decoder = DECODERS[packet.encoding](packet.width, packet.height)
             self._latest_ns = 0
         elif packet.seq > self._last.seq + 1:
+            self._decode()
             self._decoder.note_gap()
         self._last = packet
-        return self._in_order(self._decoder.decode(packet))
+        self._decoder.feed(packet)
 
-    def flush(self) -> Events:
-        """Return what is held back at the end of a stream."""
-        if self._decoder is None:
-            return self.nothing
-        return self._in_order(self._decoder.flush())
+    def take(self) -> Events:
+        """Return the events of the packets since the last call; many at once take less time."""
+        self._decode()
+        events, self._decoded = Events.concatenate(self._decoded), []
+        return events
+
+    def _decode(self) -> None:
+        if self._decoder is not None:
+            self._decoded.append(self._in_order(self._decoder.decode_fed()))
 
     def _in_order(self, events: Events) -> Events:
         if not len(events):

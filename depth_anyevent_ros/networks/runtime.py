@@ -62,7 +62,9 @@ def choose_placement(device: str, precision: str, gpus: int, gpu_bf16: bool) -> 
 
 class TorchRuntime:
     """
-    A checkpoint on a device, with its recurrent state; for one thread at a time.
+    A checkpoint on a device, with its recurrent state.
+
+    For one thread at a time, but for `infer_batch`, which uses no state.
 
     fp32 on a GPU means torch's defaults, which allow TF32 in convolutions.
     Attributes: device and precision, as settled; fallback, None or a sentence; config, name
