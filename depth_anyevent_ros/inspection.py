@@ -10,7 +10,7 @@ import numpy as np
 
 from depth_anyevent_ros.datasets.bags import (BagReader, decode_event_packet, event_topics,
                                               RawMessage)
-from depth_anyevent_ros.events.pipeline import check_packet, DECODERS
+from depth_anyevent_ros.events.decoders import check_packet, make_decoder
 from depth_anyevent_ros.events.types import Events, Packet, PacketError
 
 
@@ -52,7 +52,7 @@ class EventTopic:
                 self.problem = (f'the sensor changes from {self._size[0]}x{self._size[1]} to '
                                 f'{size[0]}x{size[1]} pixels')
         if self._decoder is None:
-            self._size, self._decoder = size, DECODERS[packet.encoding](*size)
+            self._size, self._decoder = size, make_decoder(packet)
         self._sum(self._decoder.decode(packet))
 
     def finish(self) -> dict:

@@ -12,6 +12,8 @@ def pytest_addoption(parser):
     """Add what is run by hand."""
     parser.addoption('--all-seeds', action='store_true',
                      help='train with three seeds instead of one in test_training_learns.py')
+    parser.addoption('--fuzz-packets', type=int, default=100_000, metavar='N',
+                     help='damaged packets of each encoding in test_events_fuzz.py')
 
 
 @pytest.fixture

@@ -11,15 +11,14 @@ import cv2
 import numpy as np
 
 from depth_anyevent_ros.events.clock import SensorClock
-from depth_anyevent_ros.events.evt3 import Evt3Decoder
+from depth_anyevent_ros.events.decoders import check_packet, Decoder, make_decoder
 from depth_anyevent_ros.events.surface import LatestEventSurface
 from depth_anyevent_ros.events.tencode import TIME_NORMALIZATIONS
 from depth_anyevent_ros.events.types import Packet, PacketError
 from depth_anyevent_ros.events.windows import (
     CountWindows, OpenWindow, PlannedWindows, TimeWindows)
 
-DECODERS = {decoder.encoding: decoder for decoder in (Evt3Decoder,)}
-# Header stamps of one stream may fall back by scheduling; a looping bag falls back by more.
+# Stamps of one stream may fall back by scheduling; a looping bag falls back by more.
 STAMP_STEP_BACK_NS = 500_000_000
 # The clock of evt3 wraps every 16.8 s: over a longer gap than half of it, sensor time is unknown.
 LONGEST_GAP_NS = 8_000_000_000
@@ -80,7 +79,7 @@ class EventPipeline:
         self._representation_of = representation_of
         self._cutter = windows.cutter()
         self._clock = SensorClock()
-        self._decoder: Evt3Decoder | None = None
+        self._decoder: Decoder | None = None
         self._surface: LatestEventSurface | None = None
         self._representation: Representation | None = None
         self._last: Packet | None = None
@@ -142,7 +141,7 @@ class EventPipeline:
         self._cutter = windows.cutter()
         self._interruptions_seen = 0
         if self._decoder:
-            self._set_size(self._decoder.width, self._decoder.height)
+            self._set_sensor(type(self._decoder)(*self.size))
 
     def note_loss(self) -> None:
         """Say that the caller dropped packets, so that the leap of `seq` is not the sender's."""
@@ -163,9 +162,11 @@ class EventPipeline:
             self._counts['duplicates'] += 1
             return iter(())
         self._watch_sequence(packet)
-        if (packet.width, packet.height) != self.size:
-            self._counts['size_changes'] += self._decoder is not None
-            self._set_size(packet.width, packet.height)
+        if (packet.width, packet.height) != self.size \
+                or packet.encoding != self._decoder.encoding:
+            self._counts['size_changes'] += (
+                self.size is not None and (packet.width, packet.height) != self.size)
+            self._set_sensor(make_decoder(packet))
         self._counts['packets'] += 1
         self._counts['bytes'] += len(packet.events)
         self._last = packet
@@ -209,13 +210,13 @@ class EventPipeline:
         elif leaps or noted:
             self._decoder.note_gap()
 
-    def _set_size(self, width: int, height: int) -> None:
-        """Begin anew with a sensor of this size."""
+    def _set_sensor(self, decoder: Decoder) -> None:
+        """Begin anew with a sensor of this decoder's size and encoding."""
+        width, height = decoder.width, decoder.height
         representation = self._representation_of(width, height)
         if self._decoder:
             self._retired.update(self._decoder.counters())
-        self._representation = representation
-        self._decoder = Evt3Decoder(width, height)
+        self._representation, self._decoder = representation, decoder
         in_grid = representation.placement == 'grid'
         self._surface = LatestEventSurface(width, height,
                                            representation.width if in_grid else width,
@@ -268,20 +269,8 @@ def begins_anew(last: Packet, packet: Packet, leaps: bool) -> bool:
 def falls_back(last: Packet, packet: Packet) -> bool:
     """Return whether a packet belongs to a stream that began anew after the last one."""
     between = packet.stamp_ns - last.stamp_ns if packet.stamp_ns and last.stamp_ns else 0
-    return packet.seq < last.seq or between < -STAMP_STEP_BACK_NS
-
-
-def check_packet(packet: Packet) -> None:
-    """Raise PacketError for a packet that no decoder here can use."""
-    if packet.encoding not in DECODERS:
-        raise PacketError(
-            f'event packets are encoded as {packet.encoding!r}; this version decodes '
-            f'{", ".join(sorted(DECODERS))}. Set the driver to one of these.')
-    most = DECODERS[packet.encoding].max_side
-    if not (0 < packet.width <= most and 0 < packet.height <= most):
-        raise PacketError(
-            f'an event packet says that the sensor has {packet.width}x{packet.height} pixels; '
-            f'expected 1 to {most} each. The driver must fill in width and height.')
+    return (packet.seq < last.seq or between < -STAMP_STEP_BACK_NS
+            or packet.time_base < last.time_base - STAMP_STEP_BACK_NS)
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -7,8 +7,8 @@ from collections import Counter
 
 import numpy as np
 
-from depth_anyevent_ros.events.pipeline import (
-    begins_anew, check_packet, DECODERS, is_duplicate)
+from depth_anyevent_ros.events.decoders import check_packet, Decoder, make_decoder
+from depth_anyevent_ros.events.pipeline import begins_anew, is_duplicate
 from depth_anyevent_ros.events.types import Events, Packet
 
 
@@ -21,16 +21,17 @@ class EventReel:
     """
 
     def __init__(self) -> None:
-        self._decoder = None
+        self._decoder: Decoder | None = None
         self._last: Packet | None = None
         self._latest_ns = 0
         self._decoded: list[Events] = []
         self.counts = Counter(duplicates=0, times_mended=0)
 
     def begins_anew(self, packet: Packet) -> bool:
-        """Return whether the next packet begins a stream, or is of another sensor size."""
+        """Return whether the next packet begins a stream, or is of another size or encoding."""
         last = self._last
-        return last is None or (packet.width, packet.height) != (last.width, last.height) \
+        return last is None or (packet.width, packet.height, packet.encoding) != (
+            last.width, last.height, last.encoding) \
             or begins_anew(last, packet, packet.seq > last.seq + 1)
 
     def push(self, packet: Packet) -> None:
@@ -41,7 +42,7 @@ class EventReel:
             return
         if self.begins_anew(packet):
             self._decode()
-            self._decoder = DECODERS[packet.encoding](packet.width, packet.height)
+            self._decoder = make_decoder(packet)
             self._latest_ns = 0
         elif packet.seq > self._last.seq + 1:
             self._decode()

@@ -17,7 +17,7 @@ from depth_anyevent_ros.datasets.bag_types import BagError
 from depth_anyevent_ros.datasets.bag_writer import BagWriter
 from depth_anyevent_ros.datasets.sequence_format import PART_SUFFIX
 from depth_anyevent_ros.datasets.sequence_writer import SequenceWriter
-from depth_anyevent_ros.events.evt3 import Evt3Decoder
+from depth_anyevent_ros.events.decoders import make_decoder
 from depth_anyevent_ros.events.types import Packet
 from depth_anyevent_ros.geometry.camera import CameraModel
 from depth_anyevent_ros.simulation.configuration import Simulation
@@ -129,7 +129,7 @@ def write_bag(path: Path, simulation: Simulation, driver: DriverConfig, info: di
 def driver_messages(simulation: Simulation, driver: DriverConfig,
                     counts: Counts) -> Iterator[Message]:
     """Yield what the driver of the event camera, that of the colour camera and truth send."""
-    decoder = Evt3Decoder(simulation.camera.width, simulation.camera.height)
+    decoder = None
     next_info_ns = driver.ros_start_ns
     for item, received_ns in messages(simulation, driver):
         if isinstance(item, Label):
@@ -141,6 +141,7 @@ def driver_messages(simulation: Simulation, driver: DriverConfig,
             yield Message(received_ns, CAMERA_INFO, simulation.camera, item.stamp_ns,
                           item.frame_id)
         counts.packets += 1
+        decoder = decoder or make_decoder(item)
         counts.events += len(decoder.decode(item))
         yield Message(received_ns, EVENTS, item, item.stamp_ns, item.frame_id)
 

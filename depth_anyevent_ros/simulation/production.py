@@ -11,15 +11,17 @@ import shlex
 import numpy as np
 
 from depth_anyevent_ros.datasets.sequence_format import INFO_FILE
+from depth_anyevent_ros.events.packet_encoders import ENCODERS
 from depth_anyevent_ros.geometry.transform import Transform
 from depth_anyevent_ros.simulation.output import (
     Counts, observed, Progress, SIMULATION_FILE, write_bag, write_sequence)
 from depth_anyevent_ros.simulation.recording import DriverConfig
+from depth_anyevent_ros.simulation.sensors import SENSORS
 from depth_anyevent_ros.simulation.worlds import make_world, World
 
 # Storage of a bag, None for a sequence folder.
 FORMATS = {'bag': 'sqlite3', 'mcap': 'mcap', 'sequence': None}
-ENCODINGS = ('evt3',)
+ENCODINGS = ('evt3', *ENCODERS)
 
 
 @dataclass(frozen=True)
@@ -134,11 +136,16 @@ def produce(recording: Recording, path: Path, progress: Progress = lambda _: Non
     try:
         if storage is None:
             return write_sequence(path, world.simulation, info, recording.flow, progress)
-        return write_bag(path, world.simulation, DriverConfig(seed=recording.seed),
+        return write_bag(path, world.simulation, _driver(recording),
                          {'name': path.name, **info}, storage, progress)
     except OSError as error:
         raise OSError(f'{path} could not be written, and what was begun is removed: '
                       f'{error.strerror or error}') from error
+
+
+def _driver(recording: Recording) -> DriverConfig:
+    return DriverConfig(seed=recording.seed,
+                        encoding=recording.encoding or SENSORS[recording.sensor].encoding)
 
 
 def describe(recording: Recording, world: World) -> dict:

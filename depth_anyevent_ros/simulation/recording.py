@@ -3,19 +3,22 @@
 """From a scene and a motion to labels, and to the packets that a camera driver publishes."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from depth_anyevent_ros.events.evt3_encoder import Evt3Encoder
+from depth_anyevent_ros.events.packet_encoders import ENCODERS
 from depth_anyevent_ros.events.types import Events, Packet
 from depth_anyevent_ros.simulation.configuration import Simulation
 from depth_anyevent_ros.simulation.event_camera import EventCamera
 from depth_anyevent_ros.simulation.labels import Label, Labeller
 from depth_anyevent_ros.simulation.raycaster import Frame
 from depth_anyevent_ros.simulation.rendering import sampled_frames, View
+
+IN_ROS_TIME = ('libcaer', 'libcaer_cmp')  # encodings
 
 
 class Stretch(NamedTuple):
@@ -28,7 +31,8 @@ class Stretch(NamedTuple):
 @dataclass(frozen=True)
 class DriverConfig:
     """
-    How the driver packs events and stamps packets, after metavision_driver.
+    How the driver packs events and stamps packets, after metavision_driver, and for the
+    encodings libcaer and libcaer_cmp after libcaer_driver, whose sensor time is ROS time.
 
     period_ns: length of a packet. sensor_start_ns: the sensor's own clock at the start.
     ros_start_ns: ROS time at the start. latency_ns, jitter_ns: a packet arrives after its
@@ -45,6 +49,7 @@ class DriverConfig:
     vectors: bool = False
     time_high_interval_us: int = 16
     seed: int = 0
+    encoding: str = 'evt3'
 
 
 def renders(simulation: Simulation) -> Iterator[tuple[int, Frame]]:
@@ -148,19 +153,32 @@ def messages(simulation: Simulation, driver: DriverConfig,
 
 def _packets(stretches: Iterator[Stretch], simulation: Simulation,
              driver: DriverConfig) -> Iterator[tuple[Packet, int]]:
-    encoder = Evt3Encoder(driver.vectors, driver.time_high_interval_us)
+    encode = _encoder(driver)
     generator = np.random.default_rng([driver.seed, 2])
     offset_ns = driver.ros_start_ns
     for seq, (begin_ns, end_ns, part) in enumerate(
             cut(stretches, driver.period_ns, simulation.duration_ns)):
-        data = encoder.encode(
-            Events(part.t + driver.sensor_start_ns, part.x, part.y, part.p),
-            end_ns=end_ns + driver.sensor_start_ns)
+        data, time_base = encode(part, end_ns)
         arrival_ns, sending_ns = (
             driver.latency_ns + generator.exponential(driver.jitter_ns, 2)).astype(int).tolist()
-        packet = Packet(data, 'evt3', simulation.camera.width, simulation.camera.height, seq,
+        packet = Packet(data, driver.encoding, simulation.camera.width,
+                        simulation.camera.height, seq, time_base,
                         stamp_ns=offset_ns + begin_ns + arrival_ns, frame_id=driver.frame_id)
         yield packet, offset_ns + end_ns + sending_ns
+
+
+def _encoder(driver: DriverConfig) -> Callable[[Events, int], tuple[np.ndarray, int]]:
+    """Return what makes the bytes and the time_base of a packet from its events and its end."""
+    start_ns = driver.ros_start_ns if driver.encoding in IN_ROS_TIME else driver.sensor_start_ns
+
+    def shifted(part: Events) -> Events:
+        return Events(part.t + start_ns, part.x, part.y, part.p)
+
+    if driver.encoding == 'evt3':
+        evt3 = Evt3Encoder(driver.vectors, driver.time_high_interval_us)
+        return lambda part, end_ns: (evt3.encode(shifted(part), end_ns=end_ns + start_ns), 0)
+    encoder = ENCODERS[driver.encoding](start_ns)
+    return lambda part, end_ns: encoder.encode(shifted(part))
 
 
 def cut(stretches: Iterator[tuple[int, Events]], period_ns: int,

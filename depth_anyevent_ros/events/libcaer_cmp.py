@@ -1,0 +1,162 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Decoder of `libcaer_cmp`, which libcaer_driver publishes by default.
+
+Little-endian 16-bit words, the upper four bits of which are the type, much as evt3 with columns
+for rows. Time is counted in microseconds from time_base, which is that of the packet's first
+event, and begins with 0 in each packet.
+"""
+from __future__ import annotations
+
+import numpy as np
+
+from depth_anyevent_ros.events.jit import njit
+from depth_anyevent_ros.events.packet_decoder import (
+    CORRUPT_TIMES, EVENTS, Fed, FIRST, judge_time, LAST, NOW, OFFSET, ON, OUT_OF_RANGE,
+    PacketDecoder, REFUSED, UNKNOWN_WORDS, UNSYNCHRONISED, WAITING)
+from depth_anyevent_ros.events.sinks import put
+
+TIME_HIGH, TIME_LOW, ADDR_X, ADDR_Y, VECT_BASE_Y, VECT_8 = range(6)
+# What holds within a packet: units of 4096 us and microseconds since time_base, whether the low
+# half was sent since the high one, whether the high one has twelve bits, column, base and polarity
+# of vectors, and what became of time_base: 0 before it was judged, 1 believed, 2 refused.
+HIGH, LOW, LOW_SENT, WIDE, X, BASE_Y, BASE_P, JUDGED = range(8)
+UNIT_US = 4096
+WRAP = 4096  # values of a TIME_HIGH word
+SHORT_WRAP = 16  # values that libcaer_driver sends: it cuts the time to 16 bits before it shifts
+LONGEST_STEP = 244  # one second, between two TIME_HIGH words, without proof
+
+
+@njit
+def _step_high(high, value, wide):
+    """Return the high half that a word shows; wide: whether it has twelve bits for certain."""
+    step = (value - high) % WRAP
+    if step > LONGEST_STEP and value < SHORT_WRAP and not wide:
+        step = (value - high) % SHORT_WRAP
+    return high + step
+
+
+@njit
+def _proved(words, begin, high, before, base, following, offset):
+    """
+    Return whether a long step of the high half is borne out by what comes next.
+
+    That is the next TIME_HIGH word of the packet, which has to be nearer to it than to what was
+    before, or the time of the next packet.
+    """
+    for i in range(begin, len(words)):
+        if words[i] >> 12 == TIME_HIGH:
+            value = np.int64(words[i] & 0xFFF)
+            ahead, ahead_of_last = (value - high) % WRAP, (value - before) % WRAP
+            return ahead <= ahead_of_last and ahead < WRAP // 2
+    return following >= 0 and following + offset >= base + high * UNIT_US * 1000
+
+
+@njit
+def _decode(words, begin, base, limit, n, limit_events, following, final, width, height, state,
+            inner, sink):
+    """Decode words from `begin` on; see `PacketDecoder._decode`."""
+    if inner[JUDGED] == 0:
+        ahead = following + state[OFFSET] if following >= 0 else following
+        verdict = judge_time(base + state[OFFSET], ahead, final, state)
+        if verdict == WAITING:
+            return begin, n
+        inner[JUDGED] = 2 if verdict == REFUSED else 1
+    usable = inner[JUDGED] == 1
+    base = base + state[OFFSET]
+    high, low, x = inner[HIGH], inner[LOW], inner[X]
+    now, start, on = state[NOW], n, np.int64(0)
+    t = base + (high * UNIT_US + low) * 1000
+    i = begin
+    while i < len(words) and n < limit_events:
+        word = np.int64(words[i])
+        kind = word >> 12
+        if kind == ADDR_Y or kind == VECT_8:
+            if usable and t > now:
+                now = t
+            if usable and t >= limit:
+                break
+            if kind == ADDR_Y:
+                bits, y, p = np.int64(1), word & 0x7FF, word >> 11 & 1
+            else:
+                bits, y, p = word & 0xFF, inner[BASE_Y], inner[BASE_P]
+                inner[BASE_Y] += 8
+            while bits:
+                if bits & 1:
+                    if not usable:
+                        state[UNSYNCHRONISED] += 1
+                    elif x < width and y < height:
+                        put(sink, n, t, x, y, p)
+                        on += p
+                        if n == 0:
+                            state[FIRST] = t
+                        state[LAST] = t
+                        n += 1
+                    else:
+                        state[OUT_OF_RANGE] += 1
+                bits >>= 1
+                y += 1
+        elif kind == ADDR_X:
+            x = word & 0x7FF
+        elif kind == TIME_LOW:
+            # A driver that begins a packet of the camera anew may leave out the high half.
+            if word & 0xFFF < low and inner[LOW_SENT]:
+                high += 1
+            low = word & 0xFFF
+            inner[LOW_SENT] = 1
+            t = base + (high * UNIT_US + low) * 1000
+        elif kind == TIME_HIGH:
+            moved = _step_high(high, word & 0xFFF, inner[WIDE] != 0)
+            if moved - high > LONGEST_STEP and not _proved(
+                    words, i + 1, moved, high, base, following, state[OFFSET]):
+                state[CORRUPT_TIMES] += 1
+            elif moved != high:
+                inner[LOW_SENT], high = 0, moved
+                inner[WIDE] |= word & 0xFFF >= SHORT_WRAP
+                t = base + (high * UNIT_US + low) * 1000
+        elif kind == VECT_BASE_Y:
+            inner[BASE_Y], inner[BASE_P] = word & 0x7FF, word >> 11 & 1
+        else:
+            state[UNKNOWN_WORDS] += 1
+        i += 1
+    inner[HIGH], inner[LOW], inner[X] = high, low, x
+    state[NOW] = now
+    state[ON] += on
+    state[EVENTS] += n - start
+    return i, n
+
+
+@njit
+def _room(words):
+    """Return how many events words hold."""
+    most = 0
+    for word in words:
+        kind = word >> 12
+        if kind == ADDR_Y:
+            most += 1
+        elif kind == VECT_8:
+            most += 8
+    return most
+
+
+class LibcaerCmpDecoder(PacketDecoder):
+    """A decoder of `libcaer_cmp` from a sensor of width x height pixels."""
+
+    encoding = 'libcaer_cmp'
+    max_side = 1 << 11  # pixels; coordinates have 11 bits
+    word = np.dtype(np.uint16)
+
+    def _begin_packet(self) -> None:
+        self._inner = np.zeros(8, np.int64)
+
+    def _first_time(self, fed: Fed) -> int:
+        return fed.base
+
+    def _decode(self, fed: Fed, begin: int, limit: int, n: int, limit_events: int,
+                following: int, final: bool, sink) -> tuple[int, int]:
+        return _decode(fed.words, begin, fed.base, limit, n, limit_events, following, final,
+                       self.width, self.height, self._state, self._inner, sink)
+
+    def _room(self, words: np.ndarray) -> int:
+        return int(_room(words))

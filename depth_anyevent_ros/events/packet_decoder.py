@@ -1,0 +1,199 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What decoders share whose packets stand on their own: time is counted from a packet's time_base.
+
+Such a packet needs none of those before it, so losing one costs its events only.
+"""
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+
+from depth_anyevent_ros.events.evt3 import NO_LIMIT, Segment
+from depth_anyevent_ros.events.jit import njit
+from depth_anyevent_ros.events.sinks import ArraySink
+from depth_anyevent_ros.events.types import Events, Packet
+
+# The state of the stream, one int64 each; times in ns. OFFSET is added to all times: it keeps
+# time from falling back where a sensor's clock was set back under the same time_base.
+(NOW, KNOWN, OFFSET, ON, EVENTS, OUT_OF_RANGE, UNKNOWN_WORDS, CORRUPT_TIMES, TIME_JUMPS,
+ UNSYNCHRONISED, FIRST, LAST) = range(12)
+STATE_SIZE = 12
+
+UNKNOWN = -1  # time of what has not come yet
+# Events of one stream are out of order by less.
+BACK_NS = 10_000_000
+# Over a longer leap the next packet or event has to tell whether it is right.
+LEAP_NS = 1_000_000_000
+# Between the first two times of a stream.
+FIRST_LEAP_NS = 60_000_000_000
+
+REFUSED, ACCEPTED, WAITING = 0, 1, 2
+
+
+@njit
+def judge_time(t, following, final, state):
+    """
+    Return whether a time is believed: ACCEPTED, REFUSED, or WAITING for what follows.
+
+    t, following: ns, with OFFSET added; following is UNKNOWN where it has not come. One corrupt
+    time must not move the clock, so a leap is believed only if the next time agrees with it.
+    A leap back that is confirmed moves OFFSET: the caller then has to add it anew.
+    """
+    known, now = state[KNOWN] != 0, state[NOW]
+    if known and -BACK_NS <= t - now <= LEAP_NS:
+        return ACCEPTED
+    if following < 0:
+        if not final:
+            return WAITING
+        believed = not known or t > now  # nothing comes that it could harm
+    elif not known:
+        believed = -BACK_NS <= following - t <= FIRST_LEAP_NS
+    else:
+        believed = following - t >= -BACK_NS and abs(following - t) <= abs(following - now)
+    if not believed:
+        state[CORRUPT_TIMES] += 1
+        return REFUSED
+    if known:
+        state[TIME_JUMPS] += 1
+        if t < now:
+            state[OFFSET] += now - t
+            return ACCEPTED
+    state[KNOWN] = 1
+    state[NOW] = t
+    return ACCEPTED
+
+
+class Fed(NamedTuple):
+    """The words of a packet, and its time_base in ns."""
+
+    words: np.ndarray
+    base: int
+
+
+class PacketDecoder(ABC):
+    """
+    A decoder of packets that stand on their own, with the interface of `Evt3Decoder`.
+
+    word: dtype of the words, native order. granularity: words that only make sense together.
+    """
+
+    encoding: str
+    max_side: int
+    word: np.dtype
+    granularity = 1
+
+    def __init__(self, width: int, height: int):
+        self.width, self.height = width, height
+        self._state = np.zeros(STATE_SIZE, np.int64)
+        self._fed: deque[Fed] = deque()
+        self._next = 0
+        self._truncated = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream: the next one starts anew. The counters stay."""
+        self._state[[NOW, KNOWN, OFFSET]] = 0
+        self._fed.clear()
+        self._next = 0
+        self._begin_packet()
+
+    def note_gap(self) -> None:
+        """Say that packets were lost, which changes nothing for those that follow."""
+
+    @property
+    def time_ns(self) -> int | None:
+        """Sensor time certainly reached, None before the stream has told one."""
+        return int(self._state[NOW]) if self._state[KNOWN] else None
+
+    def counters(self) -> dict[str, int]:
+        """Count since the construction: events, and what was dropped or mended."""
+        s = self._state
+        return {'events': int(s[EVENTS]), 'on': int(s[ON]), 'triggers': 0,
+                'out_of_range': int(s[OUT_OF_RANGE]), 'unknown_words': int(s[UNKNOWN_WORDS]),
+                'corrupt_times': int(s[CORRUPT_TIMES]), 'time_jumps': int(s[TIME_JUMPS]),
+                'unsynchronised': int(s[UNSYNCHRONISED]), 'truncated': self._truncated}
+
+    def feed(self, packet: Packet) -> None:
+        """Take the bytes of the next packet of the stream."""
+        data = np.ascontiguousarray(packet.events)
+        size = self.word.itemsize * self.granularity
+        whole = len(data) // size * size
+        self._truncated += whole != len(data)
+        if whole:
+            self._fed.append(Fed(self._words(data[:whole], packet.is_bigendian),
+                                 packet.time_base))
+
+    def decode_until(self, limit_ns: int | None, sink, final: bool = False,
+                     limit_events: int = NO_LIMIT) -> Segment:
+        """
+        Put what was fed into the sink, up to events of sensor time limit_ns (None: all of it).
+
+        limit_ns is exclusive. limit_events stops after the word that reaches it. An ArraySink
+        must have room for `room()` events. final: nothing follows, so a suspicious time is not
+        waited for.
+        """
+        limit = NO_LIMIT if limit_ns is None else limit_ns
+        self._state[FIRST] = self._state[LAST] = -1
+        n = 0
+        while self._fed and n < limit_events:
+            fed = self._fed[0]
+            following = self._first_time(self._fed[1]) if len(self._fed) > 1 else UNKNOWN
+            self._next, n = self._decode(fed, self._next, limit, n, limit_events, following,
+                                         final, sink)
+            if self._next < len(fed.words):
+                break
+            self._fed.popleft()
+            self._next = 0
+            self._begin_packet()
+        return Segment(n, int(self._state[FIRST]), int(self._state[LAST]))
+
+    def room(self) -> int:
+        """Return how many events what was fed can hold at most."""
+        return sum(self._room(fed.words) for fed in self._fed)
+
+    def decode(self, packet: Packet) -> Events:
+        """Decode one packet to arrays."""
+        self.feed(packet)
+        return self.decode_fed()
+
+    def decode_fed(self) -> Events:
+        """Decode what was fed to arrays."""
+        return self._to_arrays(final=False)
+
+    def flush(self) -> Events:
+        """Decode what is still held back at the end of a stream."""
+        return self._to_arrays(final=True)
+
+    def _to_arrays(self, final: bool) -> Events:
+        n = self.room()
+        sink = ArraySink(np.empty(n, np.int64), np.empty(n, np.uint16),
+                         np.empty(n, np.uint16), np.empty(n, np.uint8))
+        used = self.decode_until(None, sink, final).events
+        return Events(*(array[:used] for array in sink))
+
+    def _words(self, data: np.ndarray, bigendian: bool) -> np.ndarray:
+        """Return bytes as words in native order."""
+        return data.view(self.word.newbyteorder('>' if bigendian else '<')).astype(
+            self.word, copy=False)
+
+    @abstractmethod
+    def _begin_packet(self) -> None:
+        """Forget what holds within a packet only."""
+
+    @abstractmethod
+    def _first_time(self, fed: Fed) -> int:
+        """Return the first time of a packet, ns."""
+
+    @abstractmethod
+    def _decode(self, fed: Fed, begin: int, limit: int, n: int, limit_events: int,
+                following: int, final: bool, sink) -> tuple[int, int]:
+        """Decode from word `begin` on; return the next word and the number of events so far."""
+
+    @abstractmethod
+    def _room(self, words: np.ndarray) -> int:
+        """Return how many events words hold at most."""

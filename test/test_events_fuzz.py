@@ -1,0 +1,147 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Damaged packets of every encoding: no crash, no hang, no write out of bounds, all counted.
+
+100,000 packets each; `python -m pytest test/test_events_fuzz.py --fuzz-packets 10000000` tries
+more.
+"""
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from depth_anyevent_ros.events.decoders import DECODERS, make_decoder
+from depth_anyevent_ros.events.evt3_encoder import Evt3Encoder
+from depth_anyevent_ros.events.packet_encoders import ENCODERS
+from depth_anyevent_ros.events.sinks import ArraySink, SurfaceSink
+from depth_anyevent_ros.events.surface import grid_of_pixels
+from depth_anyevent_ros.events.types import Events, Packet
+
+START_NS = 1_700_000_000_000_000_000
+WIDTH, HEIGHT = 64, 48
+EVENTS, BYTES = 24, 96  # of a packet at most
+BATCH = 5000
+GUARD, MARK = 64, 77
+DAMAGES = ('none', 'bit', 'word', 'noise', 'cut', 'base', 'swapped', 'gap', 'reset')
+
+
+def whole_packets(encoding, rng, count):
+    """Return bytes (count, BYTES), their lengths, and the time bases, of a good stream."""
+    data = np.zeros((count, BYTES), np.uint8)
+    lengths, bases = np.zeros(count, int), np.zeros(count, np.int64)
+    evt3 = Evt3Encoder(vectors=True, time_high_interval_us=4096)
+    encoder = None if encoding == 'evt3' else ENCODERS[encoding](START_NS)
+    now_us = 0
+    for i in range(count):
+        times = now_us + np.sort(rng.integers(0, 3000, EVENTS)) // 300 * 300
+        now_us += 3000
+        y = np.sort(rng.integers(0, HEIGHT, EVENTS)).astype(np.uint16)
+        events = Events(times * 1000, np.sort(rng.integers(0, WIDTH, EVENTS)).astype(np.uint16),
+                        y, np.repeat(rng.integers(0, 2, EVENTS // 8), 8).astype(np.uint8))
+        if encoder is None:
+            packed = evt3.encode(events)
+        else:
+            packed, bases[i] = encoder.encode(
+                Events(events.t + START_NS, events.x, events.y, events.p))
+        lengths[i] = min(len(packed), BYTES)
+        data[i, :lengths[i]] = packed[:BYTES]
+    return data, lengths, bases
+
+
+def damaged_packets(encoding, rng, whole):
+    """Yield (packet, damage) for a stream of which a third is good."""
+    data, lengths, bases = whole[0].copy(), whole[1].tolist(), whole[2].tolist()
+    count = len(data)
+    odds = np.r_[1 / 3, np.full(len(DAMAGES) - 1, 2 / 3 / (len(DAMAGES) - 1))]
+    kinds = rng.choice(len(DAMAGES), count, p=odds)
+    places, values = rng.integers(0, BYTES // 2, count), rng.integers(0, 1 << 16, count)
+    bits, noise = 1 << rng.integers(0, 16, count), rng.integers(0, 256, data.shape, np.uint8)
+    leaps = rng.choice([-1 << 60, -10**12, -10**8, 10**6, 10**9, 10**13, 1 << 61], count)
+    words = data.view('<u2')
+    for kind, change in (('bit', words[np.arange(count), places] ^ bits), ('word', values)):
+        chosen = np.flatnonzero(kinds == DAMAGES.index(kind))
+        words[chosen, places[chosen]] = change[chosen]
+    chosen = kinds == DAMAGES.index('noise')
+    data[chosen] = noise[chosen]
+    order = np.arange(count)
+    chosen = np.flatnonzero(kinds == DAMAGES.index('swapped'))
+    order[chosen] = rng.integers(0, count, len(chosen))
+    drawn = zip(kinds.tolist(), order.tolist(), places.tolist(), leaps.tolist(),
+                (values == 0).tolist())
+    for i, (kind, source, place, leap, bigendian) in enumerate(drawn):
+        length, base = lengths[source], bases[source]
+        if DAMAGES[kind] == 'cut':
+            length = place
+        elif DAMAGES[kind] == 'base':
+            base = max(base + leap, 0)
+        yield Packet(data[source, :length], encoding, WIDTH, HEIGHT, i, base,
+                     bigendian), DAMAGES[kind]
+
+
+class Guarded:
+    """Sinks that tell whether anything was written beside them."""
+
+    def __init__(self):
+        self._arrays = [np.full(1 << 18, MARK, kind)
+                        for kind in (np.int64, np.uint16, np.uint16, np.uint8)]
+        self._cells = np.full(WIDTH * HEIGHT + 2 * GUARD, MARK, np.int64)
+        self.surface = SurfaceSink(self._cells[GUARD:-GUARD],
+                                   grid_of_pixels(WIDTH, HEIGHT, WIDTH, HEIGHT))
+
+    def arrays(self, room):
+        assert room + 2 * GUARD <= len(self._arrays[0])
+        return ArraySink(*(array[GUARD:GUARD + room] for array in self._arrays))
+
+    def check(self, room):
+        times = self._arrays[0]  # the others are written at the same places
+        assert (times[GUARD + room:2 * GUARD + room] == MARK).all()
+        times[GUARD:GUARD + room] = MARK
+
+    def check_borders(self):
+        for array in (*self._arrays, self._cells):
+            assert np.all(array[:GUARD] == MARK) and np.all(array[-GUARD:] == MARK)
+
+
+@pytest.mark.parametrize('encoding', DECODERS)
+def test_damaged_packets(encoding, request):
+    left = request.config.getoption('--fuzz-packets')
+    rng = np.random.default_rng(20)
+    guarded, decoder, seen, put = Guarded(), None, Counter(), 0
+    whole = whole_packets(encoding, rng, BATCH)
+    while left > 0:
+        for packet, kind in damaged_packets(encoding, rng, whole):
+            seen[kind] += 1
+            decoder = decoder or make_decoder(packet)
+            if kind == 'reset':
+                decoder.reset()
+            elif kind == 'gap':
+                decoder.note_gap()
+            decoder.feed(packet)
+            room = decoder.room()
+            if packet.seq % 2:
+                sink = guarded.arrays(room)
+                found = decoder.decode_until(None, sink)
+                n = found.events
+                assert n <= room
+                if n:
+                    assert max(sink.x[:n].tolist()) < WIDTH
+                    assert max(sink.y[:n].tolist()) < HEIGHT and max(sink.p[:n].tolist()) < 2
+                    assert found.t_first == sink.t[0] and found.t_last == sink.t[n - 1]
+                guarded.check(room)
+            else:
+                # As windows do: some events, up to a time, then the rest.
+                reached = decoder.time_ns or 0
+                n = decoder.decode_until(reached + 1_000_000, guarded.surface, False, 7).events
+                n += decoder.decode_until(None, guarded.surface).events
+                assert n <= room
+            put += n
+        guarded.check_borders()
+        left -= BATCH
+    counters = decoder.counters()
+    assert counters['events'] == put > 0
+    assert 0 < counters['on'] < put
+    dropped = ('out_of_range', 'corrupt_times', 'unsynchronised', 'truncated')
+    assert all(counters[name] > 0 for name in dropped if (encoding, name) != ('mono', 'truncated')
+               ), counters
+    assert set(seen) == set(DAMAGES)

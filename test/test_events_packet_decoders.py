@@ -1,0 +1,350 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Encodings whose packets stand on their own: real recordings, there and back, and damage."""
+from dataclasses import replace
+import json
+
+import numpy as np
+import pytest
+
+from depth_anyevent_ros.datasets.bags import decode_event_packet, open_bag
+from depth_anyevent_ros.events.decoders import DECODERS, make_decoder
+from depth_anyevent_ros.events.evt3_encoder import Evt3Encoder
+from depth_anyevent_ros.events.packet_encoders import ENCODERS
+from depth_anyevent_ros.events.pipeline import EventPipeline, Representation
+from depth_anyevent_ros.events.surface import LatestEventSurface
+from depth_anyevent_ros.events.types import Events, Packet, PacketError
+from depth_anyevent_ros.events.windows import CountWindows, TimeWindows
+
+START_NS = 1_700_000_000_000_000_000
+WIDTH, HEIGHT = 64, 48
+MS = 1_000_000
+ALL = tuple(ENCODERS)
+
+
+def random_events(seed, count=3000, begin_us=0, step_us=40):
+    """Make events that come in bursts of one time and column, some of them twice."""
+    rng = np.random.default_rng(seed)
+    times = begin_us + np.cumsum(rng.integers(0, step_us, count) * (rng.random(count) < 0.3))
+    x = np.repeat(rng.integers(0, WIDTH, count // 6 + 1), 6)[:count]
+    return Events(START_NS + times * 1000, x.astype(np.uint16),
+                  rng.integers(0, HEIGHT, count).astype(np.uint16),
+                  rng.integers(0, 2, count).astype(np.uint8))
+
+
+def part_of(events, begin, end):
+    return Events(*(getattr(events, name)[begin:end] for name in 'txyp'))
+
+
+def packets_of(events, encoding, cuts=(), **fields):
+    """Return events as packets that are cut at these indices."""
+    encoder = ENCODERS[encoding](START_NS)
+    bounds = [0, *cuts, len(events)]
+    made = []
+    for seq, (begin, end) in enumerate(zip(bounds, bounds[1:])):
+        data, base = encoder.encode(part_of(events, begin, end))
+        made.append(Packet(data, encoding, WIDTH, HEIGHT, seq, base, **fields))
+    return made
+
+
+def decode_all(packets):
+    decoder = make_decoder(packets[0])
+    parts = [decoder.decode(packet) for packet in packets]
+    return Events.concatenate([*parts, decoder.flush()]), decoder
+
+
+def assert_same(a, b):
+    for name in 'txyp':
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
+
+
+@pytest.mark.parametrize('bag', ['test_data_libcaer_rollover', 'test_data_mono_cd'])
+def test_real_recordings(shared_data, bag):
+    expected = json.loads((shared_data / 'bags' / 'expected.json').read_text())[bag]
+    with open_bag(shared_data / 'bags' / bag) as reader:
+        packets = [decode_event_packet(raw) for raw in reader.messages()]
+    events, decoder = decode_all(packets)
+    assert [int(v[0]) for v in (events.t, events.x, events.y, events.p)] == expected['first']
+    assert [int(v[-1]) for v in (events.t, events.x, events.y, events.p)] == expected['last']
+    sums = {f'sum_{name}': int(getattr(events, name).astype(np.uint64).sum())
+            for name in 'txyp'}
+    assert sums == {name: expected[name] for name in sums}
+    counters = decoder.counters()
+    assert counters['on'] == expected['on']
+    dropped = set(counters) - {'events', 'on'}
+    assert not any(counters[name] for name in dropped)
+
+
+@pytest.mark.parametrize('encoding', ALL)
+@pytest.mark.parametrize('seed', range(4))
+def test_there_and_back_however_it_is_cut(encoding, seed):
+    events = random_events(seed)
+    rng = np.random.default_rng(seed)
+    for pieces in (0, 3, 40):
+        cuts = np.unique(rng.integers(1, len(events), pieces)).tolist()
+        found, decoder = decode_all(packets_of(events, encoding, cuts))
+        assert_same(found, events)
+        assert decoder.counters()['events'] == len(events)
+
+
+@pytest.mark.parametrize('encoding', ALL)
+def test_the_declared_order_of_bytes_is_honoured(encoding):
+    events = random_events(5)
+    size = {'libcaer': 4, 'libcaer_cmp': 2, 'mono': 8}[encoding]
+    swapped = [replace(packet, is_bigendian=True,
+                       events=packet.events.reshape(-1, size)[:, ::-1].reshape(-1).copy())
+               for packet in packets_of(events, encoding, (1000, 2000))]
+    assert_same(decode_all(swapped)[0], events)
+
+
+def plain_cmp(words, base):
+    """Decode libcaer_cmp word by word, by the description of its words alone."""
+    high = low = x = y = p = 0
+    rows = []
+    for word in words.tolist():
+        kind, value = word >> 12, word & 0xFFF
+        t = base + ((high << 12) + low) * 1000
+        if kind == 0:
+            high = value
+        elif kind == 1:
+            low = value
+        elif kind == 2:
+            x = value & 0x7FF
+        elif kind == 3:
+            rows.append((t, x, value & 0x7FF, value >> 11))
+        elif kind == 4:
+            y, p = value & 0x7FF, value >> 11
+        elif kind == 5:
+            rows += [(t, x, y + bit, p) for bit in range(8) if value >> bit & 1]
+            y += 8
+    return rows
+
+
+def test_every_word_of_libcaer_cmp():
+    words = np.array([0x2005, 0x3803, 0x1010, 0x3004, 0x4808, 0x5081, 0x5003, 0x0001, 0x1001,
+                      0x2009, 0x3001], np.uint16)
+    packet = Packet(words.view(np.uint8), 'libcaer_cmp', WIDTH, HEIGHT, 0, START_NS)
+    events, _ = decode_all([packet])
+    assert list(zip(*(getattr(events, name).tolist() for name in 'txyp'))) \
+        == plain_cmp(words, START_NS)
+    assert events.y.tolist() == [3, 4, 8, 15, 16, 17, 1]
+
+
+def test_vectors_of_libcaer_cmp_take_fewer_bytes():
+    column = Events(np.full(48, START_NS), np.full(48, 7, np.uint16),
+                    np.arange(48, dtype=np.uint16), np.ones(48, np.uint8))
+    data, _ = ENCODERS['libcaer_cmp'](START_NS).encode(column)
+    assert len(data) == 2 * (1 + 2 * 6)
+
+
+def test_a_driver_that_cuts_the_high_half_to_four_bits_does_not_send_time_back():
+    # libcaer_driver keeps it in 16 bits of microseconds, so it wraps within a long packet.
+    times = np.arange(0, 300_000, 500)
+    words = [0x2005]
+    for time in times.tolist():
+        words += [time >> 12 & 0xF, 0x1000 | time & 0xFFF, 0x3003]
+    packet = Packet(np.array(words, np.uint16).view(np.uint8), 'libcaer_cmp', WIDTH, HEIGHT, 0,
+                    START_NS)
+    assert (decode_all([packet])[0].t - START_NS).tolist() == (times * 1000).tolist()
+
+
+def test_a_high_half_that_was_left_out_does_not_send_time_back():
+    words = np.array([0x2005, 0x1FF0, 0x3003, 0x1010, 0x3004, 0x0001, 0x1020, 0x3005], np.uint16)
+    packet = Packet(words.view(np.uint8), 'libcaer_cmp', WIDTH, HEIGHT, 0, START_NS)
+    assert ((decode_all([packet])[0].t - START_NS) // 1000).tolist() == [4080, 4112, 4128]
+
+
+def test_libcaer_rolls_over_within_and_between_packets():
+    events = random_events(6, begin_us=(1 << 31) - 5000)
+    assert (events.t[0] - START_NS) // 1000 < 1 << 31 < (events.t[-1] - START_NS) // 1000
+    rolls = int(np.searchsorted(events.t, START_NS + (1 << 31) * 1000))
+    for cuts in ((), (rolls,), (rolls - 10, rolls + 10)):
+        packets = packets_of(events, 'libcaer', cuts)
+        assert_same(decode_all(packets)[0], events)
+    assert packets[-1].time_base == START_NS + (1 << 31) * 1000
+
+
+def rewritten(packet, index, word):
+    """Return a packet with another 32-bit word."""
+    words = packet.events.view('<u4').copy()
+    words[index] = word
+    return replace(packet, events=words.view(np.uint8))
+
+
+@pytest.mark.parametrize('corrupt', [0, 3_000_000, 0x7FFF_FFFF, 0xFFFF_FFFF])
+@pytest.mark.parametrize('event', [0, 57, 999])
+def test_one_corrupt_time_of_libcaer_moves_nothing(corrupt, event):
+    events = random_events(7, begin_us=20_000_000)
+    packets = packets_of(events, 'libcaer', (500, 1000, 2000))
+    packets[2] = rewritten(packets[2], 2 * event + 1, corrupt)
+    found, decoder = decode_all(packets)
+    kept = np.delete(np.arange(len(events)), 1000 + event)
+    assert_same(found, Events(*(getattr(events, name)[kept] for name in 'txyp')))
+    assert decoder.counters()['corrupt_times'] == 1
+
+
+@pytest.mark.parametrize('encoding', ALL)
+def test_one_corrupt_time_base_costs_its_packet_only(encoding):
+    events = random_events(8)
+    packets = packets_of(events, encoding, (500, 1000, 2000))
+    packets[2] = replace(packets[2], time_base=packets[2].time_base + 3600 * 10**9)
+    found, decoder = decode_all(packets)
+    kept = np.r_[0:1000, 2000:3000]
+    assert_same(found, Events(*(getattr(events, name)[kept] for name in 'txyp')))
+    counters = decoder.counters()
+    assert (counters['corrupt_times'], counters['unsynchronised']) in ((1, 1000), (1, 999))
+
+
+@pytest.mark.parametrize('corrupt', [0x0800, 0x0FFF])
+def test_one_corrupt_high_half_of_libcaer_cmp_moves_nothing(corrupt):
+    events = random_events(9)
+    whole, = packets_of(events, 'libcaer_cmp')
+    words = whole.events.view('<u2')
+    second = np.flatnonzero(words >> 12 == 0)[1]
+    damaged = replace(whole, events=np.insert(words, second, corrupt).view(np.uint8))
+    found, decoder = decode_all([damaged])
+    assert_same(found, events)
+    assert decoder.counters()['corrupt_times'] == 1
+
+
+@pytest.mark.parametrize('encoding', ALL)
+def test_a_long_pause_is_no_corrupt_time(encoding):
+    parts = [random_events(seed, 50, begin_us=seed * 7_000_000) for seed in range(4)]
+    events = Events.concatenate(parts)
+    found, decoder = decode_all(packets_of(events, encoding, (50, 100, 150)))
+    assert_same(found, events)
+    assert decoder.counters()['corrupt_times'] == 0
+
+
+def test_a_clock_that_is_set_back_under_the_same_base_goes_on():
+    first, second = (packets_of(random_events(seed, 500, begin_us), 'libcaer', (250,))
+                     for seed, begin_us in ((1, 50_000_000), (2, 10)))
+    found, decoder = decode_all([*first, *second])
+    assert len(found) == 1000
+    assert np.all(np.diff(found.t) >= 0)
+    assert found.t[-1] - found.t[0] < 100 * MS
+    assert decoder.counters()['time_jumps'] == 1
+
+
+@pytest.mark.parametrize('encoding', ALL)
+def test_what_lies_outside_and_what_is_cut_short_is_counted(encoding):
+    events = random_events(10)
+    cut = [replace(packet, height=40, events=packet.events[:-1])
+           for packet in packets_of(events, encoding, (1500,))]
+    found, decoder = decode_all(cut)
+    counters = decoder.counters()
+    assert counters['truncated'] == 2
+    assert found.y.max() < 40
+    assert counters['out_of_range'] > 100
+    assert len(events) - 40 < counters['out_of_range'] + len(found) < len(events)
+
+
+def test_unknown_words_of_libcaer_cmp_are_counted():
+    words = np.array([0x2005, 0x6123, 0xF000, 0x3003], np.uint16)
+    packet = Packet(words.view(np.uint8), 'libcaer_cmp', WIDTH, HEIGHT, 0, START_NS)
+    events, decoder = decode_all([packet])
+    assert len(events) == 1
+    assert decoder.counters()['unknown_words'] == 2
+
+
+@pytest.mark.parametrize('encoding', ALL)
+@pytest.mark.parametrize('step_ns', [300_000, 7 * MS])
+def test_decoding_up_to_times_gives_the_same_events(encoding, step_ns):
+    events = random_events(11)
+    decoder = make_decoder(packets_of(events, encoding)[0])
+    surface = LatestEventSurface(WIDTH, HEIGHT, WIDTH, HEIGHT)
+    limit, counted = START_NS, 0
+    for packet in [*packets_of(events, encoding, (700, 1400)), None]:
+        if packet is not None:
+            decoder.feed(packet)
+        while True:
+            segment = decoder.decode_until(limit, surface.sink, final=packet is None)
+            counted += segment.events
+            if segment.events:
+                assert limit - step_ns <= segment.t_first <= segment.t_last < limit
+            assert counted == min(int(np.searchsorted(events.t, limit)), counted)
+            if decoder.time_ns is None or decoder.time_ns < limit:
+                break
+            assert counted == np.searchsorted(events.t, limit)
+            limit += step_ns
+    assert counted == len(events)
+
+
+def windows_of(packets, rule):
+    pipeline = EventPipeline(lambda width, height: Representation(height, width), rule)
+    made = [window for packet in packets for window in pipeline.push(packet)]
+    return made + list(pipeline.finish()), pipeline
+
+
+def of_every_encoding(events, cuts):
+    """Return the packets of the same events in each encoding, evt3 with its own clock."""
+    streams = {encoding: packets_of(events, encoding, cuts) for encoding in ALL}
+    encoder, bounds = Evt3Encoder(), [0, *cuts, len(events)]
+    streams['evt3'] = [
+        Packet(encoder.encode(Events(part.t - START_NS, part.x, part.y, part.p)), 'evt3', WIDTH,
+               HEIGHT, seq)
+        for seq, part in enumerate(part_of(events, *ends) for ends in zip(bounds, bounds[1:]))]
+    assert set(streams) == set(DECODERS)
+    return streams
+
+
+@pytest.mark.parametrize('rule', [TimeWindows(5 * MS, 4 * MS, 10**9), CountWindows(400, 10**9)])
+def test_the_same_events_give_the_same_windows(rule):
+    # START_NS is a multiple of both period and wrap, so that windows end at the same times.
+    events = random_events(12, begin_us=3)
+    found = {}
+    for encoding, packets in of_every_encoding(events, (600, 1300, 2500)).items():
+        windows, _ = windows_of(packets, rule)
+        base = 0 if encoding == 'evt3' else START_NS
+        found[encoding] = [(w.t_start - base, w.t_end - base, w.events, w.image.tobytes())
+                           for w in windows]
+    assert len(found['libcaer']) >= 3
+    for encoding in ALL:
+        assert found[encoding] == found['libcaer'], encoding
+    # evt3 knows that time goes on without events, so that it may begin a window earlier.
+    assert set(found['libcaer'][1:-1]) <= set(found['evt3'])
+
+
+@pytest.mark.parametrize('encoding', ALL)
+def test_a_time_base_that_falls_back_begins_anew(encoding):
+    packets = packets_of(random_events(13), encoding, (500, 1000, 2000))
+    again = [replace(packet, seq=packet.seq + 4, time_base=packet.time_base - 60 * 10**9)
+             for packet in packets]
+    windows, pipeline = windows_of(packets + again, TimeWindows(5 * MS, 5 * MS, 10**9))
+    assert pipeline.counters()['restarts'] == 1
+    assert [w.interrupted for w in windows].count(True) == 2
+
+
+def test_a_camera_that_changes_its_encoding_begins_anew():
+    events = random_events(14)
+    packets = [*packets_of(events, 'libcaer', (1500,)),
+               *(replace(p, seq=p.seq + 2) for p in packets_of(events, 'mono', (1500,)))]
+    windows, pipeline = windows_of(packets, TimeWindows(5 * MS, 5 * MS, 10**9))
+    assert [w.interrupted for w in windows].count(True) == 2
+    assert pipeline.counters()['events'] == 6000
+    assert pipeline.counters()['size_changes'] == 0
+
+
+@pytest.mark.parametrize('fields', [{'time_base': 1 << 63}, {'width': 5000}, {'height': 0},
+                                    {'encoding': 'trigger'}])
+def test_packets_that_cannot_be_are_refused(fields):
+    packet = replace(packets_of(random_events(15), 'libcaer')[0], **fields)
+    with pytest.raises(PacketError):
+        windows_of([packet], TimeWindows(5 * MS, 5 * MS, 10**9))
+
+
+def test_the_encoders_refuse_what_does_not_fit():
+    events = random_events(16)
+    for encoding in ALL:
+        encoder = ENCODERS[encoding](START_NS)
+        with pytest.raises(ValueError, match='sorted'):
+            encoder.encode(Events(events.t[::-1], events.x, events.y, events.p))
+        with pytest.raises(ValueError, match='polarity'):
+            encoder.encode(replace(events, p=events.p + 1))
+        with pytest.raises(ValueError, match='x has to'):
+            encoder.encode(replace(events, x=events.x + np.uint16(encoder.largest)))
+        assert encoder.encode(part_of(events, 0, 0))[0].size == 0
+    far = replace(events, t=events.t * 1 + np.arange(len(events)) * 10**7)
+    for encoding in ('libcaer_cmp', 'mono'):
+        with pytest.raises(ValueError, match='seconds at most'):
+            ENCODERS[encoding](START_NS).encode(far)
