@@ -3,12 +3,14 @@
 """The command benchmark, and that its baselines do the same work."""
 from dataclasses import replace
 import json
+from pathlib import Path
 import time
 
 import numpy as np
 import pytest
 
-from depth_anyevent_ros.benchmarks import label, simulator, training
+from depth_anyevent_ros.benchmarks import (
+    decode, event_streams, label, numpy_events, representation, simulator, training)
 from depth_anyevent_ros.benchmarks.case import compare, Work
 from depth_anyevent_ros.benchmarks.numpy_caster import cast_depth
 from depth_anyevent_ros.cli.benchmark import BENCHMARKS
@@ -17,6 +19,9 @@ from depth_anyevent_ros.distillation.teachers import CheckpointTeacher
 from depth_anyevent_ros.simulation.boxes import boxes_simulation, DAVIS346
 from depth_anyevent_ros.simulation.raycaster import RayCaster
 from depth_anyevent_ros.simulation.scene import Ellipsoid
+
+
+RECORDING = Path(__file__).parent / 'data' / 'boxes_evt3'
 
 
 class Sliding:
@@ -55,6 +60,44 @@ def test_a_shrunk_camera_has_the_same_view():
     for camera in (DAVIS346, small):
         assert (-0.5 - camera.k[0, 2]) / camera.k[0, 0] == pytest.approx(
             (-0.5 - DAVIS346.k[0, 2]) / DAVIS346.k[0, 0])
+
+
+@pytest.fixture(scope='module', params=[('evt3', False), ('evt3', True), ('libcaer', False)])
+def stream(request):
+    encoding, vectors = request.param
+    return event_streams.made_up(encoding, 346, 260, 1e6, 130 * 10**6, 3, vectors)
+
+
+def test_the_numpy_decoders_give_the_same_events(stream):
+    expected = event_streams.decoded(stream.packets)
+    found = decode.BASELINES[stream.packets[0].encoding](stream.packets)
+    assert len(expected) == stream.events > 100_000
+    for name in 'txyp':
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+@pytest.mark.parametrize('shrink', [1, 4])
+@pytest.mark.parametrize('tencode', [numpy_events.tencode, numpy_events.hasty_tencode])
+def test_numpy_makes_the_same_windows(stream, shrink, tencode):
+    expected = list(representation.fused(stream, shrink))
+    found = list(representation.separate(stream, shrink, tencode))
+    assert [end for end, _ in found] == [end for end, _ in expected] and len(found) >= 1
+    for (_, mine), (_, other) in zip(found, expected):
+        np.testing.assert_allclose(mine, other, atol=1e-6)
+
+
+@pytest.mark.parametrize('name, per_stream', [('decode', 1), ('representation', 3)])
+def test_benchmarks_of_events(name, per_stream, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(decode, 'DURATION_NS', 10**7)
+    monkeypatch.setattr(representation, 'DURATION_NS', 13 * 10**7)
+    for module in (decode, representation):
+        monkeypatch.setattr(module, 'MADE_UP', (('evt3', 346, 260, 1e6, True),))
+    assert execute(['benchmark', name, '--repeats', '1', '--bag', str(RECORDING),
+                    '--json', str(tmp_path / 'b.json')]) == 0
+    cases = json.loads((tmp_path / 'b.json').read_text())['cases']
+    assert len(cases) == 2 * per_stream
+    assert all(case['unit'] == 'Mev/s' and case['ratio'] > 0 for case in cases)
+    assert 'boxes_evt3' in cases[-1]['name']
 
 
 def test_benchmark_training(tmp_path, monkeypatch, capsys):

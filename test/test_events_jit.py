@@ -12,10 +12,11 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / 'depth_anyevent_ros'
 DECODE = """
 import numpy as np
-from depth_anyevent_ros.events.evt3 import Evt3Decoder
+from depth_anyevent_ros.events.records import MonoDecoder
 from depth_anyevent_ros.events.types import Packet
-words = np.array([0x8000, 0x6005, 2, 0x2001, 0x8000], '<u2').view(np.uint8)
-print(Evt3Decoder(64, 48).decode(Packet(words, 'evt3', 64, 48)).x.tolist())
+decoder = MonoDecoder(64, 48)
+decoder.feed(Packet(np.array([5, 2 << 16 | 1], '<u4').view(np.uint8), 'mono', 64, 48))
+print(decoder.flush().x.tolist())
 """
 
 
@@ -45,9 +46,11 @@ def test_cache_lies_outside_of_the_package_and_is_never_stale(copy, tmp_path):
     assert decode(copy, NUMBA_CACHE_DIR=str(cache)) == ('[1]', '')
     assert {path: path.stat().st_mtime_ns for path in cache.rglob('*.nbc')} == before
     # A helper in another file than the loop.
-    sinks = copy / 'depth_anyevent_ros' / 'events' / 'sinks.py'
-    sinks.write_text(sinks.read_text().replace('sink.x[n] = x', 'sink.x[n] = x + 40'))
-    assert decode(copy, NUMBA_CACHE_DIR=str(cache))[0] == '[41]'
+    helper = copy / 'depth_anyevent_ros' / 'events' / 'packet_decoder.py'
+    before = helper.read_text()
+    helper.write_text(before.replace('believed = not known or t > now', 'believed = False'))
+    assert helper.read_text() != before
+    assert decode(copy, NUMBA_CACHE_DIR=str(cache))[0] == '[]'
 
 
 def test_without_a_place_for_the_cache_it_works_and_says_so(copy):

@@ -45,10 +45,10 @@ def test_of_equal_stamps_at_a_pixel_the_later_in_the_stream_wins():
 
 
 def write(surface, events):
-    """Put events into a surface one by one."""
-    for t, x, y, p in zip(events.t, events.x, events.y, events.p):
-        cell = surface.sink.cell_of_pixel[y, x]
-        surface.cells[cell] = 2 * t + p
+    """Put events into a surface, as decoders do."""
+    for array, values in zip(surface.sink.piece, (events.t, events.x, events.y, events.p)):
+        array[:len(values)] = values
+    surface.sink.write(len(events))
 
 
 @pytest.mark.parametrize('grid', [(40, 30), (20, 15), (14, 7)])

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict
 import importlib
 import os
+from pathlib import Path
 import platform
 import sys
 
@@ -14,16 +15,20 @@ Time the parts on this machine. Each case stands beside a baseline that is timed
 by turns with it; the ratio is above 1 when the case is faster."""
 EXAMPLES = """\
   depth_anyevent benchmark
+  depth_anyevent benchmark decode representation --bag recordings/street
   depth_anyevent benchmark label --repeats 3
   depth_anyevent benchmark simulator --repeats 9 --json benchmark.json"""
 
-# Each is a module benchmarks/NAME.py with cases(repeats, seed), an iterator of Case. It is
-# imported when it is needed.
+# Each is a module benchmarks/NAME.py with cases(repeats, seed), an iterator of Case; those of
+# WITH_BAGS take recordings too. It is imported when it is needed.
 BENCHMARKS = {
+    'decode': 'packets to arrays of events',
+    'representation': 'packets to Tencode',
     'simulator': 'rendering and events of the simulated worlds',
     'label': 'labels of a bag, beside the bare teacher',
     'training': 'a training step of the recurrent student',
 }
+WITH_BAGS = ('decode', 'representation')
 
 
 def add_arguments(parser) -> None:
@@ -36,6 +41,9 @@ def add_arguments(parser) -> None:
                         help='measurements of each case (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0, metavar='N',
                         help='of the worlds and weights (default: %(default)s)')
+    parser.add_argument('--bag', dest='bags', action='append', default=[], type=Path,
+                        metavar='BAG', help='a recording that decode and representation are '
+                        'timed on too; may be given again')
 
 
 def run(arguments) -> tuple[int, dict]:
@@ -49,7 +57,8 @@ def run(arguments) -> tuple[int, dict]:
     for name in arguments.names or BENCHMARKS:
         print(f'{name} ...', file=sys.stderr, flush=True)
         module = importlib.import_module(f'depth_anyevent_ros.benchmarks.{name}')
-        for case in module.cases(arguments.repeats, arguments.seed):
+        more = (arguments.bags,) if name in WITH_BAGS else ()
+        for case in module.cases(arguments.repeats, arguments.seed, *more):
             found.append(asdict(case))
             print(f'{case.name}\n    {case.median:.4g} {case.unit} ({case.min:.4g} to '
                   f'{case.max:.4g}); {case.ratio:.3g} times {case.baseline}', flush=True)

@@ -9,12 +9,10 @@ machine over the stream: how the bytes are cut into packets makes no difference.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from depth_anyevent_ros.events.jit import njit
-from depth_anyevent_ros.events.sinks import ArraySink, put
+from depth_anyevent_ros.events.sinks import ArraySink, decode_into, Segment, SurfaceSink
 from depth_anyevent_ros.events.types import Events, Packet
 
 ADDR_Y, ADDR_X, VECT_BASE_X, VECT_12, VECT_8, TIME_LOW = 0x0, 0x2, 0x3, 0x4, 0x5, 0x6
@@ -90,9 +88,9 @@ def _read_time_high(words, i, state, final):
 
 
 @njit
-def _decode(words, begin, limit_us, limit_events, final, width, height, state, sink):
+def _decode(words, begin, limit_us, limit_events, final, width, height, state, ts, xs, ys, ps):
     """
-    Decode words[begin:] into the sink until sensor time reaches limit_us or limit_events came.
+    Decode words[begin:] into arrays until sensor time reaches limit_us or limit_events came.
 
     Returns (next word, number of events). All words are used unless a limit was reached or a
     suspicious TIME_HIGH has to wait for its successor (`final` is False).
@@ -127,7 +125,7 @@ def _decode(words, begin, limit_us, limit_events, final, width, height, state, s
                 state[UNSYNCHRONISED] += 1
             elif x < width and y < height:
                 p = word >> 11 & 1
-                put(sink, n, t, x, y, p)
+                ts[n], xs[n], ys[n], ps[n] = t, x, y, p
                 on += p
                 if n == 0:
                     first = t
@@ -163,7 +161,7 @@ def _decode(words, begin, limit_us, limit_events, final, width, height, state, s
                     if not usable:
                         state[UNSYNCHRONISED] += 1
                     elif x < width and y < height:
-                        put(sink, n, t, x, y, p)
+                        ts[n], xs[n], ys[n], ps[n] = t, x, y, p
                         on += p
                         if n == 0:
                             first = t
@@ -203,15 +201,6 @@ def _room(words, begin):
         elif kind == VECT_8:
             most += 8
     return most
-
-
-@dataclass(frozen=True)
-class Segment:
-    """What one call of `decode_until` put into the sink: count, and the times in ns."""
-
-    events: int
-    t_first: int
-    t_last: int
 
 
 class Evt3Decoder:
@@ -278,8 +267,8 @@ class Evt3Decoder:
         self._words = np.concatenate([held, words]) if len(held) else words
         self._next = 0
 
-    def decode_until(self, limit_ns: int | None, sink, final: bool = False,
-                     limit_events: int = NO_LIMIT) -> Segment:
+    def decode_until(self, limit_ns: int | None, sink: ArraySink | SurfaceSink,
+                     final: bool = False, limit_events: int = NO_LIMIT) -> Segment:
         """
         Put what was fed into the sink, up to events of sensor time limit_ns (None: all of it).
 
@@ -288,9 +277,13 @@ class Evt3Decoder:
         follows, so a suspicious time word is not waited for.
         """
         limit_us = NO_LIMIT if limit_ns is None else -(-limit_ns // 1000)
-        self._next, n = _decode(self._words, self._next, limit_us, limit_events, final,
-                                self.width, self.height, self._state, sink)
-        return Segment(n, int(self._state[FIRST]), int(self._state[LAST]))
+
+        def decode(arrays: ArraySink, most: int) -> Segment:
+            self._next, n = _decode(self._words, self._next, limit_us, most, final, self.width,
+                                    self.height, self._state, *arrays)
+            return Segment(n, int(self._state[FIRST]), int(self._state[LAST]))
+
+        return decode_into(sink, decode, limit_events)
 
     def room(self) -> int:
         """Return how many events what was fed can hold at most."""
@@ -310,9 +303,7 @@ class Evt3Decoder:
         return self._to_arrays(final=True)
 
     def _to_arrays(self, final: bool) -> Events:
-        n = self.room()
-        sink = ArraySink(np.empty(n, np.int64), np.empty(n, np.uint16),
-                         np.empty(n, np.uint16), np.empty(n, np.uint8))
+        sink = ArraySink.of_size(self.room())
         used = self.decode_until(None, sink, final).events
         return Events(*(array[:used] for array in sink))
 

@@ -15,7 +15,7 @@ from depth_anyevent_ros.events.jit import njit
 from depth_anyevent_ros.events.packet_decoder import (
     CORRUPT_TIMES, EVENTS, Fed, FIRST, judge_time, LAST, NOW, OFFSET, ON, OUT_OF_RANGE,
     PacketDecoder, REFUSED, UNKNOWN_WORDS, UNSYNCHRONISED, WAITING)
-from depth_anyevent_ros.events.sinks import put
+from depth_anyevent_ros.events.sinks import ArraySink
 
 TIME_HIGH, TIME_LOW, ADDR_X, ADDR_Y, VECT_BASE_Y, VECT_8 = range(6)
 # What holds within a packet: units of 4096 us and microseconds since time_base, whether the low
@@ -55,7 +55,7 @@ def _proved(words, begin, high, before, base, following, offset):
 
 @njit
 def _decode(words, begin, base, limit, n, limit_events, following, final, width, height, state,
-            inner, sink):
+            inner, ts, xs, ys, ps):
     """Decode words from `begin` on; see `PacketDecoder._decode`."""
     if inner[JUDGED] == 0:
         ahead = following + state[OFFSET] if following >= 0 else following
@@ -87,7 +87,7 @@ def _decode(words, begin, base, limit, n, limit_events, following, final, width,
                     if not usable:
                         state[UNSYNCHRONISED] += 1
                     elif x < width and y < height:
-                        put(sink, n, t, x, y, p)
+                        ts[n], xs[n], ys[n], ps[n] = t, x, y, p
                         on += p
                         if n == 0:
                             state[FIRST] = t
@@ -154,9 +154,9 @@ class LibcaerCmpDecoder(PacketDecoder):
         return fed.base
 
     def _decode(self, fed: Fed, begin: int, limit: int, n: int, limit_events: int,
-                following: int, final: bool, sink) -> tuple[int, int]:
+                following: int, final: bool, arrays: ArraySink) -> tuple[int, int]:
         return _decode(fed.words, begin, fed.base, limit, n, limit_events, following, final,
-                       self.width, self.height, self._state, self._inner, sink)
+                       self.width, self.height, self._state, self._inner, *arrays)
 
     def _room(self, words: np.ndarray) -> int:
         return int(_room(words))

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from depth_anyevent_ros.events.evt3 import NO_LIMIT, Segment
+from depth_anyevent_ros.events.evt3 import NO_LIMIT
 from depth_anyevent_ros.events.jit import njit
-from depth_anyevent_ros.events.sinks import ArraySink
+from depth_anyevent_ros.events.sinks import ArraySink, decode_into, Segment, SurfaceSink
 from depth_anyevent_ros.events.types import Events, Packet
 
 # The state of the stream, one int64 each; times in ns. OFFSET is added to all times: it keeps
@@ -128,8 +128,8 @@ class PacketDecoder(ABC):
             self._fed.append(Fed(self._words(data[:whole], packet.is_bigendian),
                                  packet.time_base))
 
-    def decode_until(self, limit_ns: int | None, sink, final: bool = False,
-                     limit_events: int = NO_LIMIT) -> Segment:
+    def decode_until(self, limit_ns: int | None, sink: ArraySink | SurfaceSink,
+                     final: bool = False, limit_events: int = NO_LIMIT) -> Segment:
         """
         Put what was fed into the sink, up to events of sensor time limit_ns (None: all of it).
 
@@ -138,13 +138,17 @@ class PacketDecoder(ABC):
         waited for.
         """
         limit = NO_LIMIT if limit_ns is None else limit_ns
+        return decode_into(sink, lambda arrays, most: self._decode_until(
+            limit, arrays, final, most), limit_events)
+
+    def _decode_until(self, limit: int, arrays: ArraySink, final: bool, most: int) -> Segment:
         self._state[FIRST] = self._state[LAST] = -1
         n = 0
-        while self._fed and n < limit_events:
+        while self._fed and n < most:
             fed = self._fed[0]
             following = self._first_time(self._fed[1]) if len(self._fed) > 1 else UNKNOWN
-            self._next, n = self._decode(fed, self._next, limit, n, limit_events, following,
-                                         final, sink)
+            self._next, n = self._decode(fed, self._next, limit, n, most, following, final,
+                                         arrays)
             if self._next < len(fed.words):
                 break
             self._fed.popleft()
@@ -170,9 +174,7 @@ class PacketDecoder(ABC):
         return self._to_arrays(final=True)
 
     def _to_arrays(self, final: bool) -> Events:
-        n = self.room()
-        sink = ArraySink(np.empty(n, np.int64), np.empty(n, np.uint16),
-                         np.empty(n, np.uint16), np.empty(n, np.uint8))
+        sink = ArraySink.of_size(self.room())
         used = self.decode_until(None, sink, final).events
         return Events(*(array[:used] for array in sink))
 
@@ -191,7 +193,7 @@ class PacketDecoder(ABC):
 
     @abstractmethod
     def _decode(self, fed: Fed, begin: int, limit: int, n: int, limit_events: int,
-                following: int, final: bool, sink) -> tuple[int, int]:
+                following: int, final: bool, arrays: ArraySink) -> tuple[int, int]:
         """Decode from word `begin` on; return the next word and the number of events so far."""
 
     @abstractmethod

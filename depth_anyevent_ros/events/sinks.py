@@ -1,18 +1,24 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Where a decoder puts an event, chosen when the decoder's loop is compiled.
+Where decoders put events: into arrays, or by way of small ones into the latest-event surface.
 
-A decoder is written once and calls `put(sink, n, t, x, y, p)`. With an ArraySink it fills
-arrays; with a SurfaceSink it writes the latest-event surface and no event is ever stored.
+A decoder's loop only fills arrays. Writing to places all over a large surface from within it is
+three times slower: a processor that waits for memory while it guesses the type of the next word
+loses both. So a few thousand events are decoded, then written at once, and never stored.
 """
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from numba import types
-from numba.extending import overload
 import numpy as np
+
+from depth_anyevent_ros.events.jit import njit
+
+PIECE = 4096  # events that are decoded before they are written
+MOST_OF_A_WORD = 12  # events of one word, by which a piece may be exceeded
 
 
 class ArraySink(NamedTuple):
@@ -23,8 +29,14 @@ class ArraySink(NamedTuple):
     y: np.ndarray
     p: np.ndarray
 
+    @staticmethod
+    def of_size(size: int) -> ArraySink:
+        """Return arrays for so many events."""
+        return ArraySink(np.empty(size, np.int64), np.empty(size, np.uint16),
+                         np.empty(size, np.uint16), np.empty(size, np.uint8))
 
-class SurfaceSink(NamedTuple):
+
+class SurfaceSink:
     """
     The latest event of every cell.
 
@@ -32,29 +44,53 @@ class SurfaceSink(NamedTuple):
     cell into which a sensor pixel falls, -1 for none.
     """
 
-    cells: np.ndarray
-    cell_of_pixel: np.ndarray
+    def __init__(self, cells: np.ndarray, cell_of_pixel: np.ndarray):
+        self.cells, self.cell_of_pixel = cells, cell_of_pixel
+        self.piece = ArraySink.of_size(PIECE + MOST_OF_A_WORD)
+
+    def write(self, count: int) -> None:
+        """Write the first events of the piece."""
+        _write(self.cells, self.cell_of_pixel, *self.piece, count)
 
 
-def put(sink, n, t, x, y, p):
-    """Put event number n of this call into the sink (only callable from compiled code)."""
-    raise NotImplementedError
+@dataclass(frozen=True)
+class Segment:
+    """What one call of `decode_until` put into the sink: count, and the times in ns."""
+
+    events: int
+    t_first: int
+    t_last: int
 
 
-@overload(put, inline='always')
-def _put(sink, n, t, x, y, p):
-    if not isinstance(sink, types.NamedTuple):
-        return None
-    if sink.instance_class is ArraySink:
-        def put_array(sink, n, t, x, y, p):
-            sink.t[n] = t
-            sink.x[n] = x
-            sink.y[n] = y
-            sink.p[n] = p
-        return put_array
+NOTHING = Segment(0, -1, -1)
 
-    def put_surface(sink, n, t, x, y, p):
-        cell = sink.cell_of_pixel[y, x]
+
+def decode_into(sink: ArraySink | SurfaceSink, decode: Callable[[ArraySink, int], Segment],
+                limit_events: int) -> Segment:
+    """
+    Fill a sink; decode(arrays, most) puts up to `most` events, and those of a word, into arrays.
+
+    It must return fewer only where it cannot go on.
+    """
+    if isinstance(sink, ArraySink):
+        return decode(sink, limit_events)
+    whole = NOTHING
+    while whole.events < limit_events:
+        most = min(PIECE, limit_events - whole.events)
+        part = decode(sink.piece, most)
+        if part.events:
+            sink.write(part.events)
+            whole = Segment(whole.events + part.events,
+                            whole.t_first if whole.events else part.t_first, part.t_last)
+        if part.events < most:
+            break
+    return whole
+
+
+@njit
+def _write(cells, cell_of_pixel, t, x, y, p, count):
+    """Write events into the cells, in their order."""
+    for i in range(count):
+        cell = cell_of_pixel[y[i], x[i]]
         if cell >= 0:
-            sink.cells[cell] = 2 * t + p
-    return put_surface
+            cells[cell] = 2 * t[i] + p[i]
