@@ -8,6 +8,7 @@ import importlib
 import os
 from pathlib import Path
 import platform
+import shlex
 import sys
 
 HELP = """\
@@ -24,10 +25,12 @@ EXAMPLES = """\
 BENCHMARKS = {
     'decode': 'packets to arrays of events',
     'representation': 'packets to Tencode',
+    'node': 'inference_node over DDS: what it bears, and what it adds to the time of the model',
     'simulator': 'rendering and events of the simulated worlds',
     'label': 'labels of a bag, beside the bare teacher',
     'training': 'a training step of the recurrent student',
 }
+PLACES = {'node': 'nodes.node_benchmark'}  # it knows ROS
 WITH_BAGS = ('decode', 'representation')
 
 
@@ -56,12 +59,33 @@ def run(arguments) -> tuple[int, dict]:
     found = []
     for name in arguments.names or BENCHMARKS:
         print(f'{name} ...', file=sys.stderr, flush=True)
-        module = importlib.import_module(f'depth_anyevent_ros.benchmarks.{name}')
+        module = importlib.import_module(
+            f'depth_anyevent_ros.{PLACES.get(name, f"benchmarks.{name}")}')
         more = (arguments.bags,) if name in WITH_BAGS else ()
         for case in module.cases(arguments.repeats, arguments.seed, *more):
             found.append(asdict(case))
             print(f'{case.name}\n    {case.median:.4g} {case.unit} ({case.min:.4g} to '
                   f'{case.max:.4g}); {case.ratio:.3g} times {case.baseline}', flush=True)
-    machine = {'machine': platform.machine(), 'cpus': os.cpu_count(),
-               'python': platform.python_version()}
-    return 0, {'cases': found, 'repeats': arguments.repeats, **machine}
+    command = shlex.join(['depth_anyevent', 'benchmark', *arguments.names, *(
+        word for bag in arguments.bags for word in ('--bag', bag.name)), '--repeats',
+        str(arguments.repeats)])
+    return 0, {'command': command, 'cases': found, 'repeats': arguments.repeats, **machine()}
+
+
+def machine() -> dict:
+    """Return what the figures depend on: processor, GPU, and versions."""
+    import torch
+    return {'machine': platform.machine(), 'processor': processor(), 'cpus': os.cpu_count(),
+            'gpu': torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            'system': f'{platform.system()} {platform.release()}',
+            'python': platform.python_version(), 'torch': torch.__version__}
+
+
+def processor() -> str:
+    """Return the processor's name, '' where it is not told."""
+    try:
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(':')[2].strip() for line in lines
+                 if line.startswith('model name')), platform.processor())

@@ -1,0 +1,55 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Makes docs/performance.md from what `depth_anyevent benchmark --json` wrote.
+
+  depth_anyevent benchmark decode representation node --json out/benchmark.json
+  python scripts/performance.py out/benchmark.json
+
+Several files make a chapter each. Nothing in the tables is written by hand.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BEGINNING = """\
+# Performance
+
+Made by `scripts/performance.py` from what the commands below printed; nothing here was typed in.
+Each case was timed by turns with its baseline in the same run. `times` is the median rate over
+the baseline's: above 1 is faster. Made-up streams put events anywhere, which is the worst for
+caches; recordings have fewer events in a window, so that writing the picture weighs more.
+"""
+
+
+def chapter(found: dict) -> str:
+    """Return a chapter for one run."""
+    gpu = found['gpu'] or 'no GPU was there'
+    lines = [f'## {found["processor"]}, {found["cpus"]} cores, {gpu}', '',
+             f'{found["system"]}, {found["machine"]}, Python {found["python"]}, torch '
+             f'{found["torch"]}; {found["repeats"]} repeats.', '', '```sh', found['command'],
+             '```', '', '| case | median | from | to | unit | times | baseline |',
+             '|---|---|---|---|---|---|---|']
+    for case in found['cases']:
+        lines.append(f'| {case["name"]} | {case["median"]:.4g} | {case["min"]:.4g} | '
+                     f'{case["max"]:.4g} | {case["unit"]} | {case["ratio"]:.3g} | '
+                     f'{case["baseline"]} |')
+    return '\n'.join(lines) + '\n'
+
+
+def main() -> None:
+    """Write the file."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('files', nargs='+', type=Path, metavar='JSON')
+    parser.add_argument('--output', type=Path, default=ROOT / 'docs' / 'performance.md')
+    arguments = parser.parse_args()
+    chapters = [chapter(json.loads(path.read_text())) for path in arguments.files]
+    arguments.output.write_text('\n'.join([BEGINNING, *chapters]))
+
+
+if __name__ == '__main__':
+    main()
