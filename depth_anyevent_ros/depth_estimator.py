@@ -15,6 +15,7 @@ from depth_anyevent_ros.events.windows import CountWindows, TimeWindows
 from depth_anyevent_ros.networks.checkpoint import Checkpoint
 from depth_anyevent_ros.networks.config import InputConfig, PATCH
 from depth_anyevent_ros.networks.input_size import representation_for
+from depth_anyevent_ros.networks.openvino_runtime import make_runtime
 from depth_anyevent_ros.networks.runtime import TorchRuntime
 
 # What a network that was trained on RGB images gets of events: the authors' setting for MVSEC.
@@ -88,10 +89,11 @@ class DepthEstimator:
     """
 
     def __init__(self, checkpoint: Checkpoint, settings: WindowSettings,
-                 device: str = 'auto', precision: str = 'auto'):
+                 device: str = 'auto', precision: str = 'auto', runtime: str = 'torch'):
         self.checkpoint = checkpoint
         self.settings = settings
-        self.runtime = TorchRuntime(checkpoint, device, precision)
+        self._placed = device, precision, runtime
+        self.runtime = make_runtime(checkpoint, *self._placed)
         self.pipeline = self._new_pipeline()
         self._warm: tuple[TorchRuntime, tuple[int, int]] | None = None
 
@@ -136,6 +138,12 @@ class DepthEstimator:
             return config.height, config.width
         representation = representation_for(config, *self.pipeline.size)
         return representation.height, representation.width
+
+    def runtime_for(self, checkpoint: Checkpoint) -> TorchRuntime:
+        """Return what would run another student, warm, on the same device in the same way."""
+        runtime = make_runtime(checkpoint, *self._placed)
+        runtime.warm_up(*self.input_size(checkpoint))
+        return runtime
 
     def replace_model(self, checkpoint: Checkpoint, runtime: TorchRuntime) -> None:
         """Go on with another student from the next window; its recurrent state is empty."""

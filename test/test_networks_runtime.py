@@ -129,7 +129,8 @@ def test_describe(checkpoint, runtime):
     assert description == {
         'checkpoint': checkpoint.name, 'model': 'untrained-tiny-r',
         'sha256': checkpoint.sha256[:12], 'trained': False,
-        'trained_on': 'nothing (random weights)', 'device': 'cpu', 'precision': 'fp32',
+        'trained_on': 'nothing (random weights)', 'runtime': f'torch {torch.__version__}',
+        'device': 'cpu', 'precision': 'fp32',
         'fallback': None, 'parameters': 3_992_689}
 
 

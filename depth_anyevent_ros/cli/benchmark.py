@@ -25,6 +25,7 @@ EXAMPLES = """\
 BENCHMARKS = {
     'decode': 'packets to arrays of events',
     'representation': 'packets to Tencode',
+    'inference': 'the bundled student, and packets to depth',
     'node': 'inference_node over DDS: what it bears, and what it adds to the time of the model',
     'simulator': 'rendering and events of the simulated worlds',
     'label': 'labels of a bag, beside the bare teacher',

@@ -115,7 +115,7 @@ class DinoV2(nn.Module):
         They are (N, width, H/14, W/14), but for the first two of an encoder with convolutions,
         see `HybridEmbedding`.
         """
-        rows, columns = image.shape[-2] // PATCH, image.shape[-1] // PATCH
+        rows, columns = (int(side) // PATCH for side in image.shape[-2:])  # int: when traced
         tokens, maps = self.patch_embed(image)
         tokens = torch.cat((self.cls_token.expand(len(tokens), -1, -1), tokens), dim=1)
         tokens = tokens + self.position_embedding(rows, columns)

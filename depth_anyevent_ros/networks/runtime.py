@@ -67,10 +67,13 @@ class TorchRuntime:
     For one thread at a time, but for `infer_batch`, which uses no state.
 
     fp32 on a GPU means torch's defaults, which allow TF32 in convolutions.
-    Attributes: device and precision, as settled; fallback, None or a sentence; config, name
-    and sha256 of the checkpoint; non_finite, how many output pixels were NaN or infinite so
-    far; state_resets, how often the recurrent state was dropped because of them.
+    Attributes: runtime, what computes; device and precision, as settled; fallback, None or a
+    sentence; config, name and sha256 of the checkpoint; non_finite, how many output pixels were
+    NaN or infinite so far; state_resets, how often the recurrent state was dropped because of
+    them.
     """
+
+    runtime = f'torch {torch.__version__}'
 
     def __init__(self, checkpoint: Checkpoint, device: str = 'auto', precision: str = 'auto'):
         gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -104,12 +107,7 @@ class TorchRuntime:
         Raises ValueError for another shape or type.
         """
         self._set_size(self._checked_size(image))
-        np.copyto(self._input.numpy(), image)
-        with torch.inference_mode(), self._autocast():
-            pixels = self._input.to(self.device, non_blocking=True)
-            pixels = (pixels - self._mean) / self._std
-            inverse_depth, self._state = self._network(pixels.unsqueeze(0), self._state)
-            result = self._download(inverse_depth[0])
+        result = self._predict(image)
         bad = ~np.isfinite(result)
         if bad.any():
             result[bad] = np.nan
@@ -139,6 +137,15 @@ class TorchRuntime:
         self.non_finite += int(bad.sum())
         return result
 
+    def _predict(self, image: np.ndarray) -> np.ndarray:
+        """Return inverse depth of a frame that was checked, and keep the new state."""
+        np.copyto(self._input.numpy(), image)
+        with torch.inference_mode(), self._autocast():
+            pixels = self._input.to(self.device, non_blocking=True)
+            pixels = (pixels - self._mean) / self._std
+            inverse_depth, self._state = self._network(pixels.unsqueeze(0), self._state)
+            return self._download(inverse_depth[0])
+
     def reset(self) -> None:
         """Forget the frames so far: the next one starts a sequence."""
         self._state = None
@@ -167,6 +174,7 @@ class TorchRuntime:
             'sha256': self.sha256[:12],
             'trained': self.config.trained,
             'trained_on': self.config.trained_on,
+            'runtime': self.runtime,
             'device': self.device,
             'precision': self.precision,
             'fallback': self.fallback,

@@ -63,7 +63,7 @@ class InferenceNode(AutostartNode):
             self.value('window.count'), self.value('events.max_gap_ms'))
         checkpoint = load_student(self.value('checkpoint'))
         self._estimator = DepthEstimator(checkpoint, settings, self.value('device'),
-                                         self.value('precision'))
+                                         self.value('precision'), self.value('runtime'))
         self._estimator.warm_up(*SENSOR_SIZE_AT_WARM_UP)
         self._publisher = DepthPublisher(self, self.value('frame_id'), self._warn_once,
                                          self._on_problem)
@@ -139,7 +139,7 @@ class InferenceNode(AutostartNode):
         self.get_logger().info(
             f'Student: {about["checkpoint"]}, trained on {about["trained_on"]}; sha256 '
             f'{about["sha256"]}, {about["parameters"] / 1e6:.1f} M parameters, on '
-            f'{about["device"]} in {about["precision"]}.')
+            f'{about["device"]} in {about["precision"]} by {about["runtime"]}.')
         for caution in self._estimator.cautions():
             self.get_logger().warning(caution)
 

@@ -50,7 +50,10 @@ INFERENCE_PARAMETERS = (
     Parameter('precision', 'auto',
               'Arithmetic of the student; auto is bf16 on a GPU and fp32 on a CPU.',
               choices=('auto', 'fp32', 'bf16', 'fp16')),
-    Parameter('runtime', 'torch', 'What runs the student.', choices=('torch',)),
+    Parameter('runtime', 'torch',
+              'What runs the student: torch; openvino, where it is installed, faster on a CPU and '
+              'compared with torch at the start; auto: openvino where it can be had, else torch.',
+              choices=('torch', 'openvino', 'auto')),
     Parameter('window.mode', 'time',
               'Windows end at multiples of 1 / rate_hz of sensor time (time), or with every '
               'window.count events (count).', choices=('time', 'count')),

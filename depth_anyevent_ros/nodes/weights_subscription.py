@@ -12,7 +12,6 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from std_msgs.msg import String
 
 from depth_anyevent_ros.networks.handover import read_announced
-from depth_anyevent_ros.networks.runtime import TorchRuntime
 from depth_anyevent_ros.nodes.topics import WEIGHTS
 from depth_anyevent_ros.streaming import StreamWorker
 
@@ -63,8 +62,7 @@ class WeightsSubscription:
     def _load(self, announcement: str) -> None:
         estimator = self._worker.estimator
         checkpoint = read_announced(announcement, self._folder)
-        runtime = TorchRuntime(checkpoint, estimator.runtime.device, estimator.runtime.precision)
-        runtime.warm_up(*estimator.input_size(checkpoint))
+        runtime = estimator.runtime_for(checkpoint)
 
         def swap() -> None:
             estimator.replace_model(checkpoint, runtime)

@@ -1,0 +1,89 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Speed of the bundled student, frame by frame, and of the whole way from packets to depth."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+import time
+
+import numpy as np
+import torch
+
+from depth_anyevent_ros.benchmarks.case import Case, compare, Work
+from depth_anyevent_ros.benchmarks.event_streams import made_up
+from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
+from depth_anyevent_ros.models import load_student
+from depth_anyevent_ros.networks.checkpoint import Checkpoint
+from depth_anyevent_ros.networks.openvino_runtime import make_runtime
+from depth_anyevent_ros.networks.runtime import TorchRuntime
+
+SIZES = ((196, 252), (126, 168))
+FRAMES = 10  # in one measurement
+SENSOR, EVENT_RATE, RATE_HZ, DURATION_NS = (346, 260), 3e6, 20.0, 1_000_000_000
+FILLED = 0.3  # share of pixels with an event
+
+
+def cases(repeats: int, seed: int) -> Iterator[Case]:
+    """Yield the rate of each other way to run the student, then that of a stream."""
+    student = load_student('')
+    ways = [('openvino', 'cpu', 'fp32')] + [
+        ('torch', 'cuda:0', precision) for precision in ('fp32', 'bf16')
+        if torch.cuda.is_available()]
+    for way in ways:
+        runtime = make_runtime(student, *way[1:], way[0])
+        for size in SIZES:
+            yield _frames(student, runtime, size, repeats, seed)
+    for runtime in ('torch', 'openvino'):
+        yield _stream(student, runtime, repeats, seed)
+
+
+def _frames(student: Checkpoint, runtime: TorchRuntime, size: tuple[int, int], repeats: int,
+            seed: int) -> Case:
+    generator = np.random.default_rng(seed)
+    image = generator.random((3, *size), np.float32) * (generator.random(size) < FILLED)
+    plain = TorchRuntime(student, 'cpu', 'fp32')
+    image = image.astype(np.float32)
+    for one in (runtime, plain):
+        one.warm_up(*size)
+
+    def run(one: TorchRuntime) -> None:
+        for _ in range(FRAMES):
+            one.infer(image)
+
+    return compare(f'inference: {student.name}, {size[0]}x{size[1]}, {_told(runtime)}',
+                   'frames/s', Work(lambda: run(runtime), FRAMES),
+                   f'{plain.runtime} in fp32 on the CPU', Work(lambda: run(plain), FRAMES),
+                   repeats)
+
+
+def _stream(student: Checkpoint, runtime: str, repeats: int, seed: int) -> Case:
+    """Decode, render and infer a stream, against the time that it lasts."""
+    stream = made_up('evt3', *SENSOR, EVENT_RATE, DURATION_NS, seed)
+    estimator = DepthEstimator(student, WindowSettings(rate_hz=RATE_HZ), runtime=runtime)
+    estimator.warm_up(*SENSOR)
+    windows = 0
+
+    def run() -> None:
+        nonlocal windows
+        windows = 0
+        estimator.reset()
+        for packet in stream.packets:
+            for window in estimator.push(packet):
+                estimator.infer(window)
+                windows += 1
+
+    rates = []
+    for index in range(repeats + 1):
+        begin = time.perf_counter()
+        run()
+        if index:
+            rates.append(windows / (time.perf_counter() - begin))
+    median = float(np.median(rates))
+    return Case(f'inference: packets of {SENSOR[0]}x{SENSOR[1]} at {EVENT_RATE / 1e6:.0f} Mev/s '
+                f'to depth, {_told(estimator.runtime)}', median, min(rates), max(rates),
+                'windows/s', f'the {RATE_HZ:.0f} Hz of the stream', median / RATE_HZ)
+
+
+def _told(runtime: TorchRuntime) -> str:
+    told = f'{runtime.runtime} in {runtime.precision} on {runtime.device}'
+    return f'{told} ({runtime.fallback})' if runtime.fallback else told
