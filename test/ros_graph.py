@@ -9,10 +9,12 @@ import threading
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray
+import numpy as np
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 # One domain per test process, away from the default one.
@@ -117,3 +119,14 @@ def stop_process(process):
         process.kill()
         process.wait()
         raise
+
+
+def write_calibration(path, camera):
+    """Write a calibration as camera_calibration does."""
+    path.write_text(yaml.safe_dump({
+        'image_width': camera.width, 'image_height': camera.height,
+        'distortion_model': camera.distortion_model,
+        **{name: {'data': np.ravel(values).tolist()} for name, values in (
+            ('camera_matrix', camera.k), ('distortion_coefficients', camera.d),
+            ('rectification_matrix', camera.r), ('projection_matrix', camera.p))
+            if values is not None}}))

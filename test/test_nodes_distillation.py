@@ -10,7 +10,7 @@ from event_camera_msgs.msg import EventPacket
 import numpy as np
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from ros_graph import Client, overrides, Spinner, wait_for
+from ros_graph import Client, overrides, Spinner, wait_for, write_calibration
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -197,6 +197,20 @@ def test_without_a_calibration_it_says_what_is_possible(client, drive, make_node
     assert json.loads(client.heard[FACTS][-1].data)['registration'] == 'rotation'
 
 
+def test_calibrations_may_be_files(client, drive, make_node, tmp_path):
+    urls = {CAMERA_INFO: 'camera_info_url', IMAGE_INFO: 'image__camera_info_url'}
+    for number, topic in enumerate(urls):
+        camera = next(m.value for m in drive if m.topic == topic)
+        write_calibration(tmp_path / f'{number}.yaml', camera)
+    client.listen(String, FACTS)
+    make_node(registration__mode='auto', **{
+        url: str(tmp_path / f'{number}.yaml') for number, url in enumerate(urls.values())})
+    ready(client)
+    play(client, drive[:len(drive) // 2], leave_out=(CAMERA_INFO, IMAGE_INFO))
+    wait_for(lambda: client.heard[FACTS])
+    assert json.loads(client.heard[FACTS][-1].data)['registration'] == 'rotation'
+
+
 def test_events_or_pictures_that_stop_are_told(client, drive, make_node):
     client.listen(Image, LABEL)
     make_node()
@@ -230,6 +244,7 @@ def test_a_teacher_that_raises_and_a_clock_that_jumps_back_are_borne(client, dri
 @pytest.mark.parametrize('values, words', [
     ({'teacher__checkpoint': '/nowhere.safetensors'}, 'nowhere'),
     ({'extrinsics__source': 'tf'}, 'tf2_ros'),
+    ({'image__camera_info_url': '/nowhere.yaml'}, 'nowhere.yaml'),
     ({'extrinsics__rotation': [0.0, 0.0, 0.0, 0.0]}, 'no rotation')])
 def test_what_cannot_be_is_refused_when_it_starts(make_node, capfd, values, words):
     node = make_node(**values)

@@ -16,11 +16,12 @@ import pytest
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from ros_graph import Client, overrides, Spinner, wait_for
+from ros_graph import Client, overrides, Spinner, wait_for, write_calibration
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from depth_anyevent_ros.geometry.camera import CameraModel
 from depth_anyevent_ros.networks.checkpoint import save_checkpoint, untrained_student
 from depth_anyevent_ros.networks.config import UNTRAINED
 from depth_anyevent_ros.nodes import topics
@@ -176,6 +177,31 @@ def test_without_calibration_inverse_depth_still_comes(client, make_node):
     assert not client.heard['depth/points']
 
 
+def test_a_calibration_file_is_used_whatever_is_published(client, make_node, tmp_path):
+    file = tmp_path / 'camera.yaml'
+    write_calibration(file, CameraModel.from_info(calibration()))
+    make_node(metric__source='fixed', camera_info_url=f'file://{file}')
+    for kind, topic in ((Image, 'inverse_depth/image'), (PointCloud2, 'depth/points'),
+                        (CameraInfo, 'inverse_depth/camera_info')):
+        listen(client, kind, topic)
+    other = calibration()
+    other.k[0] = 90.0
+    wait_for(lambda: client.camera.get_subscription_count() == 1, what='its subscription')
+    for _ in range(5):
+        client.camera.publish(other)
+        time.sleep(0.05)
+    play(client, 0, 25)
+    wait_for(lambda: client.heard['depth/points'])
+    assert client.heard['inverse_depth/camera_info'][-1].k[0] == 100.0
+    wait_for(lambda: values(client).get('calibration') == 'file')
+
+
+def test_a_calibration_file_that_is_not_there_is_told_when_it_starts(make_node, capfd):
+    node = make_node(camera_info_url='/nowhere/camera.yaml')
+    assert not node.started
+    assert '/nowhere/camera.yaml' in capfd.readouterr().err
+
+
 def test_a_best_effort_driver_is_heard(client, make_node):
     driver = client.node.create_publisher(
         EventPacket, 'driver', QoSProfile(depth=1000, reliability=ReliabilityPolicy.BEST_EFFORT))
@@ -191,10 +217,10 @@ def test_a_best_effort_driver_is_heard(client, make_node):
 def test_bad_packets_are_told_and_the_node_stays_up(client, make_node):
     make_node()
     listen(client)
-    play(client, 0, 3, encoding='libcaer')
+    play(client, 0, 3, encoding='trigger')
     wait_for(lambda: values(client).get('bad_packets') == '3')
     level, sentence, report = client.diagnostics(f'{client.name}: inference')
-    assert level == 2 and "'libcaer'" in sentence and 'evt3' in sentence
+    assert level == 2 and "'trigger'" in sentence and 'evt3' in sentence
     play(client, 3, 5, width=0)
     wait_for(lambda: values(client).get('bad_packets') == '5')
     half = message(0).events[:101].tobytes()

@@ -3,7 +3,9 @@
 """Calibrations as files: what the ROS tool camera_calibration writes."""
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import yaml
@@ -38,6 +40,34 @@ def read_calibration(path: str | Path) -> CameraModel:
     if width < 1 or height < 1:
         raise CalibrationError(f'{path} is for {width}x{height} pixels; expected 1 or more')
     return CameraModel(width, height, k, d, model, r, p)
+
+
+def calibration_from_url(url: str) -> CameraModel | None:
+    """
+    Return the camera of a camera_info_url, None for an empty one.
+
+    It is a path, file:///path, or package://PACKAGE/path in the share folder of a ROS package.
+    Raises CalibrationError.
+    """
+    if not url:
+        return None
+    parts = urlsplit(url)
+    if '$' in url or parts.scheme not in ('', 'file', 'package') \
+            or (parts.scheme == 'file' and parts.netloc not in ('', 'localhost')):
+        raise CalibrationError(f'{url} cannot be read as a calibration: expected a path, '
+                               'file:///path, or package://PACKAGE/path')
+    if parts.scheme == 'package':
+        return read_calibration(_share_folder(parts.netloc, url) / unquote(parts.path).lstrip('/'))
+    return read_calibration(Path(unquote(parts.path) if parts.scheme else url).expanduser())
+
+
+def _share_folder(package: str, url: str) -> Path:
+    for prefix in filter(None, os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)):
+        folder = Path(prefix, 'share', package)
+        if package and folder.is_dir():
+            return folder
+    raise CalibrationError(f'{url} cannot be read: no package {package!r} is in '
+                           'AMENT_PREFIX_PATH; source the workspace that has it')
 
 
 def _matrix(document: dict, name: str) -> np.ndarray:

@@ -19,6 +19,7 @@ from depth_anyevent_ros.distillation.picture_quality import PictureQuality, Qual
 from depth_anyevent_ros.distillation.teachers import CheckpointTeacher, ForeignTeacher
 from depth_anyevent_ros.distillation.trainer_client import TrainerClient
 from depth_anyevent_ros.distillation.trainer_process import ProcessSettings
+from depth_anyevent_ros.geometry.calibration_file import calibration_from_url
 from depth_anyevent_ros.geometry.camera import CameraModel
 from depth_anyevent_ros.geometry.depth import MetricScale
 from depth_anyevent_ros.geometry.rig import Rig
@@ -36,7 +37,7 @@ from depth_anyevent_ros.nodes.extrinsics import extrinsics_from_values, Extrinsi
 from depth_anyevent_ros.nodes.image_subscription import ImageSubscription
 from depth_anyevent_ros.nodes.label_publisher import LabelPublisher
 from depth_anyevent_ros.nodes.lifecycle import AutostartNode, run
-from depth_anyevent_ros.nodes.parameters import DISTILLATION_PARAMETERS
+from depth_anyevent_ros.nodes.parameters import DISTILLATION_PARAMETERS, OTHER_CALIBRATION
 
 SENSOR_SIZE_AT_WARM_UP = (346, 260)  # DAVIS346; the loops are compiled for every size
 ADAPT_PERIOD_S = 0.2
@@ -62,6 +63,7 @@ class DistillationNode(AutostartNode):
         self._images: ImageSubscription | None = None
         self._infos: list = []
         self._cameras: dict[str, CameraModel] = {}
+        self._file_cameras: dict[str, CameraModel] = {}
         self._tf: ExtrinsicsFromTf | None = None
         self._extrinsics: Transform | None = None
         self._event_frame = ''
@@ -79,6 +81,10 @@ class DistillationNode(AutostartNode):
 
     def configure(self) -> None:
         """Load the teacher and the student's settings."""
+        urls = {topics.CAMERA_INFO: 'camera_info_url', topics.IMAGE_INFO: 'image.camera_info_url'}
+        cameras = {name: calibration_from_url(self.value(url)) for name, url in urls.items()}
+        self._file_cameras = {name: camera for name, camera in cameras.items() if camera}
+        self._cameras = dict(self._file_cameras)
         self._student = load_student(self.value('checkpoint'))
         if self.value('teacher.source') == 'topic':
             self._teacher = ForeignTeacher()
@@ -197,7 +203,11 @@ class DistillationNode(AutostartNode):
     def _on_camera_info(self, name: str, msg: CameraInfo) -> None:
         camera = CameraModel.from_info(msg)
         known = self._cameras.get(name)
-        if known is None or not known.says_the_same_as(camera):
+        if known is not None and known.says_the_same_as(camera):
+            return
+        if name in self._file_cameras:
+            self._warn_once(OTHER_CALIBRATION.format(name))
+        else:
             self._cameras[name] = camera
             self._stream.labeller.forget_registration()
 

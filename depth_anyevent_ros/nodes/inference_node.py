@@ -12,6 +12,7 @@ from sensor_msgs.msg import CameraInfo
 from std_srvs.srv import Trigger
 
 from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
+from depth_anyevent_ros.geometry.calibration_file import calibration_from_url
 from depth_anyevent_ros.geometry.camera import CameraModel
 from depth_anyevent_ros.geometry.depth import MetricScale
 from depth_anyevent_ros.models import load_student
@@ -22,7 +23,7 @@ from depth_anyevent_ros.nodes.diagnostics import Diagnostics
 from depth_anyevent_ros.nodes.event_subscription import EventSubscription
 from depth_anyevent_ros.nodes.inference_report import InferenceReport
 from depth_anyevent_ros.nodes.lifecycle import AutostartNode, run
-from depth_anyevent_ros.nodes.parameters import INFERENCE_PARAMETERS
+from depth_anyevent_ros.nodes.parameters import INFERENCE_PARAMETERS, OTHER_CALIBRATION
 from depth_anyevent_ros.nodes.weights_subscription import WeightsSubscription
 from depth_anyevent_ros.packet_queue import PacketQueue
 from depth_anyevent_ros.streaming import StreamWorker
@@ -47,6 +48,7 @@ class InferenceNode(AutostartNode):
         self._events: EventSubscription | None = None
         self._weights: WeightsSubscription | None = None
         self._camera_info = None
+        self._file_camera: CameraModel | None = None
         self._warned: set[str] = set()
         self._report = InferenceReport()
         self._reset = self.create_service(Trigger, topics.RESET, self._on_reset)
@@ -61,13 +63,15 @@ class InferenceNode(AutostartNode):
         settings = WindowSettings(
             self.value('window.mode'), self.value('rate_hz'), self.value('window.duration_ms'),
             self.value('window.count'), self.value('events.max_gap_ms'))
+        self._file_camera = calibration_from_url(self.value('camera_info_url'))
         checkpoint = load_student(self.value('checkpoint'))
         self._estimator = DepthEstimator(checkpoint, settings, self.value('device'),
                                          self.value('precision'), self.value('runtime'))
         self._estimator.warm_up(*SENSOR_SIZE_AT_WARM_UP)
         self._publisher = DepthPublisher(self, self.value('frame_id'), self._warn_once,
                                          self._on_problem)
-        self._publisher.metric = metric
+        self._publisher.metric, self._publisher.camera = metric, self._file_camera
+        self._report.calibration = 'received' if self._file_camera is None else 'file'
         self._tell_student()
         if BRIDGE_PROBLEM:
             self.get_logger().warning(f'{BRIDGE_PROBLEM}; images are converted by own code.')
@@ -122,9 +126,13 @@ class InferenceNode(AutostartNode):
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
         camera = CameraModel.from_info(msg)
-        if self._publisher.camera is None or \
-                not camera.says_the_same_as(self._publisher.camera):
+        known = self._publisher.camera
+        if known is not None and camera.says_the_same_as(known):
+            return
+        if self._file_camera is None:
             self._publisher.camera = camera
+        else:
+            self._warn_once(OTHER_CALIBRATION.format(topics.CAMERA_INFO))
 
     def _on_reset(self, _request, response):
         if self._worker is None:

@@ -29,6 +29,7 @@ class InferenceReport:
         self._before: dict[str, int] = {}
         self._topic = ''
         self.problems = 0
+        self.calibration = 'received'  # where it came from, once there is one
 
     def watch(self, estimator: DepthEstimator, worker: StreamWorker, queue: PacketQueue,
               publisher: DepthPublisher) -> None:
@@ -66,7 +67,7 @@ class InferenceReport:
             'problems': self.problems,
             'weights swapped': weights.swapped, 'weights refused': weights.refused,
             'events reliability': events.reliability,
-            'calibration': 'none' if publisher.camera is None else 'received',
+            'calibration': 'none' if publisher.camera is None else self.calibration,
             'clock drift (ppm)': round(estimator.pipeline.clock.drift * 1e6, 1),
             'non-finite pixels': estimator.runtime.non_finite,
             'state resets': estimator.runtime.state_resets,

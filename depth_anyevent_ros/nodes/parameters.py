@@ -36,6 +36,15 @@ AUTOSTART = Parameter(
     'autostart', True,
     'Configure and activate the node by itself; false leaves the transitions to a manager.')
 
+CAMERA_INFO_URL = Parameter(
+    'camera_info_url', '',
+    'Calibration of the event camera as a file of camera_calibration: a path, file:///path or '
+    'package://PACKAGE/path. It is used whatever `camera_info` says, which metavision_driver does '
+    'not publish. Empty: that of `camera_info`.')
+
+OTHER_CALIBRATION = ('{} has another calibration than the file that is used. Empty the '
+                     'camera_info_url, or publish what the file says.')
+
 INFERENCE_PARAMETERS = (
     AUTOSTART,
     Parameter('checkpoint', '',
@@ -84,6 +93,7 @@ INFERENCE_PARAMETERS = (
     Parameter('events.max_gap_ms', 200.0,
               'A longer leap of sensor time resets the recurrent state.',
               bounds=(1.0, 1e6)),
+    CAMERA_INFO_URL,
     Parameter('frame_id', '',
               'Frame of the outputs. Empty: that of the event packets, which should be the '
               'optical frame of the event camera.'),
@@ -152,6 +162,9 @@ DISTILLATION_PARAMETERS = (
     Parameter('image.transport', 'raw',
               'raw: `image` is sensor_msgs/Image. compressed: `image/compressed` is '
               'sensor_msgs/CompressedImage, JPEG or PNG.', choices=('raw', 'compressed')),
+    Parameter('image.camera_info_url', '',
+              'The same of the camera of `image`. Empty: that of `image/camera_info`.'),
+    CAMERA_INFO_URL,
     Parameter('image.clock', 'auto',
               'What the stamps of pictures count: sensor (the time of the events, as with '
               'libcaer_driver), ros, or auto, by which of the two they are near.',
