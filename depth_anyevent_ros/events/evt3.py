@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from depth_anyevent_ros.events.array_decoding import ArrayDecoding
 from depth_anyevent_ros.events.jit import njit
 from depth_anyevent_ros.events.sinks import ArraySink, decode_into, Segment, SurfaceSink
-from depth_anyevent_ros.events.types import Events, Packet
+from depth_anyevent_ros.events.types import Packet
 
 ADDR_Y, ADDR_X, VECT_BASE_X, VECT_12, VECT_8, TIME_LOW = 0x0, 0x2, 0x3, 0x4, 0x5, 0x6
 CONTINUED_4, TIME_HIGH, EXT_TRIGGER, OTHERS, CONTINUED_12 = 0x7, 0x8, 0xA, 0xE, 0xF
@@ -203,7 +204,7 @@ def _room(words, begin):
     return most
 
 
-class Evt3Decoder:
+class Evt3Decoder(ArrayDecoding):
     """
     A stateful decoder of one evt3 stream from a sensor of width x height pixels.
 
@@ -288,24 +289,6 @@ class Evt3Decoder:
     def room(self) -> int:
         """Return how many events what was fed can hold at most."""
         return _room(self._words, self._next)
-
-    def decode(self, packet: Packet) -> Events:
-        """Decode one packet to arrays."""
-        self.feed(packet)
-        return self.decode_fed()
-
-    def decode_fed(self) -> Events:
-        """Decode what was fed to arrays."""
-        return self._to_arrays(final=False)
-
-    def flush(self) -> Events:
-        """Decode what is still held back at the end of a stream."""
-        return self._to_arrays(final=True)
-
-    def _to_arrays(self, final: bool) -> Events:
-        sink = ArraySink.of_size(self.room())
-        used = self.decode_until(None, sink, final).events
-        return Events(*(array[:used] for array in sink))
 
     def _to_words(self, packet: Packet) -> np.ndarray:
         """Return the packet as uint16 words, the odd byte of the last packet in front."""

@@ -7,16 +7,17 @@ Such a packet needs none of those before it, so losing one costs its events only
 """
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
 from typing import NamedTuple
 
 import numpy as np
 
+from depth_anyevent_ros.events.array_decoding import ArrayDecoding
 from depth_anyevent_ros.events.evt3 import NO_LIMIT
 from depth_anyevent_ros.events.jit import njit
 from depth_anyevent_ros.events.sinks import ArraySink, decode_into, Segment, SurfaceSink
-from depth_anyevent_ros.events.types import Events, Packet
+from depth_anyevent_ros.events.types import Packet
 
 # The state of the stream, one int64 each; times in ns. OFFSET is added to all times: it keeps
 # time from falling back where a sensor's clock was set back under the same time_base.
@@ -75,7 +76,7 @@ class Fed(NamedTuple):
     base: int
 
 
-class PacketDecoder(ABC):
+class PacketDecoder(ArrayDecoding):
     """
     A decoder of packets that stand on their own, with the interface of `Evt3Decoder`.
 
@@ -159,24 +160,6 @@ class PacketDecoder(ABC):
     def room(self) -> int:
         """Return how many events what was fed can hold at most."""
         return sum(self._room(fed.words) for fed in self._fed)
-
-    def decode(self, packet: Packet) -> Events:
-        """Decode one packet to arrays."""
-        self.feed(packet)
-        return self.decode_fed()
-
-    def decode_fed(self) -> Events:
-        """Decode what was fed to arrays."""
-        return self._to_arrays(final=False)
-
-    def flush(self) -> Events:
-        """Decode what is still held back at the end of a stream."""
-        return self._to_arrays(final=True)
-
-    def _to_arrays(self, final: bool) -> Events:
-        sink = ArraySink.of_size(self.room())
-        used = self.decode_until(None, sink, final).events
-        return Events(*(array[:used] for array in sink))
 
     def _words(self, data: np.ndarray, bigendian: bool) -> np.ndarray:
         """Return bytes as words in native order."""

@@ -78,7 +78,7 @@ class OpenVinoRuntime(TorchRuntime):
 
     def __init__(self, checkpoint: Checkpoint, device: str = 'auto', precision: str = 'auto'):
         super().__init__(checkpoint, 'cpu', 'fp32')
-        self.fallback = choose_placement(device, precision, 0, False).fallback
+        self._no_gpu = self.fallback = choose_placement(device, precision, 0, False).fallback
         self._openvino = _openvino()
         self._request = None
         self._arrays: list[np.ndarray] | None = None
@@ -107,8 +107,8 @@ class OpenVinoRuntime(TorchRuntime):
         self._request = None
         request, why_not = self._proved(size)
         self.reset()
-        if request is None:
-            self.fallback = f'OpenVINO is not used, torch runs the network: {why_not}'
+        self.fallback = self._no_gpu if request else \
+            f'OpenVINO is not used, torch runs the network: {why_not}'
         self._request = request
 
     def _predict(self, image: np.ndarray) -> np.ndarray:
