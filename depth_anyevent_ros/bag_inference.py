@@ -8,8 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from depth_anyevent_ros.datasets.bags import (
-    BagError, BagReader, BagWriter, decode, decode_event_packet, describe_topics,
-    require_event_topics)
+    BagError, BagReader, BagWriter, decode_event_packet, describe_topics, require_event_topics)
 from depth_anyevent_ros.depth_estimator import DepthEstimator
 from depth_anyevent_ros.evaluation.pictures import colorize, SteadyRange
 from depth_anyevent_ros.events.pipeline import Window
@@ -33,12 +32,15 @@ def choose_event_topic(reader: BagReader, wanted: str | None) -> str:
 
 
 class DepthWriter:
-    """Writes inverse depth with its camera_info, and pictures if asked for, to a bag."""
+    """
+    Writes inverse depth with its camera_info, and pictures if asked for, to a bag.
 
-    def __init__(self, writer: BagWriter, visualization: bool):
-        self._writer, self._visualization = writer, visualization
+    camera: of the picture that windows show, at the size of the sensor; None for not known.
+    """
+
+    def __init__(self, writer: BagWriter, visualization: bool, camera: CameraModel | None):
+        self._writer, self._visualization, self._camera = writer, visualization, camera
         self._colors = SteadyRange()
-        self.camera: CameraModel | None = None
         self.published = 0
 
     def write(self, inverse_depth: np.ndarray, window: Window, packet: Packet) -> None:
@@ -46,7 +48,7 @@ class DepthWriter:
         height, width = inverse_depth.shape
         stamps = {'stamp_ns': window.stamp_ns, 'frame_id': packet.frame_id,
                   'timestamp_ns': window.stamp_ns}
-        camera = self.camera
+        camera = self._camera
         if camera is None or (camera.width, camera.height) != (packet.width, packet.height):
             camera = CameraModel.uncalibrated(packet.width, packet.height)
         self._writer.write_image(INVERSE_DEPTH, inverse_depth, '32FC1', **stamps)
@@ -57,22 +59,18 @@ class DepthWriter:
         self.published += 1
 
 
-def infer_bag(reader: BagReader, topic: str, camera_topic: str | None,
-              estimator: DepthEstimator, writer: BagWriter, visualization: bool = False,
+def infer_bag(reader: BagReader, topic: str, estimator: DepthEstimator, writer: BagWriter,
+              visualization: bool = False,
               progress: Callable[[int], object] = lambda n: None) -> dict:
     """
     Infer every window of a bag; return {windows, published, packets, events, dropped, gaps}.
 
-    camera_topic: CameraInfo of the event camera, by default camera_info beside the topic.
-    dropped counts packets that could not be used, `problem` tells why the first could not.
+    The estimator knows the calibration already. dropped counts packets that could not be used,
+    `problem` tells why the first could not; rectified: whether the events were.
     """
-    camera_topic = camera_topic or topic.rsplit('/', 1)[0] + '/camera_info'
-    output = DepthWriter(writer, visualization)
+    output = DepthWriter(writer, visualization, estimator.camera)
     dropped, problem, packet = 0, '', None
-    for raw in reader.messages([topic, camera_topic]):
-        if raw.topic == camera_topic:
-            output.camera = CameraModel.from_info(decode(raw))
-            continue
+    for raw in reader.messages([topic]):
         progress(1)
         try:
             packet = decode_event_packet(raw)
@@ -86,4 +84,5 @@ def infer_bag(reader: BagReader, topic: str, camera_topic: str | None,
     counters = estimator.pipeline.counters()
     return {'windows': counters['windows'], 'published': output.published,
             'packets': counters['packets'] + dropped, 'events': counters.get('events', 0),
-            'dropped': dropped, 'gaps': counters['gaps'], 'problem': problem}
+            'dropped': dropped, 'gaps': counters['gaps'], 'problem': problem,
+            'rectified': estimator.pipeline.rectified}

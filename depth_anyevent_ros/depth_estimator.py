@@ -12,6 +12,8 @@ from depth_anyevent_ros.events.pipeline import EventPipeline, Window
 from depth_anyevent_ros.events.surface import LatestEventSurface
 from depth_anyevent_ros.events.types import Packet
 from depth_anyevent_ros.events.windows import CountWindows, TimeWindows
+from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel
+from depth_anyevent_ros.geometry.rectification import Rectification, rectification_of
 from depth_anyevent_ros.networks.checkpoint import Checkpoint
 from depth_anyevent_ros.networks.config import InputConfig, PATCH
 from depth_anyevent_ros.networks.input_size import representation_for
@@ -85,7 +87,8 @@ class DepthEstimator:
 
     push() cuts and renders windows; infer() runs the student on one. Both belong to one
     thread. Where windows are skipped, say so by what is passed to infer(): the recurrent state
-    is reset when any window since the last was interrupted.
+    is reset when any window since the last was interrupted. camera: of the picture that
+    windows show, at the size of the sensor; None where it is not known.
     """
 
     def __init__(self, checkpoint: Checkpoint, settings: WindowSettings,
@@ -95,6 +98,10 @@ class DepthEstimator:
         self._placed = device, precision, runtime
         self.runtime = make_runtime(checkpoint, *self._placed)
         self.pipeline = self._new_pipeline()
+        self.camera: CameraModel | None = None
+        self._rectification: Rectification | None = None
+        self._unseen: tuple[Rectification, np.ndarray] | None = None
+        self.calibration_problem = ''
         self._warm: tuple[TorchRuntime, tuple[int, int]] | None = None
 
     def cautions(self) -> list[str]:
@@ -110,7 +117,29 @@ class DepthEstimator:
                         'depth from events is a guess.')
         if self.runtime.fallback:
             said.append(self.runtime.fallback)
+        if self.calibration_problem:
+            said.append(self.calibration_problem)
         return said
+
+    def calibrate(self, camera: CameraModel | None, rectify: bool = True) -> None:
+        """
+        Take the calibration of the event camera, None for none.
+
+        rectify: put events where they would lie without distortion, which begins the stream
+        anew. Where the calibration does not allow that, they stay, and calibration_problem,
+        which is among the `cautions`, says why.
+        """
+        rectification, self.calibration_problem = None, ''
+        if rectify:
+            try:
+                rectification = rectification_of(camera)
+            except CalibrationError as error:
+                self.calibration_problem = f'The events are not rectified: {error}.'
+        if rectification or self._rectification:
+            self.pipeline.rectify(rectification.coordinates if rectification else None)
+            self.runtime.reset()
+        self._rectification = rectification
+        self.camera = rectification.camera if rectification else camera
 
     def push(self, packet: Packet) -> Iterator[Window]:
         """Take the next packet; yield the windows that it completes (see EventPipeline)."""
@@ -121,10 +150,24 @@ class DepthEstimator:
         return self.pipeline.finish()
 
     def infer(self, window: Window, reset: bool = False) -> np.ndarray:
-        """Return inverse depth, float32 (H, W) at network resolution, larger is nearer."""
+        """
+        Return inverse depth, float32 (H, W) at network resolution, larger is nearer.
+
+        NaN where a rectified picture shows what the sensor does not see.
+        """
         if reset or window.interrupted:
             self.runtime.reset()
-        return self.runtime.infer(window.image)
+        inverse_depth = self.runtime.infer(window.image)
+        if self.pipeline.rectified:
+            inverse_depth[self._not_seen(inverse_depth.shape)] = np.nan
+        return inverse_depth
+
+    def _not_seen(self, shape: tuple[int, int]) -> np.ndarray:
+        known = self._unseen
+        if known is None or known[0] is not self._rectification or known[1].shape != shape:
+            self._unseen = (self._rectification,
+                            ~self._rectification.seen(shape[1], shape[0]))
+        return self._unseen[1]
 
     def reset(self) -> None:
         """Forget the stream and the recurrent state."""

@@ -14,6 +14,7 @@ import numpy as np
 from depth_anyevent_ros.depth_estimator import DepthEstimator
 from depth_anyevent_ros.events.pipeline import Window
 from depth_anyevent_ros.events.types import Packet
+from depth_anyevent_ros.geometry.camera import CameraModel
 from depth_anyevent_ros.packet_queue import PacketQueue
 
 IDLE_WAIT_S = 0.2
@@ -30,7 +31,8 @@ class Result:
 
     inverse_depth: float32 (H, W). size: (width, height) of the sensor. frame_id: of the events.
     arrival_ns: monotonic time at which the packet that completed the window came in.
-    inference_ms: time that the student took.
+    inference_ms: time that the student took. camera: of the picture that the window shows, at
+    the size of the sensor; None where it is not known.
     """
 
     inverse_depth: np.ndarray
@@ -39,6 +41,7 @@ class Result:
     frame_id: str
     arrival_ns: int
     inference_ms: float
+    camera: CameraModel | None = None
 
 
 @dataclass
@@ -197,4 +200,5 @@ class StreamWorker:
         self.counts['inferred'] += 1
         packet = item.packet
         self._deliver(Result(inverse_depth, item.window, (packet.width, packet.height),
-                             packet.frame_id, item.arrival_ns, inference_ms))
+                             packet.frame_id, item.arrival_ns, inference_ms,
+                             self.estimator.camera))

@@ -204,3 +204,41 @@ def test_doctor_measures_large_messages(monkeypatch):
     result = check_transport()
     assert result.sent == 150 and 0 < result.received <= 150
     assert 0 < result.p50_ms <= result.p99_ms
+
+
+def test_infer_rectifies_by_a_calibration_file(tmp_path):
+    student = untrained_student('tiny-r', seed=1)
+    save_checkpoint(tmp_path / 'student.safetensors', student.network, student.config)
+    (tmp_path / 'event_camera.yaml').write_text(CALIBRATION_YAML)
+    bag, pictures = write_bag(tmp_path / 'bag'), {}
+    for name, options in (('rectified', ()), ('distorted', ('--no-rectify',))):
+        result = tmp_path / f'{name}.json'
+        assert run('infer', '--bag', bag, '--output', tmp_path / name, '--checkpoint',
+                   tmp_path / 'student.safetensors', '--camera-info',
+                   tmp_path / 'event_camera.yaml', *options, '--json', result) == 0
+        figures = json.loads(result.read_text())
+        assert figures['rectified'] == (name == 'rectified')
+        assert figures['calibration'] == 'event_camera.yaml'
+        with open_bag(tmp_path / name) as reader:
+            info = decode(next(reader.messages(['/inverse_depth/camera_info'])))
+            image = decode(next(reader.messages(['/inverse_depth/image'])))
+        pictures[name] = image.data.view(np.float32).reshape(98, 140), info
+    (rectified, flat), (distorted, bent) = pictures['rectified'], pictures['distorted']
+    assert not np.any(flat.d) and flat.k[0] == flat.p[0] == 60.0
+    assert bent.d[0] == -0.3 and bent.k[0] == 100.0
+    # Beyond what the lens saw there is no depth, in the middle there is.
+    assert np.isnan(rectified[0, 0]) and np.isfinite(rectified[30:70, 40:100]).all()
+    assert np.isfinite(distorted).all()
+    assert run('infer', '--bag', bag, '--output', tmp_path / 'x', '--camera-info',
+               tmp_path / 'missing.yaml') == 1
+
+
+CALIBRATION_YAML = """
+image_width: 140
+image_height: 98
+camera_name: event_camera
+camera_matrix: {rows: 3, cols: 3, data: [100, 0, 69.5, 0, 110, 48.5, 0, 0, 1]}
+distortion_model: plumb_bob
+distortion_coefficients: {rows: 1, cols: 5, data: [-0.3, 0.05, 0, 0, 0]}
+projection_matrix: {rows: 3, cols: 4, data: [60, 0, 69.5, 0, 0, 66, 48.5, 0, 0, 0, 1, 0]}
+"""

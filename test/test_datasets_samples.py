@@ -6,7 +6,7 @@ import pytest
 from tiny_sequences import HEIGHT, PERIOD_NS, WIDTH, write_sequence
 
 from depth_anyevent_ros.datasets.samples import area_average, load_samples, SampleError
-from depth_anyevent_ros.datasets.sequences import Sequence
+from depth_anyevent_ros.datasets.sequences import Sequence, SequenceError
 from depth_anyevent_ros.events.evt3_encoder import Evt3Encoder
 from depth_anyevent_ros.events.pipeline import EventPipeline
 from depth_anyevent_ros.events.surface import grid_of_pixels
@@ -22,6 +22,8 @@ def live_windows(sequence, config):
     encoder = Evt3Encoder()
     pipeline = EventPipeline(lambda width, height: representation_for(config, width, height),
                              TimeWindows(round(config.window_ms * 1e6), PERIOD_NS, 10**9))
+    if sequence.rectification:
+        pipeline.rectify(sequence.rectification.coordinates)
     end, windows = int(sequence.times_ns[-1]), []
     for seq, begin in enumerate(range(0, end + PERIOD_NS, PERIOD_NS)):
         data = encoder.encode(sequence.events(begin, begin + PERIOD_NS), end_ns=begin + PERIOD_NS)
@@ -36,8 +38,10 @@ def live_windows(sequence, config):
     InputConfig(height=70, width=84, time_normalization='first_last', window_ms=80),
     InputConfig(height=56, width=70, placement='resize'),
 ], ids=['native', 'grid', 'first_last', 'resize'])
-def test_tencode_is_the_live_pipelines(tmp_path, config):
-    sequence = Sequence(write_sequence(tmp_path / 's'))
+@pytest.mark.parametrize('distortion', [(0.0,) * 5, (-0.2, 0.03, 0.001, 0.002, 0.0)],
+                         ids=['pinhole', 'lens'])
+def test_tencode_is_the_live_pipelines(tmp_path, config, distortion):
+    sequence = Sequence(write_sequence(tmp_path / 's', distortion=distortion))
     size = representation_for(config, WIDTH, HEIGHT)
     samples = load_samples(sequence, config, size.height, size.width, compact=False)
     live = live_windows(sequence, config)
@@ -48,6 +52,23 @@ def test_tencode_is_the_live_pipelines(tmp_path, config):
             assert count == live[time_ns].events
             compared += 1
     assert compared >= 9 and samples.image.dtype == np.float32
+
+
+def test_labels_are_seen_without_the_distortion_of_the_lens(tmp_path):
+    """A plane: its inverse depth grows linearly over the rectified picture."""
+    sequence = Sequence(write_sequence(tmp_path / 's', distortion=(-0.25, 0.05, 0, 0, 0)))
+    camera, rectification = sequence.camera, sequence.rectification
+    plane = camera.rays() @ np.array([0.1, 0.2]) + 0.5
+    found = rectification.inverse_depth(plane.astype(np.float32))
+    expected = rectification.camera.rays() @ np.array([0.1, 0.2]) + 0.5
+    # Each pixel takes that of the nearest, half a pixel of 60 to a unit of the ray away.
+    np.testing.assert_allclose(found, expected, atol=1.3 * 0.3 / 60)
+    assert np.abs(plane - expected).max() > 0.02
+    np.testing.assert_array_equal(sequence.label(3),
+                                  rectification.inverse_depth(sequence.inverse_depth(3)))
+    damaged = Sequence(write_sequence(tmp_path / 'd', distortion=(np.nan,) * 5))
+    with pytest.raises(SequenceError, match='distortion cannot be removed'):
+        damaged.label(0)
 
 
 def test_compact_samples_are_within_a_255th(tmp_path):

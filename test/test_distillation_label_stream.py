@@ -3,6 +3,7 @@
 """From packets and pictures to labels on a thread: what comes out, and what goes wrong."""
 import time
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,6 +13,8 @@ from depth_anyevent_ros.distillation.labelling import Labeller, usable
 from depth_anyevent_ros.distillation.pairing import FramePairing
 from depth_anyevent_ros.events.pipeline import Representation
 from depth_anyevent_ros.events.types import Packet
+from depth_anyevent_ros.geometry.camera import CameraModel
+from depth_anyevent_ros.geometry.rectification import Rectification
 from depth_anyevent_ros.geometry.registration import SameView
 from depth_anyevent_ros.simulation.output import Counts, driver_messages, EVENTS, IMAGE, observed
 from depth_anyevent_ros.simulation.recording import DriverConfig
@@ -97,6 +100,33 @@ def test_labels_carry_what_is_learned_from(start, drive):
         assert frame.inverse_depth.shape == (70, 98) and frame.events > 1000
         assert frame.time_ns == label.window.t_end
     assert [label.frame.starts for label in run.labels] == [True] + [False] * (len(run.labels) - 1)
+
+
+def test_windows_and_labels_are_rectified_together(start, drive):
+    k = np.array([[140.0, 0, 86], [0, 140, 64.5], [0, 0, 1]])
+    camera = CameraModel(173, 130, k, np.array([0.3, 0, 0, 0, 0]))
+    run = start(Gray())
+    run.feed(drive[:len(drive) // 2], 0.002)
+    run.wait_for(lambda: len(run.labels) >= 3)
+    assert all(np.isfinite(label.inverse_depth).all() for label in run.labels)
+    run.stream.rectify(Rectification(camera))
+    run.labels.clear()
+    run.feed(drive[len(drive) // 2:], 0.002)
+    run.wait_for(lambda: len(run.labels) >= 4)
+    label = run.labels[-1]
+    seen = Rectification(camera).seen(173, 130)
+    assert 0.5 < seen.mean() < 0.95  # this lens sees less than its own picture without distortion
+    np.testing.assert_array_equal(np.isfinite(label.inverse_depth), seen)
+    # What is not seen has neither events nor a label.
+    known = np.isfinite(label.frame.inverse_depth.astype(np.float32))
+    beyond = cv2.dilate(known.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0
+    assert beyond.any() and not label.frame.image[:, beyond].any()
+    assert label.frame.image[:, known].any() and run.stream.pairing.pipeline.rectified
+    run.stream.rectify(None)
+    run.labels.clear()
+    run.feed(drive, 0.002)
+    run.wait_for(lambda: run.labels and np.isfinite(run.labels[-1].inverse_depth).all())
+    assert not run.stream.pairing.pipeline.rectified
 
 
 def test_a_teacher_that_fails_costs_a_label(start, drive):

@@ -211,6 +211,23 @@ def test_calibrations_may_be_files(client, drive, make_node, tmp_path):
     assert json.loads(client.heard[FACTS][-1].data)['registration'] == 'rotation'
 
 
+@pytest.mark.parametrize('rectify', [True, False])
+def test_labels_are_rectified_as_the_events_are(client, drive, make_node, tmp_path, rectify):
+    camera = next(m.value for m in drive if m.topic == CAMERA_INFO)
+    write_calibration(tmp_path / 'lens.yaml', replace(camera, d=np.array([0.3, 0, 0, 0, 0])))
+    client.listen(Image, LABEL)
+    client.listen(CameraInfo, 'proxy_label/camera_info')
+    make_node(camera_info_url=str(tmp_path / 'lens.yaml'), rectify=rectify)
+    ready(client)
+    play(client, drive[:len(drive) // 2], leave_out=(CAMERA_INFO, IMAGE_INFO))
+    wait_for(lambda: client.heard[LABEL] and client.heard['proxy_label/camera_info'])
+    assert any(client.heard['proxy_label/camera_info'][-1].d) != rectify
+    label = client.heard[LABEL][-1]
+    known = np.isfinite(np.frombuffer(label.data, np.float32).reshape(label.height, label.width))
+    assert known[label.height // 2, label.width // 2] and known[0, 0] != rectify
+    assert diagnostics(client)[2]['rectified'] == str(rectify)
+
+
 def test_events_or_pictures_that_stop_are_told(client, drive, make_node):
     client.listen(Image, LABEL)
     make_node()

@@ -148,6 +148,7 @@ def test_all_outputs_with_a_metric_scale(client, make_node):
     assert np.isfinite(inverse).all() and inverse.std() > 0
     info = heard['inverse_depth/camera_info']
     assert list(info.k) == list(calibration().k) and (info.width, info.height) == (140, 98)
+    assert not any(info.d)  # the events are rectified, and so is the picture
     picture = heard['visualization/image']
     assert (picture.encoding, picture.step) == ('bgr8', 3 * 140)
     events = np.frombuffer(heard['visualization/events'].data, np.uint8).reshape(98, 140, 3)
@@ -373,3 +374,90 @@ def test_a_result_that_cannot_be_published_is_told_and_the_next_one_is(client, m
     wait_for(lambda: len(client.heard['inverse_depth/image']) == 2)
     wait_for(lambda: values(client).get('failed_to_publish') == '1')
     assert 'KeyError' in client.diagnostics(f'{client.name}: inference')[1]
+
+
+CALIBRATION = """
+image_width: 140
+image_height: 98
+camera_matrix: {rows: 3, cols: 3, data: [100, 0, 69.5, 0, 110, 48.5, 0, 0, 1]}
+distortion_model: %s
+distortion_coefficients: {rows: 1, cols: 4, data: [-0.3, 0.05, 0, 0]}
+projection_matrix: {rows: 3, cols: 4, data: [60, 0, 69.5, 0, 0, 66, 48.5, 0, 0, 0, 1, 0]}
+"""
+
+
+def test_the_events_are_rectified_by_the_calibration_of_a_file(
+        client, make_node, tmp_path):
+    path = tmp_path / 'camera.yaml'
+    path.write_text(CALIBRATION % 'plumb_bob')
+    make_node(camera_info_url=f'file://{path}', metric__source='fixed')
+    listen(client)
+    for kind, topic in ((CameraInfo, 'inverse_depth/camera_info'),
+                        (PointCloud2, 'depth/points')):
+        listen(client, kind, topic)
+    play(client, 0, 25)
+    wait_for(lambda: len(client.heard['depth/points']) == 2)
+    info = client.heard['inverse_depth/camera_info'][-1]
+    assert (info.k[0], info.k[4], info.p[0]) == (60.0, 66.0, 60.0) and not any(info.d)
+    inverse = np.frombuffer(client.heard['inverse_depth/image'][-1].data, np.float32)
+    unseen = np.isnan(inverse.reshape(98, 140))
+    assert unseen[0, 0] and unseen[-1, -1] and not unseen[30:60, 40:100].any()
+    cloud = np.frombuffer(client.heard['depth/points'][-1].data, np.float32).reshape(98, 140, 3)
+    np.testing.assert_array_equal(np.isnan(cloud[..., 2]), unseen)
+    z = cloud[20, 30, 2]
+    np.testing.assert_allclose(cloud[20, 30], [z * (30 - 69.5) / 60, z * (20 - 48.5) / 66, z],
+                               rtol=1e-5)
+    wait_for(lambda: values(client).get('rectified') == 'True')
+    assert values(client)['calibration'] == 'file'
+
+
+def test_a_calibration_that_comes_late_begins_the_stream_anew(client, make_node):
+    make_node()
+    for kind, topic in ((Image, 'inverse_depth/image'), (CameraInfo, 'inverse_depth/camera_info')):
+        listen(client, kind, topic)
+    play(client, 0, 25)
+    wait_for(lambda: client.heard['inverse_depth/camera_info'])
+    assert client.heard['inverse_depth/camera_info'][-1].k[0] == 0.0
+    calibrate(client)
+    wait_for(lambda: values(client).get('recalibrations') == '1')
+    play(client, 25, 60)
+    wait_for(lambda: client.heard['inverse_depth/camera_info'][-1].k[0] == 100.0)
+    assert values(client)['rectified'] == 'True'
+
+
+def test_without_rectification_the_distortion_is_published(client, make_node):
+    make_node(rectify=False)
+    listen(client, CameraInfo, 'inverse_depth/camera_info')
+    calibrate(client)
+    play(client, 0, 25)
+    wait_for(lambda: client.heard['inverse_depth/camera_info'])
+    info = client.heard['inverse_depth/camera_info'][-1]
+    assert list(info.d) == list(calibration().d) and info.distortion_model == 'plumb_bob'
+    assert values(client)['rectified'] == 'False'
+
+
+@pytest.mark.parametrize('url, content, words', [
+    ('file://{}', CALIBRATION % 'thin_prism', 'thin_prism'), ('{}', 'image_width: 3', 'YAML'),
+    ('{}', None, 'cannot be read'), ('http://x/camera.yaml', None, 'package://'),
+    ('package://no_such_package/camera.yaml', None, 'no_such_package'),
+    ('{}', (CALIBRATION % 'plumb_bob').replace('[60,', '[-60,'), 'focal')])
+def test_a_bad_calibration_file_is_refused(make_node, tmp_path, capfd, url, content, words):
+    path = tmp_path / 'camera.yaml'
+    if content is not None:
+        path.write_text(content)
+    node = make_node(camera_info_url=url.format(path))
+    assert not node.started and not node.configured
+    output = ''.join(capfd.readouterr())
+    assert 'camera_info_url' in output and words in output and 'Traceback' not in output
+
+
+def test_a_calibration_of_another_size_is_not_used(client, make_node, tmp_path, capfd):
+    path = tmp_path / 'camera.yaml'
+    path.write_text(CALIBRATION % 'plumb_bob')
+    make_node(camera_info_url=str(path))
+    listen(client, CameraInfo, 'inverse_depth/camera_info')
+    play(client, 0, 25, width=112, height=84)
+    wait_for(lambda: client.heard['inverse_depth/camera_info'])
+    assert client.heard['inverse_depth/camera_info'][-1].k[0] == 0.0
+    wait_for(lambda: values(client).get('rectified') == 'False')
+    assert 'The calibration is for 140x98 pixels' in ''.join(capfd.readouterr())

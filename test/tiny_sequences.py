@@ -12,7 +12,7 @@ PERIOD_NS = 50_000_000
 
 
 def write_sequence(path, seed=0, labels=12, events_per_label=400, sky=False, images=True,
-                   unknown=True, size=(WIDTH, HEIGHT), relative=False):
+                   unknown=True, size=(WIDTH, HEIGHT), relative=False, distortion=(0.0,) * 5):
     """
     Write a sequence of `labels` labels, 50 ms apart, with no events where there are to be none.
 
@@ -22,7 +22,7 @@ def write_sequence(path, seed=0, labels=12, events_per_label=400, sky=False, ima
     rng = np.random.default_rng(seed)
     width, height = size
     camera = CameraModel(width, height, np.array([[60.0, 0, width / 2], [0, 60, height / 2],
-                                                  [0, 0, 1]]), np.zeros(5))
+                                                  [0, 0, 1]]), np.array(distortion))
     info = {'source': 'simulated', 'camera': camera, 'duration_ns': labels * PERIOD_NS,
             'world': 'car', 'seed': seed}
     if relative:

@@ -9,6 +9,7 @@ import time
 from tqdm import tqdm
 
 from depth_anyevent_ros.bag_inference import choose_event_topic, infer_bag
+from depth_anyevent_ros.bag_labels.topics import read_camera
 from depth_anyevent_ros.datasets.bags import BagWriter, open_bag
 from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
 from depth_anyevent_ros.models import load_student
@@ -19,7 +20,8 @@ Run the student on every window of a bag, as fast as it goes and without a ROS g
 inverse depth (32FC1, larger is nearer) with its camera_info to a new bag."""
 EXAMPLES = """\
   depth_anyevent infer --bag drive_01 --output drive_01_depth
-  depth_anyevent infer --bag drive_01 --output out --rate 30 --visualization --json out.json"""
+  depth_anyevent infer --bag drive_01 --output out --rate 30 --visualization --json out.json
+  depth_anyevent infer --bag drive_01 --output out --camera-info event_camera.yaml"""
 
 
 def add_arguments(parser) -> None:
@@ -29,9 +31,12 @@ def add_arguments(parser) -> None:
     parser.add_argument('--format', choices=('sqlite3', 'mcap'), default='sqlite3',
                         help='storage of the new bag (default: %(default)s)')
     parser.add_argument('--topic', help='the event topic, where the bag has several')
-    parser.add_argument('--camera-info', metavar='TOPIC',
-                        help='calibration of the event camera (default: camera_info beside the '
-                        'event topic)')
+    parser.add_argument('--camera-info', metavar='TOPIC|FILE',
+                        default='', help='calibration of the event camera: a topic of the bag, or '
+                        'a YAML file of camera_calibration (default: camera_info beside the event '
+                        'topic)')
+    parser.add_argument('--no-rectify', dest='rectify', action='store_false',
+                        help='leave the distortion of the lens in the events')
     parser.add_argument('--checkpoint', default='', metavar='FILE',
                         help='the student (default: the bundled one)')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
@@ -55,16 +60,19 @@ def run(arguments) -> tuple[int, dict]:
         topic = choose_event_topic(reader, arguments.topic)
         estimator = DepthEstimator(load_student(arguments.checkpoint), settings,
                                    arguments.device, arguments.precision, arguments.runtime)
+        camera, calibration = read_camera(reader, arguments.camera_info, topic)
+        estimator.calibrate(camera, arguments.rectify)
         for caution in estimator.cautions():
             print(f'note: {caution}', file=sys.stderr)
         with BagWriter(arguments.output, arguments.format) as writer, \
                 tqdm(total=reader.topics[topic].count, unit=' packets', disable=None) as bar:
-            counts = infer_bag(reader, topic, arguments.camera_info, estimator, writer,
-                               arguments.visualization, bar.update)
+            counts = infer_bag(reader, topic, estimator, writer, arguments.visualization,
+                               bar.update)
         for warning in reader.warnings:
             print(f'note: {warning}', file=sys.stderr)
     problem = counts.pop('problem')
-    result = {**counts, 'checkpoint': estimator.runtime.describe(),
+    result = {**counts, 'calibration': calibration or 'none',
+              'checkpoint': estimator.runtime.describe(),
               'seconds': round(time.monotonic() - begin, 3)}
     print(f'{counts["published"]} depth images of {counts["windows"]} windows '
           f'({counts["packets"]} packets, {counts["events"]} events, {counts["gaps"]} gaps, '

@@ -3,8 +3,9 @@
 """
 A sequence as a network sees it: inputs on the network's grid, and the truth averaged to it.
 
-Events are rendered by the same surface as in the live pipeline, so that what is trained on is
-what runs. Training and evaluation both read sequences by this file.
+Events are rendered by the same surface as in the live pipeline, and free of the lens's distortion
+as there, so that what is trained on is what runs. Training and evaluation both read sequences by
+this file.
 """
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ import cv2
 import numpy as np
 
 from depth_anyevent_ros.datasets.sequences import Sequence, SequenceError
-from depth_anyevent_ros.events.pipeline import resize
-from depth_anyevent_ros.events.surface import grid_of_pixels, LatestEventSurface
+from depth_anyevent_ros.events.pipeline import placed, resize
+from depth_anyevent_ros.events.surface import LatestEventSurface
 from depth_anyevent_ros.events.types import Events
 from depth_anyevent_ros.events.voxel_grid import voxel_grid
 from depth_anyevent_ros.networks.config import InputConfig
@@ -71,7 +72,7 @@ def load_samples(sequence: Sequence, config: InputConfig, height: int, width: in
     Raises SampleError where there is nothing to see or to learn (no events, no image, no depth),
     SequenceError where the files are damaged.
     """
-    inverse_depth = np.stack([area_average(sequence.inverse_depth(index), height, width)
+    inverse_depth = np.stack([area_average(sequence.label(index), height, width)
                               for index in range(len(sequence))]) \
         if len(sequence) else np.empty((0, height, width), np.float32)
     usable = usable_labels(inverse_depth)
@@ -145,21 +146,25 @@ def _event_images(sequence: Sequence, config: InputConfig, height: int,
 
 def _renderer(sequence: Sequence, config: InputConfig, height: int, width: int):
     """Return the function (events, start, end) -> float32 (C, height, width)."""
-    camera = sequence.camera
+    camera, rectification = sequence.camera, sequence.rectification
+    coordinates = placed(rectification.coordinates, config.placement) if rectification else None
     grid = (width, height) if config.placement == 'grid' else (camera.width, camera.height)
     if config.representation == 'voxel':
-        cell_of_pixel = grid_of_pixels(camera.width, camera.height, *grid)
+        cell_of_pixel = LatestEventSurface(camera.width, camera.height, *grid,
+                                           coordinates).sink.cell_of_pixel
 
         def render(events: Events, start: int, end: int) -> np.ndarray:
             bounds = _bounds(events, config, start, end)
             return voxel_grid(events, cell_of_pixel, grid[0] * grid[1], *bounds
                               ).reshape(-1, grid[1], grid[0])
     else:
-        surface = LatestEventSurface(camera.width, camera.height, *grid)
+        surface = LatestEventSurface(camera.width, camera.height, *grid, coordinates)
 
         def render(events: Events, start: int, end: int) -> np.ndarray:
             # Of several events in one cell numpy keeps the last, which is the latest.
-            surface.cells[surface.sink.cell_of_pixel[events.y, events.x]] = 2 * events.t + events.p
+            cells = surface.sink.cell_of_pixel[events.y, events.x]
+            shown = cells >= 0
+            surface.cells[cells[shown]] = (2 * events.t + events.p)[shown]
             return surface.tencode(start, end, *_bounds(events, config, start, end))
     if config.placement == 'grid':
         return render

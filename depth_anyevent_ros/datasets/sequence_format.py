@@ -61,9 +61,9 @@ def image_name(index: int) -> str:
 
 def camera_to_json(camera: CameraModel) -> dict[str, Any]:
     """Return a camera as it stands in sequence.json."""
-    return {'width': camera.width, 'height': camera.height,
-            'k': np.asarray(camera.k, np.float64).tolist(),
-            'd': np.asarray(camera.d, np.float64).tolist(),
+    told = {name: np.asarray(getattr(camera, name), np.float64).tolist()
+            for name in ('k', 'd', 'r', 'p') if getattr(camera, name) is not None}
+    return {'width': camera.width, 'height': camera.height, **told,
             'distortion_model': camera.distortion_model}
 
 
@@ -74,6 +74,8 @@ def camera_from_json(values: dict[str, Any], path: Path) -> CameraModel:
         k = np.array(values['k'], np.float64)
         d = np.array(values.get('d', []), np.float64)
         model = str(values.get('distortion_model', 'plumb_bob'))
+        r, p = (np.array(values[name], np.float64).reshape(shape) if name in values else None
+                for name, shape in (('r', (3, 3)), ('p', (3, 4))))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SequenceError(f'{path} does not describe its camera: expected width, height, k, d '
                             f'and distortion_model, got {values!r}.') from error
@@ -81,4 +83,4 @@ def camera_from_json(values: dict[str, Any], path: Path) -> CameraModel:
         raise SequenceError(f'{path} describes a camera of {width} x {height} pixels with k of '
                             f'shape {k.shape} and d of shape {d.shape}; expected a positive '
                             'size, (3, 3) and (n,).')
-    return CameraModel(width, height, k, d, model)
+    return CameraModel(width, height, k, d, model, r, p)

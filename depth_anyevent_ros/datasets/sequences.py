@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 import json
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from depth_anyevent_ros.datasets.sequence_format import (
     SequenceError)
 from depth_anyevent_ros.datasets.sequence_writer import SequenceWriter
 from depth_anyevent_ros.events.types import Events
+from depth_anyevent_ros.geometry.camera import CalibrationError
+from depth_anyevent_ros.geometry.rectification import Rectification, rectification_of
 
 __all__ = ['find_sequences', 'Sequence', 'SequenceError', 'SequenceWriter']
 
@@ -27,7 +30,8 @@ class Sequence:
     """
     A sequence; its length is the number of labels.
 
-    info: what sequence.json says. camera: CameraModel of the labels and events. times_ns: int64
+    info: what sequence.json says. camera: CameraModel of the labels and events, which have the
+    distortion of its lens; networks see them without (`rectification`, `label`). times_ns: int64
     (N,), the ends of the event windows. event_count: number of all events. Files are open only
     while they are read: any number of sequences may exist, and may be used by several processes.
     Everything raises SequenceError where the files are not as they should be.
@@ -77,6 +81,20 @@ class Sequence:
             raise SequenceError(f'{self._labels} has inverse depths below zero or without bound '
                                 f'in label {index}; expected 0 and more, or NaN for unknown.')
         return values
+
+    @cached_property
+    def rectification(self) -> Rectification | None:
+        """How the lens's distortion is removed, None where the camera has none."""
+        try:
+            return rectification_of(self.camera)
+        except CalibrationError as error:
+            raise SequenceError(f'{self.path / INFO_FILE} has a camera whose distortion cannot '
+                                f'be removed: {error}.') from error
+
+    def label(self, index: int) -> np.ndarray:
+        """Return a label as `inverse_depth`, in the picture without the lens's distortion."""
+        values = self.inverse_depth(index)
+        return self.rectification.inverse_depth(values) if self.rectification else values
 
     def moving(self, index: int) -> np.ndarray | None:
         """Return which pixels see something that moves by itself, bool (H, W), or None."""

@@ -14,6 +14,7 @@ import numpy as np
 from depth_anyevent_ros.distillation.labelling import Labeller, ProxyLabel
 from depth_anyevent_ros.distillation.pairing import FramePairing, Pair
 from depth_anyevent_ros.events.types import Packet
+from depth_anyevent_ros.geometry.rectification import Rectification
 from depth_anyevent_ros.statistics import RecentTimes, RecentValues
 
 IDLE_WAIT_S = 0.2
@@ -52,6 +53,7 @@ class LabelStream:
         self._wanted, self._deliver, self._report = wanted, deliver, report
         self._arrived: deque[Packet | Picture] = deque()
         self._bytes, self._max_bytes, self._lost = 0, max_bytes, False
+        self._rectify: tuple[Rectification | None] | None = None  # what the thread has to take
         self._changed = threading.Condition()
         self._pairs: deque[Pair[Picture]] = deque()
         self._idle = True
@@ -79,6 +81,11 @@ class LabelStream:
             self._changed.notify()
         self._thread.join()
 
+    def rectify(self, rectification: Rectification | None) -> None:
+        """Draw windows and labels without the lens's distortion from now on, None for with it."""
+        with self._changed:
+            self._rectify = (rectification,)
+
     def put(self, item: Packet | Picture) -> None:
         """Take what arrived; never waits for the thread."""
         now = time.monotonic_ns()
@@ -101,10 +108,14 @@ class LabelStream:
             with self._changed:
                 self._changed.wait_for(lambda: self._arrived or self._pairs
                                        or self._stop.is_set(), IDLE_WAIT_S)
-                arrived, lost = list(self._arrived), self._lost
+                arrived, lost, rectify = list(self._arrived), self._lost, self._rectify
                 self._arrived.clear()
-                self._bytes, self._lost = 0, False
+                self._bytes, self._lost, self._rectify = 0, False, None
             try:
+                if rectify:
+                    self._pairs.clear()
+                    self.labeller.rectification = rectify[0]
+                    self.pairing.pipeline.rectify(rectify[0].coordinates if rectify[0] else None)
                 if lost:
                     self.pairing.pipeline.note_loss()
                 self._step(arrived)

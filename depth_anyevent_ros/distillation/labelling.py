@@ -16,6 +16,7 @@ from depth_anyevent_ros.distillation.replay_buffer import LabelledFrame
 from depth_anyevent_ros.distillation.teacher_check import TeacherCheck
 from depth_anyevent_ros.distillation.teachers import Teacher
 from depth_anyevent_ros.events.pipeline import Window
+from depth_anyevent_ros.geometry.rectification import Rectification
 
 SPARSE = 4  # of so many rows and columns one tells whether a map says anything
 
@@ -47,8 +48,9 @@ class Labeller:
 
     quality: None where pictures are maps already, which nothing is known of. registration_for(
     picture size (width, height), map size (height, width)): returns the registration; it is
-    kept until `forget_registration`. counts: labels, those of them in doubt, and pictures
-    refused by reason.
+    kept until `forget_registration`. rectification: of the event camera where windows are drawn
+    without its distortion, as labels are then; None where both have it. counts: labels, those of
+    them in doubt, and pictures refused by reason.
     """
 
     def __init__(self, teacher: Teacher, quality: PictureQuality | None,
@@ -57,6 +59,7 @@ class Labeller:
         self.check = TeacherCheck(teacher)
         self._registration_for = registration_for
         self._known: tuple[tuple, Registration] | None = None
+        self.rectification: Rectification | None = None
         self.counts = Counter(labels=0, refused=0, doubted=0, failed=0)
 
     def label(self, picture: np.ndarray, window: Window) -> ProxyLabel | None:
@@ -78,6 +81,8 @@ class Labeller:
         if self._known is None or self._known[0] != key:
             self._known = key, self._registration_for(size, found.shape)
         inverse_depth = self._known[1].register(found)
+        if self.rectification and self.rectification.fits(*inverse_depth.shape[::-1]):
+            inverse_depth = self.rectification.inverse_depth(inverse_depth)
         if not usable(inverse_depth):
             return self._refuse('no depth')
         self.counts['labels'] += 1

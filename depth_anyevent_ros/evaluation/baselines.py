@@ -49,7 +49,7 @@ def mean_maps(sequences: Iterable, stride: int = 4) -> dict[str, np.ndarray]:
     for sequence in sequences:
         world = sequence.info.get('world') or 'unknown'
         for index in range(0, len(sequence), stride):
-            label = np.asarray(sequence.inverse_depth(index), np.float32)
+            label = np.asarray(sequence.label(index), np.float32)
             cells = _standardised_cells(
                 label, np.isfinite(label) if sequence.relative else valid_truth(label))
             if cells is None:

@@ -13,6 +13,7 @@ from depth_anyevent_ros.datasets.sequences import Sequence, SequenceError
 from depth_anyevent_ros.evaluation.baselines import MAX_DEPTH_M, valid_truth
 from depth_anyevent_ros.evaluation.pictures import events_picture
 from depth_anyevent_ros.evaluation.scoring import Frame
+from depth_anyevent_ros.events.surface import rectified
 
 ERROR_LIMIT = 0.5  # of the truth; the error's colours end here
 UNKNOWN = '#9a9a9a'
@@ -95,12 +96,13 @@ class ContactSheet:
              depth: np.ndarray) -> Row:
         end_ns = int(sequence.times_ns[frame.label])
         begin_ns = end_ns - self._window_ns
-        camera = sequence.camera
+        camera, events = sequence.camera, sequence.events(begin_ns, end_ns)
+        if sequence.rectification:
+            events = rectified(events, sequence.rectification.coordinates)
         image = sequence.image(frame.label)
         with np.errstate(divide='ignore'):
             truth = 1 / inverse_depth
-        row = Row('', events_picture(sequence.events(begin_ns, end_ns), camera.width,
-                                     camera.height, begin_ns, end_ns),
+        row = Row('', events_picture(events, camera.width, camera.height, begin_ns, end_ns),
                   None if image is None else image[..., ::-1], truth, depth)
         title = (f'{sequence.name}, {end_ns / 1e9:.1f} s: mean relative error '
                  f'{np.nanmean(row.error):.3f}')

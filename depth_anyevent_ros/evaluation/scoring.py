@@ -122,7 +122,7 @@ class _Scorer:
 
     def score(self, frame: Frame, last: np.ndarray | None, see: Callable | None):
         """Return (scores, rank, f1, negative, metric), None where the truth says nothing."""
-        inverse_depth = self._sequence.inverse_depth(frame.label)
+        inverse_depth = self._sequence.label(frame.label)
         truth = self._protocol.truth(inverse_depth)
         self.unknown += int(np.count_nonzero(np.isnan(inverse_depth)))
         if len(truth.depth) < MIN_PIXELS:
@@ -130,7 +130,7 @@ class _Scorer:
             self.skipped[self._protocol.nothing if known else 'unknown_depth'] += 1
             return None
         true_depth = self._picture(truth.mask, truth.depth)
-        parts = self._parts(truth, true_depth, self._sequence.moving(frame.label))
+        parts = self._parts(truth, true_depth, self._moving(frame.label))
         f1 = BoundaryF1(true_depth) if self._protocol.metric else None
         subset = _subset(len(truth.depth))
         scores = np.full((len(CANDIDATES), len(PARTS), len(SCORES)), np.nan)
@@ -157,13 +157,19 @@ class _Scorer:
                     see(frame, inverse_depth, self._protocol.depth(alignment.apply(whole)))
         return scores, ranks, f1_scores, negative, metric
 
+    def _moving(self, label: int) -> np.ndarray | None:
+        moving, rectification = self._sequence.moving(label), self._sequence.rectification
+        if moving is None or rectification is None:
+            return moving
+        return rectification.inverse_depth(moving.astype(np.float32)) > 0
+
     def fixed(self, usable: list[tuple[Frame, np.ndarray | None]]) -> np.ndarray:
         """Return the scores with one alignment for all frames, (F, candidates, SCORES)."""
         result = np.full((len(usable), len(CANDIDATES), len(SCORES)), np.nan)
         alignments = [m.solve(self._protocol.non_negative) if m.count else None
                       for m in self._moments]
         for f, (frame, last) in enumerate(usable):
-            truth = self._protocol.truth(self._sequence.inverse_depth(frame.label))
+            truth = self._protocol.truth(self._sequence.label(frame.label))
             everything = np.ones((1, len(truth.depth)), bool)
             for c, values in enumerate(self._candidates(frame, last, truth.mask, count=False)):
                 if values is not None:

@@ -82,13 +82,15 @@ class EventPipeline:
         self._decoder: Decoder | None = None
         self._surface: LatestEventSurface | None = None
         self._representation: Representation | None = None
+        self._coordinates: np.ndarray | None = None
         self._last: Packet | None = None
         self._last_stamp = 0
         self._loss_noted = False
         self._interrupted = True
         self._interruptions_seen = 0
         self._counts = Counter(packets=0, bytes=0, windows=0, gaps=0, lost_packets=0,
-                               restarts=0, size_changes=0, bad_packets=0, duplicates=0)
+                               restarts=0, size_changes=0, bad_packets=0, duplicates=0,
+                               recalibrations=0)
         self._retired = Counter()  # what decoders of former sensor sizes counted
 
     @property
@@ -111,7 +113,8 @@ class EventPipeline:
         Count since the construction.
 
         gaps: places where `seq` leaps, lost_packets: by how much. restarts: time or `seq` went
-        backwards, or a gap was too long for the sensor's clock. interruptions: leaps of sensor
+        backwards, or a gap was too long for the sensor's clock. recalibrations: how often
+        `rectify` began the stream anew. interruptions: leaps of sensor
         time over the bound. clock_steps: steps of the host's clock. The rest as in
         `Evt3Decoder.counters`.
         """
@@ -142,6 +145,24 @@ class EventPipeline:
         self._interruptions_seen = 0
         if self._decoder:
             self._set_sensor(type(self._decoder)(*self.size))
+
+    def rectify(self, coordinates: np.ndarray | None) -> None:
+        """
+        Put events where coordinates say, None for where they are; the stream begins anew.
+
+        coordinates: float (height, width, 2), see `grid_of_coordinates`; they are used while
+        they have the sensor's size.
+        """
+        self._coordinates = coordinates
+        if self._decoder:
+            self._counts['recalibrations'] += 1
+            self._set_sensor(type(self._decoder)(*self.size))
+
+    @property
+    def rectified(self) -> bool:
+        """Whether events are put where `rectify` said."""
+        coordinates = self._coordinates  # once: other threads ask too
+        return coordinates is not None and coordinates.shape[1::-1] == self.size
 
     def note_loss(self) -> None:
         """Say that the caller dropped packets, so that the leap of `seq` is not the sender's."""
@@ -220,8 +241,15 @@ class EventPipeline:
         in_grid = representation.placement == 'grid'
         self._surface = LatestEventSurface(width, height,
                                            representation.width if in_grid else width,
-                                           representation.height if in_grid else height)
+                                           representation.height if in_grid else height,
+                                           self._placed())
         self.reset()
+
+    def _placed(self) -> np.ndarray | None:
+        """Return where pixels lie in the picture that is drawn, None for where they are."""
+        if not self.rectified:
+            return None
+        return placed(self._coordinates, self._representation.placement)
 
     def _windows(self, final: bool) -> Iterator[Window]:
         for window in self._cutter.advance(self._decoder, self._surface.sink, final):
@@ -271,6 +299,16 @@ def falls_back(last: Packet, packet: Packet) -> bool:
     between = packet.stamp_ns - last.stamp_ns if packet.stamp_ns and last.stamp_ns else 0
     return (packet.seq < last.seq or between < -STAMP_STEP_BACK_NS
             or packet.time_base < last.time_base - STAMP_STEP_BACK_NS)
+
+
+def placed(coordinates: np.ndarray, placement: str) -> np.ndarray:
+    """
+    Return where events are drawn, float (height, width, 2), by where they lie.
+
+    The authors cut rectified coordinates to whole numbers, and their weights, whose placement is
+    `resize`, know no other.
+    """
+    return coordinates if placement == 'grid' else np.floor(coordinates)
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 
 from depth_anyevent_ros.events.sinks import SurfaceSink
 from depth_anyevent_ros.events.tencode import render
+from depth_anyevent_ros.events.types import Events
 
 NEVER = np.iinfo(np.int64).min // 4  # 2 * t + p of a cell without an event: before any time
 
@@ -23,19 +24,48 @@ def grid_of_pixels(width: int, height: int, grid_width: int, grid_height: int) -
     return row[:, None] * np.int32(grid_width) + column[None, :]
 
 
+def grid_of_coordinates(coordinates: np.ndarray, grid_width: int,
+                        grid_height: int) -> np.ndarray:
+    """
+    Return the cell of every sensor pixel that lies elsewhere in the picture, int32 (h, w).
+
+    coordinates: float (h, w, 2), where (u, v) in a picture of the sensor's size each pixel
+    lies; -1 where that is outside or not a number. Edges stay edges, as in `CameraModel.scaled`.
+    """
+    height, width = coordinates.shape[:2]
+    with np.errstate(invalid='ignore'):
+        column = np.floor((coordinates[..., 0] + 0.5) * (grid_width / width))
+        row = np.floor((coordinates[..., 1] + 0.5) * (grid_height / height))
+        inside = (column >= 0) & (column < grid_width) & (row >= 0) & (row < grid_height)
+    return np.where(inside, row * grid_width + column, -1).astype(np.int32)
+
+
+def rectified(events: Events, coordinates: np.ndarray) -> Events:
+    """Return those events that stay on a picture of the sensor's size, where they then lie."""
+    height, width = coordinates.shape[:2]
+    cell = grid_of_coordinates(coordinates, width, height)[events.y, events.x]
+    shown = cell >= 0
+    y, x = np.divmod(cell[shown], width)
+    return Events(events.t[shown], x.astype(events.x.dtype), y.astype(events.y.dtype),
+                  events.p[shown])
+
+
 class LatestEventSurface:
     """
     The time and polarity of the latest event of every cell of a grid.
 
     Events are never stored, and the surface is never cleared between windows: an event belongs
     to a window by its time, so windows may overlap. sink is what decoders write into.
+    coordinates: where each pixel lies (see `grid_of_coordinates`), None for where it is.
     """
 
-    def __init__(self, width: int, height: int, grid_width: int, grid_height: int):
+    def __init__(self, width: int, height: int, grid_width: int, grid_height: int,
+                 coordinates: np.ndarray | None = None):
         self.grid_width, self.grid_height = grid_width, grid_height
         self.cells = np.full(grid_width * grid_height, NEVER, np.int64)
-        self.sink = SurfaceSink(self.cells,
-                                grid_of_pixels(width, height, grid_width, grid_height))
+        grid = grid_of_pixels(width, height, grid_width, grid_height) if coordinates is None \
+            else grid_of_coordinates(coordinates, grid_width, grid_height)
+        self.sink = SurfaceSink(self.cells, grid)
 
     def reset(self) -> None:
         """Forget every event."""

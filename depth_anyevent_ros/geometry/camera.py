@@ -54,6 +54,12 @@ class CameraModel:
         """Whether there is a camera matrix."""
         return bool(self.k[0, 0] > 0 and self.k[1, 1] > 0)
 
+    def check(self) -> None:
+        """Raise CalibrationError unless rays and pixels can be told by this calibration."""
+        if not self.calibrated:
+            raise CalibrationError('the camera is not calibrated: its camera matrix is zero')
+        self._check_distortion()
+
     def says_the_same_as(self, other: CameraModel) -> bool:
         """Return whether two calibrations agree in every number."""
         return (self.width, self.height, self.distortion_model) \
@@ -83,12 +89,10 @@ class CameraModel:
         where the distortion model has no inverse. Raises CalibrationError where the camera is
         not calibrated, or its model or coefficients cannot be used.
         """
-        if not self.calibrated:
-            raise CalibrationError('the camera is not calibrated: its camera matrix is zero')
+        self.check()
         u, v = np.meshgrid(np.arange(self.width, dtype=np.float64),
                            np.arange(self.height, dtype=np.float64))
         pixels = np.stack([u, v], -1).reshape(-1, 1, 2)
-        self._check_distortion()
         if not np.any(self.d):
             x = (u - self.k[0, 2]) / self.k[0, 0]
             y = (v - self.k[1, 2]) / self.k[1, 1]
@@ -115,9 +119,7 @@ class CameraModel:
         Beyond the edge of the lens a polynomial comes back into the picture: compare with
         `rays`. Raises CalibrationError as `rays` does.
         """
-        if not self.calibrated:
-            raise CalibrationError('the camera is not calibrated: its camera matrix is zero')
-        self._check_distortion()
+        self.check()
         rays = np.asarray(rays, np.float64)
         if not np.any(self.d):
             return rays * np.diag(self.k)[:2] + self.k[:2, 2]

@@ -37,7 +37,6 @@ class DepthPublisher:
     """
     Turns results into messages and publishes those that somebody listens to.
 
-    camera: calibration of the event camera at sensor resolution, None where there is none.
     metric: the scale that makes metres, None for relative depth. warn(sentence) logs once,
     report(sentence) says that a result could not be published.
     """
@@ -46,7 +45,6 @@ class DepthPublisher:
                  report: Callable[[str], None]):
         self._frame_id, self._warn, self._report = frame_id, warn, report
         self._node = node
-        self.camera: CameraModel | None = None
         self.metric: MetricScale | None = None
         self._publishers = {
             name: node.create_lifecycle_publisher(
@@ -125,7 +123,7 @@ class DepthPublisher:
             self._warn('The event packets name no frame: set the parameter frame_id to the '
                        'optical frame of the event camera.')
         header = to_header(result.window.stamp_ns, self._frame_id or result.frame_id)
-        camera = self._camera_of(result.size)
+        camera = self._camera_of(result)
         info = to_camera_info(camera.scaled(width, height), header)
         self._send(topics.INVERSE_DEPTH, lambda: to_image(inverse_depth, '32FC1', header))
         self._send(topics.INVERSE_DEPTH_INFO, lambda: info)
@@ -149,16 +147,17 @@ class DepthPublisher:
             if message is not None:
                 publisher.publish(message)
 
-    def _camera_of(self, size: tuple[int, int]) -> CameraModel:
+    def _camera_of(self, result: Result) -> CameraModel:
         """Return the calibration if it fits the sensor that sends, else one of the size only."""
-        camera = self.camera
+        camera, size = result.camera, result.size
         if camera is None:
             self._warn('No camera_info was received: the outputs carry an uncalibrated one, and '
-                       'depth/points stays empty. Publish the calibration of the event camera.')
+                       'depth/points stays empty. Publish the calibration of the event camera, '
+                       'or name its file by camera_info_url.')
         elif (camera.width, camera.height) != size:
-            self._warn(f'camera_info is for {camera.width}x{camera.height} pixels, but the event '
-                       f'packets come from {size[0]}x{size[1]}: it is not used. Publish the '
-                       'calibration of the event camera at its full resolution.')
+            self._warn(f'The calibration is for {camera.width}x{camera.height} pixels, but the '
+                       f'event packets come from {size[0]}x{size[1]}: it is not used. It has to '
+                       'be that of the event camera at its full resolution.')
         else:
             return camera
         return CameraModel.uncalibrated(*size)

@@ -20,8 +20,9 @@ from depth_anyevent_ros.distillation.teachers import CheckpointTeacher, ForeignT
 from depth_anyevent_ros.distillation.trainer_client import TrainerClient
 from depth_anyevent_ros.distillation.trainer_process import ProcessSettings
 from depth_anyevent_ros.geometry.calibration_file import calibration_from_url
-from depth_anyevent_ros.geometry.camera import CameraModel
+from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel
 from depth_anyevent_ros.geometry.depth import MetricScale
+from depth_anyevent_ros.geometry.rectification import rectification_of
 from depth_anyevent_ros.geometry.rig import Rig
 from depth_anyevent_ros.geometry.transform import Transform
 from depth_anyevent_ros.model_downloads import cache_folder
@@ -123,6 +124,7 @@ class DistillationNode(AutostartNode):
         self._report.watch(self._stream, self._trainer, {
             'mode': self.value('mode'), 'teacher': self._teacher.name,
             'teacher sha256': self._teacher.sha256[:12], 'student': self._student.name})
+        self._rectify()
         self._stream.start()
         for name in (topics.CAMERA_INFO, topics.IMAGE_INFO):
             self._infos.append(self.create_subscription(
@@ -210,10 +212,24 @@ class DistillationNode(AutostartNode):
         else:
             self._cameras[name] = camera
             self._stream.labeller.forget_registration()
+            if name == topics.CAMERA_INFO:
+                self._rectify()
+
+    def _rectify(self) -> None:
+        """Draw windows and labels without distortion, where that is known and wanted."""
+        rectification = None
+        if self.value('rectify'):
+            try:
+                rectification = rectification_of(self._cameras.get(topics.CAMERA_INFO))
+            except CalibrationError as error:
+                self._warn_once(f'Events and labels are not rectified: {error}.')
+        self._stream.rectify(rectification)
 
     def _on_label(self, label: ProxyLabel) -> None:
         """Take a label; on the thread of the labels."""
-        self._publisher.label(label, self._cameras.get(topics.CAMERA_INFO), self._event_frame,
+        rectification = self._stream.labeller.rectification
+        camera = rectification.camera if rectification else self._cameras.get(topics.CAMERA_INFO)
+        self._publisher.label(label, camera, self._event_frame,
                               {**self._facts, 'doubt': label.doubt})
         if label.doubt:
             self._on_problem(f'Labels do not teach at present: {label.doubt}.')

@@ -63,6 +63,7 @@ class DistillationReport:
             **{f'edges {name}': round(value, 3)
                for name, value in stream.labeller.check.means().items()},
             'flip disagreement': round(stream.labeller.check.flip, 3),
+            'rectified': stream.pairing.pipeline.rectified,
             'problems': self.problems, **self._about}
         if trainer is not None:
             values |= {f'frames {name}': count for name, count in trainer.counts.items()}

@@ -6,24 +6,23 @@ from __future__ import annotations
 import sys
 
 from rclpy.clock import Clock, ClockType
-from rclpy.qos import qos_profile_sensor_data
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CameraInfo
 from std_srvs.srv import Trigger
 
 from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
+from depth_anyevent_ros.geometry.calibration_choice import CalibrationChoice
 from depth_anyevent_ros.geometry.calibration_file import calibration_from_url
-from depth_anyevent_ros.geometry.camera import CameraModel
+from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel
 from depth_anyevent_ros.geometry.depth import MetricScale
 from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.nodes import topics
+from depth_anyevent_ros.nodes.calibration_subscription import CalibrationSubscription
 from depth_anyevent_ros.nodes.conversions import BRIDGE_PROBLEM, to_packet
 from depth_anyevent_ros.nodes.depth_publisher import DepthPublisher
 from depth_anyevent_ros.nodes.diagnostics import Diagnostics
 from depth_anyevent_ros.nodes.event_subscription import EventSubscription
 from depth_anyevent_ros.nodes.inference_report import InferenceReport
 from depth_anyevent_ros.nodes.lifecycle import AutostartNode, run
-from depth_anyevent_ros.nodes.parameters import INFERENCE_PARAMETERS, OTHER_CALIBRATION
+from depth_anyevent_ros.nodes.parameters import INFERENCE_PARAMETERS
 from depth_anyevent_ros.nodes.weights_subscription import WeightsSubscription
 from depth_anyevent_ros.packet_queue import PacketQueue
 from depth_anyevent_ros.streaming import StreamWorker
@@ -47,8 +46,8 @@ class InferenceNode(AutostartNode):
         self._worker: StreamWorker | None = None
         self._events: EventSubscription | None = None
         self._weights: WeightsSubscription | None = None
-        self._camera_info = None
-        self._file_camera: CameraModel | None = None
+        self._calibration = CalibrationChoice()
+        self._camera_info: CalibrationSubscription | None = None
         self._warned: set[str] = set()
         self._report = InferenceReport()
         self._reset = self.create_service(Trigger, topics.RESET, self._on_reset)
@@ -63,15 +62,14 @@ class InferenceNode(AutostartNode):
         settings = WindowSettings(
             self.value('window.mode'), self.value('rate_hz'), self.value('window.duration_ms'),
             self.value('window.count'), self.value('events.max_gap_ms'))
-        self._file_camera = calibration_from_url(self.value('camera_info_url'))
         checkpoint = load_student(self.value('checkpoint'))
         self._estimator = DepthEstimator(checkpoint, settings, self.value('device'),
                                          self.value('precision'), self.value('runtime'))
         self._estimator.warm_up(*SENSOR_SIZE_AT_WARM_UP)
+        self._read_calibration()
         self._publisher = DepthPublisher(self, self.value('frame_id'), self._warn_once,
                                          self._on_problem)
-        self._publisher.metric, self._publisher.camera = metric, self._file_camera
-        self._report.calibration = 'received' if self._file_camera is None else 'file'
+        self._publisher.metric = metric
         self._tell_student()
         if BRIDGE_PROBLEM:
             self.get_logger().warning(f'{BRIDGE_PROBLEM}; images are converted by own code.')
@@ -87,12 +85,12 @@ class InferenceNode(AutostartNode):
         queue = PacketQueue(self.value('events.queue_mb') << 20)
         self._worker = StreamWorker(self._estimator, queue, self._publisher.wanted,
                                     self._publisher.put, self._on_problem)
-        self._report.watch(self._estimator, self._worker, queue, self._publisher)
+        self._report.watch(self._estimator, self._worker, queue, self._publisher,
+                           self._calibration)
         self._worker.start()
-        overrides = QoSOverridingOptions.with_default_policies()
-        self._camera_info = self.create_subscription(
-            CameraInfo, topics.CAMERA_INFO, self._on_camera_info, qos_profile_sensor_data,
-            qos_overriding_options=overrides)
+        self._camera_info = CalibrationSubscription(
+            self, self._calibration, lambda: self._estimator.pipeline.size, self._calibrate,
+            self._warn_once)
         self._weights = WeightsSubscription(self, self.value('weights_dir'), self._worker)
         self._events = EventSubscription(self, lambda msg: queue.put(to_packet(msg)),
                                          self.value('events.reliability'))
@@ -100,11 +98,9 @@ class InferenceNode(AutostartNode):
 
     def deactivate(self) -> None:
         """Unsubscribe, then end the threads."""
-        for part in (self._events, self._weights):
+        for part in (self._events, self._weights, self._camera_info):
             if part is not None:
                 part.destroy()
-        if self._camera_info is not None:
-            self.destroy_subscription(self._camera_info)
         if self._worker is not None:
             self._worker.stop()
         if self._publisher is not None:
@@ -123,16 +119,31 @@ class InferenceNode(AutostartNode):
     def _adapt(self) -> None:
         if self._events is not None:
             self._events.adapt()
+            self._camera_info.adapt()
 
-    def _on_camera_info(self, msg: CameraInfo) -> None:
-        camera = CameraModel.from_info(msg)
-        known = self._publisher.camera
-        if known is not None and camera.says_the_same_as(known):
-            return
-        if self._file_camera is None:
-            self._publisher.camera = camera
-        else:
-            self._warn_once(OTHER_CALIBRATION.format(topics.CAMERA_INFO))
+    def _read_calibration(self) -> None:
+        """Begin with the calibration of the file, if there is one; CalibrationError."""
+        try:
+            camera = calibration_from_url(self.value('camera_info_url'))
+            if camera is not None:
+                camera.check()
+        except CalibrationError as error:
+            raise CalibrationError(f'camera_info_url: {error}') from error
+        self._calibration = CalibrationChoice(camera)
+        self._estimator.calibrate(camera, self.value('rectify'))
+        if self._estimator.calibration_problem:
+            raise CalibrationError(f'camera_info_url: {self._estimator.calibration_problem} '
+                                   'Correct the file, or set rectify to false')
+
+    def _calibrate(self, camera: CameraModel) -> None:
+        """Use a calibration from the next window on."""
+        rectify = self.value('rectify')
+
+        def calibrate():
+            self._estimator.calibrate(camera, rectify)
+            if self._estimator.calibration_problem:
+                self._warn_once(self._estimator.calibration_problem)
+        self._worker.request(calibrate)
 
     def _on_reset(self, _request, response):
         if self._worker is None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 
 from depth_anyevent_ros.depth_estimator import DepthEstimator
+from depth_anyevent_ros.geometry.calibration_choice import CalibrationChoice
 from depth_anyevent_ros.nodes.depth_publisher import DepthPublisher
 from depth_anyevent_ros.nodes.diagnostics import Report
 from depth_anyevent_ros.nodes.event_subscription import EventSubscription
@@ -24,17 +25,18 @@ class InferenceReport:
 
     def __init__(self):
         self._parts: tuple[DepthEstimator, StreamWorker, PacketQueue, DepthPublisher] | None = None
+        self._calibration = CalibrationChoice()
         self._problem, self._problem_time = '', float('-inf')
         self._rates = {name: RecentRate() for name in ('events', 'bytes')}
         self._before: dict[str, int] = {}
         self._topic = ''
         self.problems = 0
-        self.calibration = 'received'  # where it came from, once there is one
 
     def watch(self, estimator: DepthEstimator, worker: StreamWorker, queue: PacketQueue,
-              publisher: DepthPublisher) -> None:
+              publisher: DepthPublisher, calibration: CalibrationChoice) -> None:
         """Report on these from now on."""
         self._parts = estimator, worker, queue, publisher
+        self._calibration = calibration
         self._rates = {name: RecentRate() for name in self._rates}
 
     def forget(self) -> None:
@@ -67,7 +69,8 @@ class InferenceReport:
             'problems': self.problems,
             'weights swapped': weights.swapped, 'weights refused': weights.refused,
             'events reliability': events.reliability,
-            'calibration': 'none' if publisher.camera is None else self.calibration,
+            'calibration': self._calibration.source,
+            'rectified': estimator.pipeline.rectified,
             'clock drift (ppm)': round(estimator.pipeline.clock.drift * 1e6, 1),
             'non-finite pixels': estimator.runtime.non_finite,
             'state resets': estimator.runtime.state_resets,

@@ -63,6 +63,9 @@ INFERENCE_PARAMETERS = (
               'What runs the student: torch; openvino, where it is installed, faster on a CPU and '
               'compared with torch at the start; auto: openvino where it can be had, else torch.',
               choices=('torch', 'openvino', 'auto')),
+    Parameter('rectify', True,
+              'Remove the distortion of the lens from the events, as students are trained on '
+              'pictures without; the outputs then show the rectified picture.'),
     Parameter('window.mode', 'time',
               'Windows end at multiples of 1 / rate_hz of sensor time (time), or with every '
               'window.count events (count).', choices=('time', 'count')),
@@ -165,6 +168,9 @@ DISTILLATION_PARAMETERS = (
     Parameter('image.camera_info_url', '',
               'The same of the camera of `image`. Empty: that of `image/camera_info`.'),
     CAMERA_INFO_URL,
+    Parameter('rectify', True,
+              'Remove the distortion of the lens from events and labels, as inference_node does: '
+              'set it as there.'),
     Parameter('image.clock', 'auto',
               'What the stamps of pictures count: sensor (the time of the events, as with '
               'libcaer_driver), ros, or auto, by which of the two they are near.',
