@@ -3,12 +3,13 @@
 """Event packets in, inverse depth out, without ROS: what the node and the command line share."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from depth_anyevent_ros.events.pipeline import EventPipeline, Window
+from depth_anyevent_ros.events.stream_health import StreamHealth
 from depth_anyevent_ros.events.surface import LatestEventSurface
 from depth_anyevent_ros.events.types import Packet
 from depth_anyevent_ros.events.windows import CountWindows, TimeWindows
@@ -88,12 +89,15 @@ class DepthEstimator:
     push() cuts and renders windows; infer() runs the student on one. Both belong to one
     thread. Where windows are skipped, say so by what is passed to infer(): the recurrent state
     is reset when any window since the last was interrupted. camera: of the picture that
-    windows show, at the size of the sensor; None where it is not known.
+    windows show, at the size of the sensor; None where it is not known. health_of: see
+    `EventPipeline`.
     """
 
     def __init__(self, checkpoint: Checkpoint, settings: WindowSettings,
-                 device: str = 'auto', precision: str = 'auto', runtime: str = 'torch'):
+                 device: str = 'auto', precision: str = 'auto', runtime: str = 'torch',
+                 health_of: Callable[[Packet], StreamHealth] | None = None):
         self.checkpoint = checkpoint
+        self._health_of = health_of
         self.settings = settings
         self._placed = device, precision, runtime
         self.runtime = make_runtime(checkpoint, *self._placed)
@@ -200,7 +204,8 @@ class DepthEstimator:
         representation = representation_for(event_input(self.checkpoint.config.input), width,
                                             height)
         self._warm_up_runtime((representation.height, representation.width))
-        warm_up_loops(self._new_pipeline(), width, height)
+        warm_up_loops(EventPipeline(*self._rules(), lambda packet: StreamHealth(width, height)),
+                      width, height)
 
     def settle_on_this_thread(self) -> None:
         """Warm the student up once more, since torch keeps its worker threads per thread."""
@@ -217,7 +222,7 @@ class DepthEstimator:
             self._warm = self.runtime, size
 
     def _new_pipeline(self) -> EventPipeline:
-        return EventPipeline(*self._rules())
+        return EventPipeline(*self._rules(), self._health_of)
 
     def _rules(self):
         """Return what the checkpoint asks of the pipeline: network input by size, windows."""

@@ -11,7 +11,10 @@ import numpy as np
 from depth_anyevent_ros.datasets.bags import (BagReader, decode_event_packet, event_topics,
                                               RawMessage)
 from depth_anyevent_ros.events.decoders import check_packet, make_decoder
+from depth_anyevent_ros.events.sinks import ArraySink
+from depth_anyevent_ros.events.stream_health import StreamHealth
 from depth_anyevent_ros.events.types import Events, Packet, PacketError
+from depth_anyevent_ros.events.watch import LOOK_NS
 
 
 class EventTopic:
@@ -33,6 +36,7 @@ class EventTopic:
         self._encoding, self._size = '', (0, 0)
         self._first = self._last = None
         self._stamps: list[int] = []
+        self._health: StreamHealth | None = None
         self.problem = ''
 
     def add(self, raw: RawMessage) -> None:
@@ -52,6 +56,8 @@ class EventTopic:
                 self.problem = (f'the sensor changes from {self._size[0]}x{self._size[1]} to '
                                 f'{size[0]}x{size[1]} pixels')
         if self._decoder is None:
+            if self._health is None or size != self._size:
+                self._health = StreamHealth(*size, every_ns=LOOK_NS)
             self._size, self._decoder = size, make_decoder(packet)
         self._sum(self._decoder.decode(packet))
 
@@ -71,6 +77,11 @@ class EventTopic:
             if counters.get(name)}
         if self._stamps:
             figures['first_stamp'], figures['last_stamp'] = self._stamps[0], self._stamps[-1]
+        if self._health is not None:
+            figures['sensor'] = {'hot_pixels': int(np.count_nonzero(self._health.mask)),
+                                 'flicker_hz': self._health.flicker_hz,
+                                 'rate_ceiling': round(self._health.rate_ceiling),
+                                 'warnings': self._health.warnings()}
         if self.problem:
             figures['problem'] = self.problem
         return figures
@@ -104,6 +115,7 @@ class EventTopic:
         self._figures['off'] += len(events) - on
         self._sums += [np.sum(values, dtype=np.uint64)
                        for values in (events.t.view(np.uint64), events.x, events.y)]
+        self._health.take(ArraySink(events.t, events.x, events.y, events.p), len(events))
         if self._first is None:
             self._first = _event(events, 0)
         self._last = _event(events, -1)

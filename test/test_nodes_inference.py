@@ -21,6 +21,9 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from depth_anyevent_ros.datasets.messages import encode_event_packet
+from depth_anyevent_ros.events.evt3_encoder import Evt3Encoder
+from depth_anyevent_ros.events.types import Events, Packet
 from depth_anyevent_ros.geometry.camera import CameraModel
 from depth_anyevent_ros.networks.checkpoint import save_checkpoint, untrained_student
 from depth_anyevent_ros.networks.config import UNTRAINED
@@ -461,3 +464,39 @@ def test_a_calibration_of_another_size_is_not_used(client, make_node, tmp_path, 
     assert client.heard['inverse_depth/camera_info'][-1].k[0] == 0.0
     wait_for(lambda: values(client).get('rectified') == 'False')
     assert 'The calibration is for 140x98 pixels' in ''.join(capfd.readouterr())
+
+
+def test_hot_pixels_of_the_sensor_are_left_out_and_kept(client, make_node, tmp_path):
+    file = tmp_path / 'bay_7_140x98.json'
+    file.write_text('{"width": 140, "height": 98, "hot_pixels": [[70, 50], [3, 4]]}')
+    make_node(sensor_name='bay 7', state_dir=str(tmp_path))
+    listen(client)
+    play(client, 0, 25)
+    wait_for(lambda: client.heard['inverse_depth/image'])
+    wait_for(lambda: values(client).get('hot pixels') == '2')
+    shown = values(client)
+    assert (shown['flicker (Hz)'], shown['rate ceiling (events/s)']) == ('0', '0')
+    assert json.loads(file.read_text())['hot_pixels'] == [[70, 50], [3, 4]]
+
+
+def test_new_hot_pixels_are_kept_when_the_node_ends(client, make_node, tmp_path):
+    node = make_node(state_dir=str(tmp_path), events__queue_mb=512)
+    listen(client)
+    wait_for(lambda: client.events.get_subscription_count() == 1)
+    rng = np.random.default_rng(0)
+    encoder = Evt3Encoder()
+    for i in range(340):  # 34 s of sensor time, in which it is looked at eight times
+        begin, count = i * 100_000_000, 1500
+        t = begin + np.sort(rng.integers(0, 100_000, count)) * 1000
+        x, y = rng.integers(0, WIDTH, count), rng.integers(0, HEIGHT, count)
+        x[::20], y[::20] = 33, 44
+        data = encoder.encode(Events(t, x.astype(np.uint16), y.astype(np.uint16),
+                                     np.ones(count, np.uint8)), end_ns=begin + 100_000_000)
+        client.events.publish(encode_event_packet(Packet(
+            data, 'evt3', WIDTH, HEIGHT, i, stamp_ns=10**18 + begin, frame_id='front/camera')))
+        time.sleep(0.002)
+    wait_for(lambda: values(client).get('hot pixels') == '1')
+    node.trigger_deactivate()
+    file = tmp_path / 'front_camera_140x98.json'
+    wait_for(file.exists)
+    assert json.loads(file.read_text())['hot_pixels'] == [[33, 44]]

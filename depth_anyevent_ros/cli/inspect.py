@@ -12,7 +12,8 @@ from depth_anyevent_ros.inspection import inspect_bag
 
 HELP = """\
 Decode every event packet of a bag (rosbag2 folder, .db3 or .mcap) and say what is in it:
-encoding, sensor size, packets, events, lost packets, times. Nothing but the bag is needed."""
+encoding, sensor size, packets, events, lost packets, times, hot pixels, and whether the light
+flickers or the rate of events meets a limit. Nothing but the bag is needed."""
 EXAMPLES = """\
   depth_anyevent inspect drive_01
   depth_anyevent inspect drive_01/drive_01_0.db3 --json drive_01.json"""
@@ -58,6 +59,11 @@ def print_report(result: dict) -> None:
             rate = f', {events / seconds / 1e6:.3f} million events/s' if seconds > 0 else ''
             print(f'  sensor time {figures["first"][0] / 1e9:.6f} s to '
                   f'{figures["last"][0] / 1e9:.6f} s: {seconds:.3f} s{rate}')
+        sensor = figures.get('sensor', {})
+        if sensor.get('hot_pixels'):
+            print(f'  {sensor["hot_pixels"]} hot pixels')
+        for warning in sensor.get('warnings', ()):
+            print(f'  {warning}')
         if figures['dropped']:
             print('  dropped or mended: ' + ', '.join(
                 f'{count} {name.replace("_", " ")}'

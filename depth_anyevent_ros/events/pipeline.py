@@ -12,6 +12,7 @@ import numpy as np
 
 from depth_anyevent_ros.events.clock import SensorClock
 from depth_anyevent_ros.events.decoders import check_packet, Decoder, make_decoder
+from depth_anyevent_ros.events.stream_health import StreamHealth
 from depth_anyevent_ros.events.surface import LatestEventSurface
 from depth_anyevent_ros.events.tencode import TIME_NORMALIZATIONS
 from depth_anyevent_ros.events.types import Packet, PacketError
@@ -70,13 +71,18 @@ class EventPipeline:
     One stream of event packets, cut into windows and rendered as Tencode.
 
     representation_of(width, height) tells the network input for a sensor of that size, as the
-    size is known only when the first packet comes. push() takes packets in order of arrival;
-    the counters tell what was lost, dropped or mended. Not to be shared between threads.
+    size is known only when the first packet comes. health_of(packet): what watches the sensor
+    that sent the packet, and is `health` then; None for nothing. push() takes packets in order
+    of arrival; the counters tell what was lost, dropped or mended. Not to be shared between
+    threads.
     """
 
     def __init__(self, representation_of: Callable[[int, int], Representation],
-                 windows: TimeWindows | CountWindows | PlannedWindows):
+                 windows: TimeWindows | CountWindows | PlannedWindows,
+                 health_of: Callable[[Packet], StreamHealth] | None = None):
         self._representation_of = representation_of
+        self._health_of = health_of
+        self.health: StreamHealth | None = None
         self._cutter = windows.cutter()
         self._clock = SensorClock()
         self._decoder: Decoder | None = None
@@ -187,6 +193,8 @@ class EventPipeline:
                 or packet.encoding != self._decoder.encoding:
             self._counts['size_changes'] += (
                 self.size is not None and (packet.width, packet.height) != self.size)
+            if self._health_of and (packet.width, packet.height) != self.size:
+                self.health = self._health_of(packet)
             self._set_sensor(make_decoder(packet))
         self._counts['packets'] += 1
         self._counts['bytes'] += len(packet.events)
@@ -242,7 +250,7 @@ class EventPipeline:
         self._surface = LatestEventSurface(width, height,
                                            representation.width if in_grid else width,
                                            representation.height if in_grid else height,
-                                           self._placed())
+                                           self._placed(), self.health)
         self.reset()
 
     def _placed(self) -> np.ndarray | None:

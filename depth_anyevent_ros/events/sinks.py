@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -36,21 +36,40 @@ class ArraySink(NamedTuple):
                          np.empty(size, np.uint16), np.empty(size, np.uint8))
 
 
+class Observer(Protocol):
+    """See StreamHealth. mask: bool (height, width), pixels to leave out."""
+
+    mask: np.ndarray
+
+    def take(self, events: ArraySink, count: int) -> bool:
+        """Take the first events of a piece; return whether the mask has changed."""
+
+
 class SurfaceSink:
     """
     The latest event of every cell.
 
     cells: int64 (H*W,), 2 * t + p with t in ns. cell_of_pixel: int32 (height, width), the
-    cell into which a sensor pixel falls, -1 for none.
+    cell into which a sensor pixel falls, -1 for none. observer: sees every event, and says
+    which pixels are left out.
     """
 
-    def __init__(self, cells: np.ndarray, cell_of_pixel: np.ndarray):
+    def __init__(self, cells: np.ndarray, cell_of_pixel: np.ndarray,
+                 observer: Observer | None = None):
         self.cells, self.cell_of_pixel = cells, cell_of_pixel
+        self._cell_of_all, self._observer = cell_of_pixel, observer
         self.piece = ArraySink.of_size(PIECE + MOST_OF_A_WORD)
+        if observer:
+            self._leave_out(observer.mask)
 
     def write(self, count: int) -> None:
         """Write the first events of the piece."""
         _write(self.cells, self.cell_of_pixel, *self.piece, count)
+        if self._observer and self._observer.take(self.piece, count):
+            self._leave_out(self._observer.mask)
+
+    def _leave_out(self, mask: np.ndarray) -> None:
+        self.cell_of_pixel = np.where(mask, np.int32(-1), self._cell_of_all)
 
 
 @dataclass(frozen=True)

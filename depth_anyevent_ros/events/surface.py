@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from depth_anyevent_ros.events.sinks import SurfaceSink
+from depth_anyevent_ros.events.sinks import Observer, SurfaceSink
 from depth_anyevent_ros.events.tencode import render
 from depth_anyevent_ros.events.types import Events
 
@@ -57,15 +57,16 @@ class LatestEventSurface:
     Events are never stored, and the surface is never cleared between windows: an event belongs
     to a window by its time, so windows may overlap. sink is what decoders write into.
     coordinates: where each pixel lies (see `grid_of_coordinates`), None for where it is.
+    observer: see `SurfaceSink`.
     """
 
     def __init__(self, width: int, height: int, grid_width: int, grid_height: int,
-                 coordinates: np.ndarray | None = None):
+                 coordinates: np.ndarray | None = None, observer: Observer | None = None):
         self.grid_width, self.grid_height = grid_width, grid_height
         self.cells = np.full(grid_width * grid_height, NEVER, np.int64)
         grid = grid_of_pixels(width, height, grid_width, grid_height) if coordinates is None \
             else grid_of_coordinates(coordinates, grid_width, grid_height)
-        self.sink = SurfaceSink(self.cells, grid)
+        self.sink = SurfaceSink(self.cells, grid, observer)
 
     def reset(self) -> None:
         """Forget every event."""

@@ -3,6 +3,7 @@
 """The node that turns event packets into depth images."""
 from __future__ import annotations
 
+from pathlib import Path
 import sys
 
 from rclpy.clock import Clock, ClockType
@@ -13,6 +14,7 @@ from depth_anyevent_ros.geometry.calibration_choice import CalibrationChoice
 from depth_anyevent_ros.geometry.calibration_file import calibration_from_url
 from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel
 from depth_anyevent_ros.geometry.depth import MetricScale
+from depth_anyevent_ros.hot_pixel_memory import HotPixelMemory, state_folder
 from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.nodes import topics
 from depth_anyevent_ros.nodes.calibration_subscription import CalibrationSubscription
@@ -48,6 +50,7 @@ class InferenceNode(AutostartNode):
         self._weights: WeightsSubscription | None = None
         self._calibration = CalibrationChoice()
         self._camera_info: CalibrationSubscription | None = None
+        self._hot_pixels: HotPixelMemory | None = None
         self._warned: set[str] = set()
         self._report = InferenceReport()
         self._reset = self.create_service(Trigger, topics.RESET, self._on_reset)
@@ -63,8 +66,12 @@ class InferenceNode(AutostartNode):
             self.value('window.mode'), self.value('rate_hz'), self.value('window.duration_ms'),
             self.value('window.count'), self.value('events.max_gap_ms'))
         checkpoint = load_student(self.value('checkpoint'))
+        self._hot_pixels = HotPixelMemory(
+            Path(self.value('state_dir') or state_folder()).expanduser(),
+            self.value('sensor_name'), self.value('hot_pixels'), self.get_logger().info)
         self._estimator = DepthEstimator(checkpoint, settings, self.value('device'),
-                                         self.value('precision'), self.value('runtime'))
+                                         self.value('precision'), self.value('runtime'),
+                                         self._hot_pixels.health_of)
         self._estimator.warm_up(*SENSOR_SIZE_AT_WARM_UP)
         self._read_calibration()
         self._publisher = DepthPublisher(self, self.value('frame_id'), self._warn_once,
@@ -103,6 +110,7 @@ class InferenceNode(AutostartNode):
                 part.destroy()
         if self._worker is not None:
             self._worker.stop()
+            self._look_after_stream(now=True)
         if self._publisher is not None:
             self._publisher.stop()
         self._events = self._weights = self._camera_info = self._worker = None
@@ -120,6 +128,17 @@ class InferenceNode(AutostartNode):
         if self._events is not None:
             self._events.adapt()
             self._camera_info.adapt()
+            self._look_after_stream()
+
+    def _look_after_stream(self, now: bool = False) -> None:
+        """Say what the events tell of sensor and light, and keep the hot pixels."""
+        health = self._estimator.pipeline.health
+        for warning in health.warnings() if health else ():
+            self._warn_once(warning)
+        try:
+            self._hot_pixels.save(now)
+        except OSError as error:
+            self._warn_once(f'The hot pixels cannot be kept: {error}.')
 
     def _read_calibration(self) -> None:
         """Begin with the calibration of the file, if there is one; CalibrationError."""

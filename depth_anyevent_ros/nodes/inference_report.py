@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
+
 from depth_anyevent_ros.depth_estimator import DepthEstimator
+from depth_anyevent_ros.events.stream_health import StreamHealth
 from depth_anyevent_ros.geometry.calibration_choice import CalibrationChoice
 from depth_anyevent_ros.nodes.depth_publisher import DepthPublisher
 from depth_anyevent_ros.nodes.diagnostics import Report
@@ -71,6 +74,7 @@ class InferenceReport:
             'events reliability': events.reliability,
             'calibration': self._calibration.source,
             'rectified': estimator.pipeline.rectified,
+            **_health(estimator.pipeline.health),
             'clock drift (ppm)': round(estimator.pipeline.clock.drift * 1e6, 1),
             'non-finite pixels': estimator.runtime.non_finite,
             'state resets': estimator.runtime.state_resets,
@@ -102,9 +106,18 @@ class InferenceReport:
             return 'warn', 'many time words of the event stream are not believed'
         if values['windows'] and not estimator.pipeline.clock.synchronised:
             return 'warn', 'the event packets carry no stamp, so depth is stamped in sensor time'
-        for caution in estimator.cautions():
+        health = estimator.pipeline.health
+        for caution in [*estimator.cautions(), *(health.warnings() if health else ())]:
             return 'warn', caution
         return 'ok', f'depth from events; student trained on {estimator.checkpoint.trained_on}'
+
+
+def _health(health: StreamHealth | None) -> dict[str, int]:
+    if health is None:
+        return {}
+    return {'hot pixels': int(np.count_nonzero(health.mask)),
+            'flicker (Hz)': health.flicker_hz,
+            'rate ceiling (events/s)': round(health.rate_ceiling)}
 
 
 def _rounded(value: float | None) -> float | str:

@@ -96,6 +96,15 @@ INFERENCE_PARAMETERS = (
     Parameter('events.max_gap_ms', 200.0,
               'A longer leap of sensor time resets the recurrent state.',
               bounds=(1.0, 1e6)),
+    Parameter('hot_pixels', True,
+              'Leave out pixels that fire whatever they see, which is learned while the camera '
+              'moves and kept in state_dir. At most 1 % of the pixels are left out.'),
+    Parameter('sensor_name', '',
+              'Name or serial of the sensor, under which its hot pixels are kept. Empty: the '
+              'frame_id of the event packets.'),
+    Parameter('state_dir', '',
+              'Folder of what is learned of sensors. Empty: depth_anyevent_ros in '
+              '$XDG_STATE_HOME or ~/.local/state.'),
     CAMERA_INFO_URL,
     Parameter('frame_id', '',
               'Frame of the outputs. Empty: that of the event packets, which should be the '

@@ -1,0 +1,99 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Looks at a stream of events: what pixels and the rate did for a second, now and then."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from depth_anyevent_ros.events.jit import njit
+from depth_anyevent_ros.events.sinks import ArraySink
+
+BINS = 1000  # of a look
+BIN_NS = 1_000_000
+LOOK_NS = BINS * BIN_NS
+EVERY_NS = 4 * LOOK_NS
+COUNTED_HZ = 1_000_000  # events a second that are counted over time, by looking more seldom
+SIDE = 4  # the sensor is cut into SIDE x SIDE areas
+BACK_NS = 100_000_000  # events of one stream are out of order by less
+MOST = np.iinfo(np.uint16).max
+
+
+@dataclass(frozen=True)
+class Look:
+    """
+    One second of a stream.
+
+    pixels: uint16 (height, width), events of each pixel. areas: int32 (BINS, SIDE * SIDE, 2),
+    events of each area by milliseconds, OFF and ON.
+    """
+
+    pixels: np.ndarray
+    areas: np.ndarray
+
+    def clear(self) -> None:
+        """Set the counts to zero."""
+        self.pixels[:] = 0
+        self.areas[:] = 0
+
+
+class StreamWatch:
+    """
+    Counts events for a second in every `every_ns` of sensor time, and hands each Look to judge().
+
+    Counting costs about as much as decoding, so a busy stream is looked at more seldom, until
+    COUNTED_HZ are counted. take() gets every piece of events that is decoded, with those of
+    pixels that are masked. A look that a restart of the stream interrupts begins anew; a look
+    is judge()'s only while it is called.
+    """
+
+    def __init__(self, width: int, height: int, judge: Callable[[Look], None],
+                 every_ns: int = EVERY_NS):
+        self._judge, self._every_ns = judge, every_ns
+        self._columns = (np.arange(width) * SIDE // width).astype(np.uint8)
+        self._rows = (np.arange(height) * SIDE // height * SIDE).astype(np.uint8)
+        self._look = Look(np.zeros((height, width), np.uint16),
+                          np.zeros((BINS, SIDE * SIDE, 2), np.int32))
+        self._begin: int | None = None
+        self._latest = 0
+
+    def take(self, events: ArraySink, count: int) -> None:
+        """Take the first events of a piece, of which there is at least one."""
+        latest = int(events.t[count - 1])
+        if self._begin is None or latest < self._latest - BACK_NS:
+            self._begin_look(int(events.t[0]))
+        self._latest = latest
+        if latest < self._begin:
+            return
+        _count(events.t, events.x, events.y, events.p, count, self._begin, self._columns,
+               self._rows, self._look.pixels, self._look.areas)
+        if latest >= self._begin + LOOK_NS:
+            counted = int(self._look.areas.sum())
+            pause = max(self._every_ns, counted * LOOK_NS // COUNTED_HZ)
+            self._judge(self._look)
+            self._begin_look(max(self._begin + pause, latest))
+
+    def _begin_look(self, begin: int) -> None:
+        self._begin = begin
+        self._look.clear()
+
+
+@njit
+def _count(t, x, y, p, count, begin, columns, rows, pixels, areas):
+    """Count the events of the look that begins at `begin`; those of other times are left out."""
+    # Events are almost in order, so that the bin is found without a division for each.
+    number = -1
+    low = high = begin
+    for i in range(count):
+        time = t[i]
+        if time < low or time >= high:
+            number = (time - begin) // BIN_NS
+            low = begin + number * BIN_NS
+            high = low + BIN_NS
+        if number < 0 or number >= BINS:
+            continue
+        if pixels[y[i], x[i]] < MOST:
+            pixels[y[i], x[i]] += 1
+        areas[number, rows[y[i]] + columns[x[i]], p[i]] += 1
