@@ -94,7 +94,7 @@ def test_state_of_depth_anyevent_r_at_266x350():
             lambda module, inputs, output: sizes.append(tuple(output.shape)))
         _, state = network(torch.zeros(1, 3, 266, 350))
     assert list(network.state_shapes(1, 266, 350).items()) == list(shapes.items())
-    assert [tuple(part.shape) for pair in state.pairs for part in pair] == [
+    assert [tuple(part.shape) for pair in state.levels for part in pair] == [
         shape for shape in shapes.values() for _ in range(2)]
     assert sizes == [(1, 32, 148, 196)]
 
@@ -125,7 +125,7 @@ def test_sequence_is_frame_by_frame(preset, changes):
             one_by_one.append(inverse_depth)
     assert together.shape == (4, 2, 84, 112)
     torch.testing.assert_close(together, torch.stack(one_by_one), rtol=3e-6, atol=3e-6)
-    for pair, other in zip(last.pairs, state.pairs):
+    for pair, other in zip(last.levels, state.levels):
         torch.testing.assert_close(pair, other, rtol=3e-6, atol=3e-6)
 
 
@@ -135,7 +135,7 @@ def test_half_precision_inside_does_not_make_terraces_of_depth(tiny_r):
         exact, _ = tiny_r(image)
         with torch.autocast('cpu', torch.bfloat16):
             half, state = tiny_r(image)
-    assert half.dtype == state.pairs[0][1].dtype == torch.float32
+    assert half.dtype == state.levels[0][1].dtype == torch.float32
     assert float((half - exact).abs().max()) < 0.05
     assert len(half.unique()) > 0.9 * half.numel(), 'bfloat16 has 128 values from 1 to 2'
 

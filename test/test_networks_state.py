@@ -18,15 +18,15 @@ def state():
 
 def test_detach_cuts_the_graph(state):
     detached = state.detach()
-    assert state.pairs[0][0].requires_grad
-    assert not detached.pairs[0][0].requires_grad
-    assert torch.equal(state.pairs[1][1], detached.pairs[1][1])
+    assert state.levels[0][0].requires_grad
+    assert not detached.levels[0][0].requires_grad
+    assert torch.equal(state.levels[1][1], detached.levels[1][1])
 
 
 def test_reset_lanes_zeroes_those_lanes_only(state):
-    state.pairs[1][1][0] = float('nan')
+    state.levels[1][1][0] = float('nan')
     after = state.reset_lanes(torch.tensor([True, False]))
-    for before_pair, after_pair in zip(state.pairs, after.pairs):
+    for before_pair, after_pair in zip(state.levels, after.levels):
         for before, tensor in zip(before_pair, after_pair):
             assert not tensor[0].any()
             assert torch.equal(tensor[1], before[1])
@@ -43,7 +43,7 @@ def test_reset_lanes_refuses_another_count(state):
 
 def test_to_converts_every_tensor(state):
     converted = state.to(torch.float64)
-    assert all(tensor.dtype == torch.float64 for pair in converted.pairs for tensor in pair)
+    assert all(tensor.dtype == torch.float64 for pair in converted.levels for tensor in pair)
 
 
 def test_check_says_which_level_has_which_shape(state):

@@ -69,8 +69,8 @@ def test_official_weights_with_wrong_keys(official):
     assert '1 missing (depth_head.scratch.layer4_rn.weight)' in message
     assert ('1 mis-shaped (depth_head.projects.0.weight is (48, 384) instead of '
             '(48, 384, 1, 1))') in message
-    weights = {f'module.{key}': tensor for key, tensor in official.items()}
-    assert 'it has no such key; the first of its 239 keys is module.' in refusal(saved(weights))
+    weights = {f'net.{key}': tensor for key, tensor in official.items()}
+    assert 'it has no such key; the first of its 239 keys is net.' in refusal(saved(weights))
 
 
 def test_official_weights_that_are_not_finite(official):
@@ -88,9 +88,9 @@ def test_metric_variants_need_their_range(official):
     assert 'max_depth must be a number' in refusal(data, name, max_depth=-1)
 
 
-def test_the_authors_recurrent_weights_are_refused_politely(official):
-    weights = {**official, 'depth_head.gru_layer_1.conv.conv2d.bias': torch.zeros(64)}
-    assert 'DepthAnyEvent-R' in refusal(saved({'state_dict': weights, 'config': {}}))
+def test_weights_that_were_trained_on_several_gpus(official):
+    weights = {f'module.{key}': tensor for key, tensor in official.items()}
+    assert load_checkpoint_bytes(saved(weights), 'a.pth').config.network == NETWORKS['vits']
 
 
 class Malicious:

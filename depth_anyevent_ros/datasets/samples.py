@@ -165,7 +165,8 @@ def _renderer(sequence: Sequence, config: InputConfig, height: int, width: int):
             cells = surface.sink.cell_of_pixel[events.y, events.x]
             shown = cells >= 0
             surface.cells[cells[shown]] = (2 * events.t + events.p)[shown]
-            return surface.tencode(start, end, *_bounds(events, config, start, end))
+            return surface.tencode(start, end, *_bounds(events, config, start, end),
+                                   config.background)
     if config.placement == 'grid':
         return render
     return lambda events, start, end: resize(render(events, start, end), height, width)

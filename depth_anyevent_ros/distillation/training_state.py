@@ -21,6 +21,7 @@ from depth_anyevent_ros.networks.state import RecurrentState
 
 METADATA_KEY = 'depth_anyevent_ros_training'
 FORMAT_VERSION = 1
+STATE_NAMES = ('hidden', 'cell')  # of the tensors of a level, of which a GRU has the first
 
 
 class TrainingError(ValueError):
@@ -96,9 +97,9 @@ def load_optimizer(optimizer: torch.optim.Optimizer, network: nn.Module,
 
 def recurrent_tensors(state: RecurrentState | None) -> dict[str, Tensor]:
     """Return the recurrent state, nothing where there is none."""
-    pairs = state.pairs if state is not None else ()
-    return {f'recurrent/{level}/{name}': tensor for level, pair in enumerate(pairs)
-            for name, tensor in zip(('hidden', 'cell'), pair)}
+    levels = state.levels if state is not None else ()
+    return {f'recurrent/{level}/{name}': tensor for level, tensors in enumerate(levels)
+            for name, tensor in zip(STATE_NAMES, tensors)}
 
 
 def load_recurrent(tensors: dict[str, Tensor], device: str) -> RecurrentState | None:
@@ -107,8 +108,9 @@ def load_recurrent(tensors: dict[str, Tensor], device: str) -> RecurrentState | 
     if not found:
         return None
     return RecurrentState(tuple(
-        (found[f'{level}/hidden'].to(device), found[f'{level}/cell'].to(device))
-        for level in range(len(found) // 2)))
+        tuple(found[f'{level}/{name}'].to(device) for name in STATE_NAMES
+              if f'{level}/{name}' in found)
+        for level in range(sum(name.endswith('/hidden') for name in found))))
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -32,13 +32,15 @@ class Representation:
 
     placement: `grid` puts each event straight into the cell of the input that it falls into;
     `resize` makes the Tencode at sensor resolution and resizes it by bicubic interpolation, as
-    the authors of Depth AnyEvent do. time_normalization: see `tencode.py`.
+    the authors of Depth AnyEvent do. time_normalization: see `tencode.py`. background: of places
+    without an event, 'black' or 'white'.
     """
 
     height: int
     width: int
     placement: str = 'grid'
     time_normalization: str = 'window'
+    background: str = 'black'
 
     def __post_init__(self):
         if self.placement not in ('grid', 'resize'):
@@ -46,6 +48,8 @@ class Representation:
         if self.time_normalization not in TIME_NORMALIZATIONS:
             raise ValueError(f'time_normalization is one of {TIME_NORMALIZATIONS}, '
                              f'not {self.time_normalization!r}')
+        if self.background not in ('black', 'white'):
+            raise ValueError(f"background is 'black' or 'white', not {self.background!r}")
 
 
 @dataclass(frozen=True)
@@ -273,7 +277,8 @@ class EventPipeline:
             t0, t1 = window.t_start, window.t_end
         else:
             t0, t1 = window.t_first, window.t_last
-        image = self._surface.tencode(window.t_start, window.t_end, t0, t1)
+        image = self._surface.tencode(window.t_start, window.t_end, t0, t1,
+                                      self._representation.background)
         if self._representation.placement == 'resize':
             image = resize(image, self._representation.height, self._representation.width)
         # The fit of the clock is refined while packets arrive; stamps must not fall back by it.

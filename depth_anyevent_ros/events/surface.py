@@ -72,12 +72,14 @@ class LatestEventSurface:
         """Forget every event."""
         self.cells[:] = NEVER
 
-    def tencode(self, t_start: int, t_end: int, t0: int, t1: int) -> np.ndarray:
+    def tencode(self, t_start: int, t_end: int, t0: int, t1: int,
+                background: str = 'black') -> np.ndarray:
         """
         Return the Tencode of the window [t_start, t_end), float32 (3, grid height, width).
 
-        t0, t1: the times in ns that get G = 1 and G = 0 (see `tencode.py`).
+        t0, t1: the times in ns that get G = 1 and G = 0 (see `tencode.py`). background: of
+        places without an event, 'black' or 'white'.
         """
         image = np.empty((3, len(self.cells)), np.float32)
-        render(self.cells, t_start, t_end, t0, t1, image)
+        render(self.cells, t_start, t_end, t0, t1, np.float32(background == 'white'), image)
         return image.reshape(3, self.grid_height, self.grid_width)

@@ -4,7 +4,8 @@
 Tencode (Huang et al., WACV 2023): one window of events as a three-channel image in [0, 1].
 
 (R, G, B) = (p, 1 - (t - t0) / (t1 - t0), 1 - p) of the latest event of each pixel, p being 1
-for ON and 0 for OFF; 0 where there is no event. So the newest event has G = 0, the oldest 1.
+for ON and 0 for OFF; 0 where there is no event, or 1 on a white background. So the newest event
+has G = 0, the oldest 1.
 [t0, t1] are the first and last event of the window (`first_last`, as the authors of Depth
 AnyEvent normalise) or the window's own bounds (`window`, which a stray event cannot squeeze).
 """
@@ -40,11 +41,12 @@ def tencode(events: Events, width: int, height: int, t0: int, t1: int) -> np.nda
 
 
 @njit
-def render(cells, oldest, newest, t0, t1, image):
+def render(cells, oldest, newest, t0, t1, background, image):
     """
     Write the Tencode of a latest-event surface into image, float32 (3, cells).
 
-    cells: int64, 2 * t + p. Cells whose latest event lies outside of [oldest, newest) are 0.
+    cells: int64, 2 * t + p. Cells whose latest event lies outside of [oldest, newest) are the
+    background, 0 or 1.
     """
     slope = 1.0 / (t1 - t0) if t1 > t0 else 0.0
     for i in range(len(cells)):
@@ -55,6 +57,6 @@ def render(cells, oldest, newest, t0, t1, image):
             image[1, i] = (t1 - t) * slope
             image[2, i] = 1 - p
         else:
-            image[0, i] = 0
-            image[1, i] = 0
-            image[2, i] = 0
+            image[0, i] = background
+            image[1, i] = background
+            image[2, i] = background

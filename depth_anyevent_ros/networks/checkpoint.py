@@ -10,11 +10,13 @@ configuration and the weights all come from those bytes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -32,6 +34,7 @@ METADATA_KEY = 'depth_anyevent_ros'
 FORMAT_VERSION = 1
 MAX_FILE_BYTES = 4 << 30  # three times ViT-L in float32
 MAX_HEADER_BYTES = 4 << 20  # a header of ViT-L takes 40 kB
+SETTINGS_FILE, MAX_SETTINGS_BYTES = 'config.json', 1 << 20
 DTYPES = ('F16', 'BF16', 'F32')
 
 __all__ = ['Checkpoint', 'checkpoint_bytes', 'CheckpointError', 'load_checkpoint',
@@ -66,7 +69,8 @@ class Checkpoint:
 def load_checkpoint(path: str | os.PathLike, max_depth: float | None = None,
                     sha256: str | None = None) -> Checkpoint:
     """
-    Read a checkpoint of ours (safetensors) or official Depth Anything V2 weights (.pth).
+    Read a checkpoint of ours (safetensors), or published weights (.pth) of Depth Anything V2 or
+    of the authors of DepthAnyEvent, with the config.json beside it where the file has none.
 
     max_depth: metres, for the metric variants of the latter. sha256: what the file's hash
     must be, if known. Raises CheckpointError, in a sentence, whatever is wrong.
@@ -83,12 +87,18 @@ def load_checkpoint(path: str | os.PathLike, max_depth: float | None = None,
                               'working directory.') from error
     except (OSError, ValueError) as error:
         raise CheckpointError(f'The checkpoint {path} cannot be read: {error}.') from error
-    return load_checkpoint_bytes(data, path.name, max_depth, sha256)
+    return load_checkpoint_bytes(data, path.name, max_depth, sha256,
+                                 lambda: _settings_beside(path))
 
 
 def load_checkpoint_bytes(data: bytes, name: str, max_depth: float | None = None,
-                          sha256: str | None = None) -> Checkpoint:
-    """Read a checkpoint from the bytes of its file; `name` is for messages. See above."""
+                          sha256: str | None = None,
+                          beside: Callable[[], Any] = lambda: None) -> Checkpoint:
+    """
+    Read a checkpoint from the bytes of its file; `name` is for messages. See above.
+
+    beside(): the settings that lie beside a file of torch's.
+    """
     if not data:
         raise CheckpointError(f'The checkpoint {name} is empty: copy or download it again.')
     if len(data) > MAX_FILE_BYTES:
@@ -99,7 +109,7 @@ def load_checkpoint_bytes(data: bytes, name: str, max_depth: float | None = None
         raise CheckpointError(f'The checkpoint {name} should have sha256 {sha256}, but has '
                               f'{digest}: it was altered or cut short, so fetch it again.')
     if data.startswith((ZIP_MAGIC, PICKLE_MAGIC)) and data[8:9] != b'{':
-        config, network = load_official(data, name, max_depth)
+        config, network = load_official(data, name, max_depth, beside)
     elif data[8:9] == b'{':
         if max_depth is not None:
             raise CheckpointError(f'max_depth was given for {name}, but a safetensors checkpoint '
@@ -110,6 +120,15 @@ def load_checkpoint_bytes(data: bytes, name: str, max_depth: float | None = None
             f'{name} is neither safetensors nor a torch file; it begins with {data[:16]!r}. '
             'A failed download or a Git LFS pointer looks like this: fetch the file itself.')
     return Checkpoint(config, network, digest, name)
+
+
+def _settings_beside(path: Path) -> Any:
+    """Return the config.json beside a file, None where there is none that could be read."""
+    try:
+        with open(path.with_name(SETTINGS_FILE), encoding='utf-8') as file:
+            return json.loads(file.read(MAX_SETTINGS_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def save_checkpoint(path: str | os.PathLike, network: DepthNetwork, config: ModelConfig) -> str:

@@ -18,6 +18,10 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 CHANNELS: Mapping[str, int] = MappingProxyType({'tencode': 3, 'rgb': 3, 'voxel': 5})
 ACTIVATIONS = ('relu', 'sigmoid', 'softplus', 'none')
+OUTPUTS = ('inverse_depth', 'depth', 'one_minus_depth')
+CELLS = ('convlstm', 'convgru')
+BACKGROUNDS = ('black', 'white')
+LATER = {'later': True}  # keys that files of the first version may lack
 UNTRAINED = 'nothing (random weights)'
 
 
@@ -85,6 +89,10 @@ class NetworkConfig:
     align_corners: of the last resize, to the input's size. True in Depth Anything V2, False
         in DepthAnyEvent and DepthAnyEvent-R. The resizes between scales always align corners.
     activation: of the output, one of `ACTIVATIONS`.
+    output: what the activation gives: inverse depth, depth, or what is left of 1 by depth. The
+        network's own output is inverse depth whatever this is.
+    depth_scale: by which depth is multiplied.
+    recurrent_cell: one of `CELLS`.
     max_depth: metres. None for relative inverse depth. Set for the metric variants of Depth
         Anything V2, whose sigmoid times max_depth is depth.
 
@@ -102,6 +110,9 @@ class NetworkConfig:
     activation: str = 'relu'
     max_depth: float | None = None
     channels: int = 3
+    output: str = field(default='inverse_depth', metadata=LATER)
+    depth_scale: float = field(default=1.0, metadata=LATER)
+    recurrent_cell: str = field(default='convlstm', metadata=LATER)
 
     def __post_init__(self):
         choice('encoder', self.encoder, ENCODERS)
@@ -126,6 +137,12 @@ class NetworkConfig:
             raise ValueError('recurrent_residual needs recurrent_padding 1, since without it the '
                              'hidden state is smaller than the level.')
         choice('activation', self.activation, ACTIVATIONS)
+        choice('output', self.output, OUTPUTS)
+        choice('recurrent_cell', self.recurrent_cell, CELLS)
+        number('depth_scale', self.depth_scale, 1e-3, 1e3)
+        if self.output == 'one_minus_depth' and self.activation != 'sigmoid':
+            raise ValueError('output one_minus_depth goes with the activation sigmoid, not with '
+                             f'{self.activation}.')
         if self.max_depth is not None:
             number('max_depth', self.max_depth, 0.1, 1e4)
             if self.activation != 'sigmoid':
@@ -150,7 +167,9 @@ class InputConfig:
     placement: 'grid' puts events straight into the cells of the network's input; 'resize'
         draws at sensor size and resizes.
     height, width: nominal input size in pixels, multiples of 14; for 'grid' their product is
-        the area that sensors of another shape get.
+        the area that sensors of another shape get, for 'resize' they are what its sides have
+        at least.
+    background: of Tencode, what a place without an event is, 'black' (0) or 'white' (1).
     mean, std: per channel, applied to values in [0, 1]. Empty: ImageNet's, and 0 and 1 for
         a voxel grid, which is standardised by itself.
 
@@ -165,12 +184,14 @@ class InputConfig:
     width: int = 252
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    background: str = field(default='black', metadata=LATER)
 
     def __post_init__(self):
         choice('representation', self.representation, CHANNELS)
         number('window_ms', self.window_ms, 0.1, 60_000)
         choice('time_normalization', self.time_normalization, ('window', 'first_last'))
         choice('placement', self.placement, ('grid', 'resize'))
+        choice('background', self.background, BACKGROUNDS)
         check_size(self.height, self.width)
         voxel, channels = self.representation == 'voxel', CHANNELS[self.representation]
         for name, usual, low in (('mean', (0.0,) * channels if voxel else IMAGENET_MEAN, -10),
@@ -282,12 +303,14 @@ def model_preset(name: str) -> ModelConfig:
 
 
 def _keys_of(cls, values, where: str) -> dict:
-    """Return `values` as a dict with exactly the fields of dataclass `cls`."""
+    """Return `values` as a dict with the fields of dataclass `cls`; later ones may lack."""
     if not isinstance(values, dict):
         raise ValueError(f'{where} must be an object of named values, '
                          f'not {type(values).__name__}.')
     names = {item.name for item in fields(cls)}
-    for problem, keys in (('lacks', names - set(values)), ('has unknown', set(values) - names)):
+    later = {item.name for item in fields(cls) if item.metadata.get('later')}
+    for problem, keys in (('lacks', names - later - set(values)),
+                          ('has unknown', set(values) - names)):
         if keys:
             raise ValueError(f'The {where} {problem} keys {", ".join(sorted(keys)[:5])[:200]}; '
                              f'expected {", ".join(sorted(names))}. '

@@ -1,9 +1,10 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Convolutional LSTM (Shi et al., NeurIPS 2015) and the block of DepthAnyEvent-R around it.
+Convolutional LSTM (Shi et al., NeurIPS 2015), GRU, and DepthAnyEvent-R's block around them.
 
-Names of attributes follow the published state dict of DepthAnyEvent-R.
+Names of attributes follow the published state dict of DepthAnyEvent-R; those of the GRU, with
+which no weights are known, the recurrent blocks of E2VID, from where the LSTM's come.
 """
 
 from __future__ import annotations
@@ -28,6 +29,26 @@ class ConvLSTM(nn.Module):
         return leave.sigmoid() * cell.tanh(), cell
 
 
+class ConvGRU(nn.Module):
+    """ConvGRU cell (Ballas et al., ICLR 2016): the hidden state is all that it has."""
+
+    def __init__(self, features: int):
+        super().__init__()
+        for name in ('reset_gate', 'update_gate', 'out_gate'):
+            self.add_module(name, nn.Conv2d(2 * features, features, kernel_size=3, padding=1))
+
+    def forward(self, x: Tensor, hidden: Tensor) -> tuple[Tensor]:
+        """Advance by one frame; x, hidden and the result are (N, F, h, w)."""
+        both = torch.cat((x, hidden), dim=1)
+        update, reset = self.update_gate(both).sigmoid(), self.reset_gate(both).sigmoid()
+        candidate = self.out_gate(torch.cat((x, hidden * reset), dim=1)).tanh()
+        return (torch.lerp(hidden, candidate.to(hidden.dtype), update.to(hidden.dtype)),)
+
+
+CELL_CLASSES = {'convlstm': ConvLSTM, 'convgru': ConvGRU}
+STATE_PARTS = {'convlstm': ('hidden', 'cell'), 'convgru': ('hidden',)}
+
+
 class InputConvolution(nn.Module):
     """3x3 convolution and ReLU; without padding the map loses a pixel on each side."""
 
@@ -41,19 +62,20 @@ class InputConvolution(nn.Module):
 
 
 class RecurrentBlock(nn.Module):
-    """Input convolution, then a ConvLSTM whose hidden state is the block's output."""
+    """Input convolution, then a cell whose hidden state is the block's output."""
 
-    def __init__(self, features: int, padding: int):
+    def __init__(self, features: int, padding: int, cell: str = 'convlstm'):
         super().__init__()
         self.conv = InputConvolution(features, padding)
-        self.recurrent_block = ConvLSTM(features)
+        self.recurrent_block = CELL_CLASSES[cell](features)
+        self._parts = len(STATE_PARTS[cell])
 
-    def forward(self, x: Tensor, state: tuple[Tensor, Tensor] | None = None,
-                resets: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def forward(self, x: Tensor, state: tuple[Tensor, ...] | None = None,
+                resets: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
         """
         Run over T frames of N lanes.
 
-        x: (T, N, F, h, w). state: hidden and cell, (N, F, h', w') each; None means zeros.
+        x: (T, N, F, h, w). state: as `STATE_PARTS`, (N, F, h', w') each; None means zeros.
         resets: (T, N) bool, true where a lane starts anew before that frame.
         Returns the hidden states (T, N, F, h', w') and the state after the last frame.
         """
@@ -61,15 +83,13 @@ class RecurrentBlock(nn.Module):
         if state is None:
             # At least float32, so that under autocast the cell does not add up in half.
             dtype = torch.promote_types(x.dtype, torch.float32)
-            hidden = cell = torch.zeros_like(x[0], dtype=dtype)
-        else:
-            hidden, cell = state
+            state = (torch.zeros_like(x[0], dtype=dtype),) * self._parts
         outputs = []
         for step, frame in enumerate(x):
             if resets is not None:
                 # masked_fill, not a product: zero times NaN would stay NaN.
                 restart = resets[step, :, None, None, None]
-                hidden, cell = hidden.masked_fill(restart, 0), cell.masked_fill(restart, 0)
-            hidden, cell = self.recurrent_block(frame, hidden, cell)
-            outputs.append(hidden)
-        return torch.stack(outputs), (hidden, cell)
+                state = tuple(part.masked_fill(restart, 0) for part in state)
+            state = self.recurrent_block(frame, *state)
+            outputs.append(state[0])
+        return torch.stack(outputs), state

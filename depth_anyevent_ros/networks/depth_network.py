@@ -9,9 +9,12 @@ from torch import nn, Tensor
 import torch.nn.functional as F
 
 from depth_anyevent_ros.networks.config import check_size, ENCODERS, NetworkConfig, PATCH
+from depth_anyevent_ros.networks.convlstm import STATE_PARTS
 from depth_anyevent_ros.networks.dinov2 import DinoV2
 from depth_anyevent_ros.networks.dpt import DPTHead
 from depth_anyevent_ros.networks.state import RecurrentState
+
+NEAREST = 1e-6  # depth, so that none is divided by zero
 
 _ACTIVATIONS = {'relu': F.relu, 'sigmoid': torch.sigmoid, 'softplus': F.softplus,
                 'none': lambda x: x}
@@ -68,7 +71,7 @@ class DepthNetwork(nn.Module):
 
     def state_shapes(self, lanes: int, height: int, width: int) -> dict[int, tuple[int, ...]]:
         """
-        Return the shape (N, F, h, w) of hidden state and cell by level, coarsest first.
+        Return the shape (N, F, h, w) of each tensor of the state by level, coarsest first.
 
         Raises ValueError where a map is too small for its convolution without padding.
         """
@@ -83,11 +86,21 @@ class DepthNetwork(nn.Module):
             shapes[level] = (lanes, self.config.features, *sides)
         return shapes
 
+    @property
+    def state_parts(self) -> int:
+        """How many tensors a level of the state has."""
+        return len(STATE_PARTS[self.config.recurrent_cell])
+
     def _inverse_depth(self, x: Tensor) -> Tensor:
         if self.config.max_depth is not None:
             # 1 / (max_depth * sigmoid(x)), written so that it cannot divide by zero.
             return (1 + torch.exp(-x.float())) / self.config.max_depth
-        return _ACTIVATIONS[self.config.activation](x)
+        x = _ACTIVATIONS[self.config.activation](x)
+        if self.config.output == 'inverse_depth':
+            return x / self.config.depth_scale if self.config.depth_scale != 1 else x
+        # In single precision, since the inverse of a small depth is large.
+        depth = x.float() if self.config.output == 'depth' else 1 - x.float()
+        return 1 / (self.config.depth_scale * depth + NEAREST)
 
     def _check(self, images: Tensor, state: RecurrentState | None, resets: Tensor | None):
         channels = self.config.channels

@@ -94,7 +94,8 @@ class DPTHead(nn.Module):
         self.recurrent_levels = tuple(reversed(config.recurrent_levels))
         for level in self.recurrent_levels:
             self.add_module(f'gru_layer_{level}',
-                            RecurrentBlock(config.features, config.recurrent_padding))
+                            RecurrentBlock(config.features, config.recurrent_padding,
+                                           config.recurrent_cell))
 
     def forward(self, maps: list[Tensor], lanes: int, state: RecurrentState | None = None,
                 resets: Tensor | None = None) -> tuple[Tensor, RecurrentState | None]:
@@ -122,17 +123,18 @@ class DPTHead(nn.Module):
 
     def recur(self, pyramid: dict[int, Tensor], lanes: int, state: RecurrentState | None,
               resets: Tensor | None) -> tuple[dict[int, Tensor], RecurrentState | None]:
-        """Replace each recurrent level by the hidden state of its ConvLSTM, or add that to it."""
+        """Replace each recurrent level by the hidden state of its cell, or add that to it."""
         if not self.recurrent_levels:
             return pyramid, None
-        before = state.pairs if state is not None else [None] * len(self.recurrent_levels)
+        before = state.levels if state is not None else [None] * len(self.recurrent_levels)
         pyramid, after = dict(pyramid), []
-        for level, pair in zip(self.recurrent_levels, before):
+        for level, remembered in zip(self.recurrent_levels, before):
             frames = pyramid[level].unflatten(0, (-1, lanes))
-            hidden, pair = getattr(self, f'gru_layer_{level}')(frames, pair, resets)
+            hidden, remembered = getattr(self, f'gru_layer_{level}')(frames, remembered,
+                                                                     resets)
             hidden = hidden.flatten(0, 1)
             pyramid[level] = pyramid[level] + hidden if self.recurrent_residual else hidden
-            after.append(pair)
+            after.append(remembered)
         return pyramid, RecurrentState(tuple(after))
 
     def fuse(self, pyramid: dict[int, Tensor], size: tuple[int, int]) -> Tensor:

@@ -18,16 +18,37 @@ def representation_for(config: InputConfig, width: int, height: int) -> Represen
 
     Placement `grid`: the checkpoint's size is a budget of pixels. Where the sensor has another
     shape, so has the input; it never has more cells than the sensor has pixels, since empty
-    columns would look like structure. Placement `resize`: the checkpoint's size as it is.
+    columns would look like structure. Placement `resize`: the sensor's shape, no side smaller
+    than the checkpoint's, as Depth Anything V2 and the authors of DepthAnyEvent do.
     """
     if config.placement == 'resize':
-        return Representation(config.height, config.width, 'resize', config.time_normalization)
+        return Representation(*lower_bound(config, width, height), 'resize',
+                              config.time_normalization, config.background)
     if min(width, height) < PATCH:
         raise ValueError(f'a sensor of {width}x{height} pixels is smaller than one patch of '
                          f'{PATCH}x{PATCH}')
     rows, columns = grid_patches(config.height // PATCH, config.width // PATCH,
                                  width / height, height // PATCH, width // PATCH)
-    return Representation(rows * PATCH, columns * PATCH, 'grid', config.time_normalization)
+    return Representation(rows * PATCH, columns * PATCH, 'grid', config.time_normalization,
+                          config.background)
+
+
+def lower_bound(config: InputConfig, width: int, height: int) -> tuple[int, int]:
+    """
+    Return (height, width) of a picture resized as Depth Anything V2 does, multiples of 14.
+
+    The scale is the least by which no side is smaller than the configuration's; then each side
+    goes to the nearest multiple, or the next one where that is too small.
+    """
+    scale = max(config.height / height, config.width / width)
+    sides = []
+    for side, least in ((height, config.height), (width, config.width)):
+        rounded = round(scale * side / PATCH) * PATCH
+        sides.append(rounded if rounded >= least else math.ceil(scale * side / PATCH) * PATCH)
+    if max(sides) > MAX_SIDE:
+        raise ValueError(f'a sensor of {width}x{height} pixels is too narrow: its input would be '
+                         f'{sides[1]}x{sides[0]}')
+    return sides[0], sides[1]
 
 
 def grid_patches(rows: int, columns: int, aspect: float, most_rows: int,

@@ -1,7 +1,7 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Official weights of Depth Anything V2 in torch's own format (`.pth`).
+Published weights in torch's own format (`.pth`): Depth Anything V2, and DepthAnyEvent.
 
 Such a file is a pickle. It is read with weights_only, which builds tensors and plain
 containers and runs no code; nothing else in it is ever executed.
@@ -9,6 +9,7 @@ containers and runs no code; nothing else in it is ever executed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 import io
 import re
@@ -19,6 +20,8 @@ import zipfile
 import torch
 from torch import Tensor
 
+from depth_anyevent_ros.networks.authors_weights import (
+    are_authors_settings, load_authors, refuse_without_settings)
 from depth_anyevent_ros.networks.config import ENCODERS, model_preset, ModelConfig
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.weights_check import (
@@ -27,21 +30,33 @@ from depth_anyevent_ros.networks.weights_check import (
 ZIP_MAGIC = b'PK\x03\x04'
 PICKLE_MAGIC = b'\x80'  # torch before 1.6
 MAX_UNPACKED_BYTES = 4 << 30  # three times ViT-L in float32
+PARALLEL = 'module.'  # before every key of a network that was trained on several GPUs
 OFFICIAL = ('vits', 'vitb', 'vitl')
 LICENCES = {'vits': 'Apache-2.0', 'vitb': 'CC-BY-NC-4.0', 'vitl': 'CC-BY-NC-4.0'}
 
 
-def load_official(data: bytes, name: str, max_depth: float | None
-                  ) -> tuple[ModelConfig, DepthNetwork]:
+def load_official(data: bytes, name: str, max_depth: float | None,
+                  beside: Callable[[], Any] = lambda: None) -> tuple[ModelConfig, DepthNetwork]:
     """
-    Read a Depth Anything V2 state dict, bare or under `state_dict` or `model`.
+    Read a state dict, bare or under `state_dict` or `model`.
 
     data: the bytes of the file; name: what messages call it. max_depth: metres, for the
     metric variants (20 for the indoor, 80 for the outdoor weights), None for relative ones.
-    The encoder is recognised from the shapes. Raises CheckpointError.
+    beside(): the settings that lie beside the file, asked for where none lie in it. With
+    settings of the authors of DepthAnyEvent it is theirs, else Depth Anything V2, whose encoder
+    is recognised from the shapes. Raises CheckpointError.
     """
-    weights = _state_dict(_unpickle(data, name), name)
-    _refuse_other_models(weights, name)
+    content = _unpickle(data, name)
+    weights = _state_dict(content, name)
+    settings = content.get('config') if isinstance(content, dict) else None
+    if not isinstance(settings, dict):
+        settings = beside()
+    if are_authors_settings(settings):
+        if max_depth is not None:
+            raise CheckpointError(f'max_depth was given for {name}, but the settings of its '
+                                  'authors say what its depth means: leave max_depth out.')
+        return load_authors(weights, settings, name)
+    refuse_without_settings(weights, name)
     config = _with_max_depth(_recognise(weights, name), name, max_depth)
     check_shapes(name, expected_shapes(config.network),
                  {key: tuple(tensor.shape) for key, tensor in weights.items()})
@@ -98,15 +113,9 @@ def _state_dict(content: Any, name: str) -> dict[str, Tensor]:
         raise CheckpointError(
             f'{len(odd)} of {len(content)} entries of {name} are not floating-point tensors with '
             f'a name ({str(odd[0])[:120]}); a state dict was expected: save model.state_dict().')
+    if all(key.startswith(PARALLEL) for key in content):
+        content = {key[len(PARALLEL):]: tensor for key, tensor in content.items()}
     return content
-
-
-def _refuse_other_models(weights: dict[str, Tensor], name: str) -> None:
-    if any('gru_layer_' in key or key.startswith('input_mapping.') for key in weights):
-        raise CheckpointError(
-            f'{name} is a DepthAnyEvent-R checkpoint of its authors; Depth Anything V2 weights '
-            'were expected. Its settings (activation, inversion, sizes) are not read yet: use a '
-            'checkpoint of this package or Depth Anything V2 weights.')
 
 
 def _recognise(weights: dict[str, Tensor], name: str) -> ModelConfig:

@@ -136,7 +136,7 @@ class OpenVinoRuntime(TorchRuntime):
 
     def _state_shapes(self, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
         shapes = self._network.state_shapes(1, *shape[-2:]).values()
-        return [shape for pair in zip(shapes, shapes) for shape in pair]
+        return [shape for shape in shapes for _ in range(self._network.state_parts)]
 
     def _proved(self, size: tuple[int, int]):
         """Return a request that gives what torch gives, or None and why there is none."""
@@ -185,11 +185,13 @@ class Step(nn.Module):
         """
         Predict one frame.
 
-        image: (1, C, H, W) in [0, 1]. state: hidden state and cell by level, coarsest first.
+        image: (1, C, H, W) in [0, 1]. state: the tensors of each level, coarsest first.
         Returns inverse depth (1, H, W), then the new state.
         """
-        pairs = RecurrentState(tuple(zip(state[::2], state[1::2]))) if state else None
+        parts = self.network.state_parts
+        levels = RecurrentState(tuple(zip(*(state[part::parts] for part in range(parts))))) \
+            if state else None
         maps = self.network.pretrained((image - self.mean) / self.std)
-        inverse_depth, after = self.network.decode(maps, 1, pairs)
-        return (inverse_depth[0], *(tensor for pair in (after.pairs if after else ())
-                                    for tensor in pair))
+        inverse_depth, after = self.network.decode(maps, 1, levels)
+        return (inverse_depth[0], *(tensor for level in (after.levels if after else ())
+                                    for tensor in level))

@@ -14,13 +14,13 @@ from torch import Tensor
 @dataclass(frozen=True)
 class RecurrentState:
     """
-    Hidden state and cell of each ConvLSTM, coarsest level first (4, 3, 2, 1).
+    What the cells remember, coarsest level first (4, 3, 2, 1).
 
-    pairs: one (hidden, cell) per recurrent level, (N, F, h, w) each. Where a state is
-    optional, None means zeros. Never changed in place: each method returns a new state.
+    levels: (hidden, cell) of a ConvLSTM, (hidden,) of a ConvGRU, (N, F, h, w) each. Where a
+    state is optional, None means zeros. Never changed in place: each method returns a new state.
     """
 
-    pairs: tuple[tuple[Tensor, Tensor], ...]
+    levels: tuple[tuple[Tensor, ...], ...]
 
     def detach(self) -> RecurrentState:
         """Cut the state from the graph of the frames before, for truncated back-propagation."""
@@ -32,7 +32,7 @@ class RecurrentState:
 
     def reset_lanes(self, lanes: Tensor) -> RecurrentState:
         """Return a state with the lanes where `lanes`, (N,) bool, is true set to zero."""
-        size = self.pairs[0][0].shape[0]
+        size = self.levels[0][0].shape[0]
         if lanes.shape != (size,) or lanes.dtype != torch.bool:
             raise ValueError(f'lanes must be {size} booleans, one per lane of the state, '
                              f'not {lanes.dtype} of shape {tuple(lanes.shape)}.')
@@ -41,15 +41,15 @@ class RecurrentState:
 
     def is_finite(self) -> bool:
         """Whether no value is NaN or infinite; waits for the device."""
-        return all(bool(tensor.isfinite().all()) for pair in self.pairs for tensor in pair)
+        return all(bool(tensor.isfinite().all()) for level in self.levels for tensor in level)
 
     def check(self, shapes: Mapping[int, tuple[int, ...]]) -> None:
         """Raise ValueError unless the state has the shapes, given by level, coarsest first."""
-        if len(self.pairs) != len(shapes):
+        if len(self.levels) != len(shapes):
             raise ValueError(f'The network has {len(shapes)} recurrent levels, the state '
-                             f'{len(self.pairs)}: give a state of the same network, or None.')
-        for (level, shape), pair in zip(shapes.items(), self.pairs):
-            for name, tensor in zip(('hidden state', 'cell'), pair):
+                             f'{len(self.levels)}: give a state of the same network, or None.')
+        for (level, shape), tensors in zip(shapes.items(), self.levels):
+            for name, tensor in zip(('hidden state', 'cell'), tensors):
                 if tuple(tensor.shape) != tuple(shape):
                     raise ValueError(
                         f'The {name} of level {level} must have shape {tuple(shape)} for this '
@@ -57,4 +57,4 @@ class RecurrentState:
                         'batch start with None.')
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> RecurrentState:
-        return RecurrentState(tuple((change(h), change(c)) for h, c in self.pairs))
+        return RecurrentState(tuple(tuple(map(change, level)) for level in self.levels))

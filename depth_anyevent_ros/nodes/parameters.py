@@ -48,9 +48,10 @@ OTHER_CALIBRATION = ('{} has another calibration than the file that is used. Emp
 INFERENCE_PARAMETERS = (
     AUTOSTART,
     Parameter('checkpoint', '',
-              'File of the student: a safetensors file of this package or an official Depth '
-              'Anything V2 .pth. Empty: the student in models/, or an untrained one if there is '
-              'none yet, which is said in log and diagnostics.'),
+              'File of the student: a safetensors file of this package, a .pth of the authors of '
+              'DepthAnyEvent with its settings, or of Depth Anything V2 (docs/checkpoints.md). '
+              'Empty: the student in models/, or an untrained one if there is none yet, which is '
+              'said in log and diagnostics.'),
     Parameter('weights_dir', '',
               'Folder of the weight files that the topic `weights` may name. Empty: weights '
               'that arrive on the topic are refused.'),
