@@ -26,3 +26,16 @@ def keep_all_blocks() -> bool:
     except (AttributeError, OSError):
         return False
     return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, LARGEST_INT))
+
+
+def give_back_free_blocks() -> None:
+    """
+    Let malloc give what is free to the kernel, where it can do that.
+
+    Kept blocks break up over the hours, and what was needed once, as the state in a save, stays:
+    now and then this bounds the memory of a process that keeps all blocks.
+    """
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError):
+        pass

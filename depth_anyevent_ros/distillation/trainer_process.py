@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 import torch
 
 from depth_anyevent_ros.distillation.anchor import anchor_samples, anchor_sequences
-from depth_anyevent_ros.distillation.memory import keep_all_blocks
+from depth_anyevent_ros.distillation.memory import give_back_free_blocks, keep_all_blocks
 from depth_anyevent_ros.distillation.online import OnlineConfig, OnlineLearner
 from depth_anyevent_ros.distillation.promotion import Verdict
 from depth_anyevent_ros.distillation.replay_buffer import BufferConfig, LabelledFrame
@@ -106,6 +106,7 @@ class TrainerProcess:
             if now >= next_save:
                 next_save = now + self._settings.save_every_s
                 self._save()
+                give_back_free_blocks()
         self._save()
 
     def _read(self) -> None:
