@@ -18,7 +18,7 @@ from depth_anyevent_ros.geometry.rectification import Rectification, rectificati
 from depth_anyevent_ros.networks.checkpoint import Checkpoint
 from depth_anyevent_ros.networks.config import InputConfig, PATCH
 from depth_anyevent_ros.networks.input_size import representation_for
-from depth_anyevent_ros.networks.openvino_runtime import make_runtime
+from depth_anyevent_ros.networks.runtimes import make_runtime
 from depth_anyevent_ros.networks.runtime import TorchRuntime
 
 # What a network that was trained on RGB images gets of events: the authors' setting for MVSEC.

@@ -23,6 +23,8 @@ Each case was timed by turns with its baseline in the same run. `times` is the m
 the baseline's: above 1 is faster. Made-up streams put events anywhere, which is the worst for
 caches; recordings have fewer events in a window, so that writing the picture weighs more.
 """
+NO_GPU = ('No figure of a GPU: none was there. On a machine with one, `depth_anyevent benchmark '
+          'inference` adds its cases, the CUDA graph beside plain torch among them.')
 
 
 def chapter(found: dict) -> str:
@@ -31,7 +33,8 @@ def chapter(found: dict) -> str:
     lines = [f'## {found["processor"]}, {found["cpus"]} cores, {gpu}', '',
              f'{found["system"]}, {found["machine"]}, Python {found["python"]}, torch '
              f'{found["torch"]}; {found["repeats"]} repeats.', '', '```sh', found['command'],
-             '```', '', '| case | median | from | to | unit | times | baseline |',
+             '```', '', *([] if found['gpu'] else [NO_GPU, '']),
+             '| case | median | from | to | unit | times | baseline |',
              '|---|---|---|---|---|---|---|']
     for case in found['cases']:
         lines.append(f'| {case["name"]} | {case["median"]:.4g} | {case["min"]:.4g} | '

@@ -13,11 +13,13 @@ from depth_anyevent_ros.benchmarks.case import Case, compare, Work
 from depth_anyevent_ros.benchmarks.event_streams import made_up
 from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
 from depth_anyevent_ros.models import load_student
-from depth_anyevent_ros.networks.checkpoint import Checkpoint
-from depth_anyevent_ros.networks.openvino_runtime import make_runtime
+from depth_anyevent_ros.networks.checkpoint import Checkpoint, untrained_student
+from depth_anyevent_ros.networks.cuda_runtime import CudaRuntime
 from depth_anyevent_ros.networks.runtime import TorchRuntime
+from depth_anyevent_ros.networks.runtimes import make_runtime
 
 SIZES = ((196, 252), (126, 168))
+GPU_PRESET, GPU_SIZE, GPU_FRAMES = 'vits-r', (266, 350), 200
 FRAMES = 10  # in one measurement
 SENSOR, EVENT_RATE, RATE_HZ, DURATION_NS = (346, 260), 3e6, 20.0, 1_000_000_000
 FILLED = 0.3  # share of pixels with an event
@@ -26,13 +28,15 @@ FILLED = 0.3  # share of pixels with an event
 def cases(repeats: int, seed: int) -> Iterator[Case]:
     """Yield the rate of each other way to run the student, then that of a stream."""
     student = load_student('')
-    ways = [('openvino', 'cpu', 'fp32')] + [
+    ways = [('openvino', 'cpu', 'fp32'), ('onnxruntime', 'cpu', 'fp32')] + [
         ('torch', 'cuda:0', precision) for precision in ('fp32', 'bf16')
         if torch.cuda.is_available()]
     for way in ways:
         runtime = make_runtime(student, *way[1:], way[0])
         for size in SIZES:
             yield _frames(student, runtime, size, repeats, seed)
+    if torch.cuda.is_available():
+        yield _graph(repeats, seed)
     for runtime in ('torch', 'openvino'):
         yield _stream(student, runtime, repeats, seed)
 
@@ -54,6 +58,32 @@ def _frames(student: Checkpoint, runtime: TorchRuntime, size: tuple[int, int], r
                    'frames/s', Work(lambda: run(runtime), FRAMES),
                    f'{plain.runtime} in fp32 on the CPU', Work(lambda: run(plain), FRAMES),
                    repeats)
+
+
+def _graph(repeats: int, seed: int) -> Case:
+    """Compare a CUDA graph in half precision with plain torch in fp32 on the same GPU."""
+    student = untrained_student(GPU_PRESET)
+    graph, plain = CudaRuntime(student, 'cuda:0'), TorchRuntime(student, 'cuda:0', 'fp32')
+    generator = np.random.default_rng(seed)
+    images = [(generator.random((3, *GPU_SIZE), np.float32)
+               * (generator.random(GPU_SIZE) < FILLED)).astype(np.float32)
+              for _ in range(GPU_FRAMES)]
+    for one in (graph, plain):
+        one.warm_up(*GPU_SIZE)
+    off, took_ms = 0.0, []
+    for image in images:
+        expected = plain.infer(image)
+        begin = time.perf_counter()
+        found = graph.infer(image)
+        took_ms.append((time.perf_counter() - begin) * 1e3)
+        off = max(off, float(np.abs(found - expected).max()) / float(np.ptp(expected)))
+    p50, p99 = np.percentile(took_ms, (50, 99))
+    return compare(f'inference: {student.name}, {GPU_SIZE[0]}x{GPU_SIZE[1]}, {_told(graph)}, '
+                   f'with upload and download p50 {p50:.2f} ms, p99 {p99:.2f} ms, off by '
+                   f'{off:.2%} of the range at most', 'frames/s',
+                   Work(lambda: [graph.infer(image) for image in images], GPU_FRAMES),
+                   f'{TorchRuntime.runtime} in fp32 on the GPU, no graph',
+                   Work(lambda: [plain.infer(image) for image in images], GPU_FRAMES), repeats)
 
 
 def _stream(student: Checkpoint, runtime: str, repeats: int, seed: int) -> Case:

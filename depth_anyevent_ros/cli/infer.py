@@ -13,7 +13,7 @@ from depth_anyevent_ros.bag_labels.topics import read_camera
 from depth_anyevent_ros.datasets.bags import BagWriter, open_bag
 from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
 from depth_anyevent_ros.models import load_student
-from depth_anyevent_ros.networks.openvino_runtime import RUNTIMES
+from depth_anyevent_ros.networks.runtimes import RUNTIMES
 
 HELP = """\
 Run the student on every window of a bag, as fast as it goes and without a ROS graph, and write

@@ -22,6 +22,7 @@ COMMANDS = {
     'label': 'Let a teacher label the events of bags.',
     'train': 'Train a teacher or a student on sequences.',
     'evaluate': 'How right the depth of a checkpoint is, beside simple baselines.',
+    'export': 'Write a checkpoint as an ONNX file, for other programs.',
     'models': 'Which weights are there, and fetch those of Depth Anything V2.',
     'benchmark': 'How fast the parts are on this machine, beside baselines.',
 }

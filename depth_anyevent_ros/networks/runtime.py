@@ -15,9 +15,10 @@ from torch import Tensor
 
 from depth_anyevent_ros.networks.checkpoint import Checkpoint
 from depth_anyevent_ros.networks.config import check_size
+from depth_anyevent_ros.networks.step import Step
 
 PRECISIONS = ('auto', 'fp32', 'bf16', 'fp16')
-_HALF = {'bf16': torch.bfloat16, 'fp16': torch.float16}
+HALF = {'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
 class Placement(NamedTuple):
@@ -44,7 +45,7 @@ def choose_placement(device: str, precision: str, gpus: int, gpu_bf16: bool) -> 
         return Placement('cpu', 'fp32', f'{device} was asked for, but torch {torch.__version__} '
                          'finds no NVIDIA GPU, so the network runs on the CPU in fp32.')
     if device == 'cpu' or gpus == 0:
-        if precision in _HALF:
+        if precision in HALF:
             raise ValueError(f'precision {precision} was asked for on a CPU, where half precision '
                              'measured 12 times slower than fp32: use fp32 or auto.')
         return Placement('cpu', 'fp32', None)
@@ -85,6 +86,10 @@ class TorchRuntime:
         self.name, self.sha256 = checkpoint.name, checkpoint.sha256
         self.non_finite = 0
         self.state_resets = 0
+        self._load(checkpoint)
+
+    def _load(self, checkpoint: Checkpoint) -> None:
+        """Bring the network to the device."""
         # A copy, since Module.to works in place and the checkpoint belongs to the caller.
         # Channels last is the layout in which the encoder's tokens already are maps; the tiny
         # student ran 1.1 to 1.2 times faster with it on a CPU.
@@ -146,6 +151,10 @@ class TorchRuntime:
             inverse_depth, self._state = self._network(pixels.unsqueeze(0), self._state)
             return self._download(inverse_depth[0])
 
+    def step(self) -> Step:
+        """Return one frame of the network, on its device, as a function of plain tensors."""
+        return Step(self._network, self._mean, self._std)
+
     def reset(self) -> None:
         """Forget the frames so far: the next one starts a sequence."""
         self._state = None
@@ -194,7 +203,7 @@ class TorchRuntime:
     def _autocast(self):
         if self.precision == 'fp32':
             return contextlib.nullcontext()
-        return torch.autocast('cuda', dtype=_HALF[self.precision])
+        return torch.autocast('cuda', dtype=HALF[self.precision])
 
     def _download(self, inverse_depth: Tensor) -> np.ndarray:
         if self._output is None:

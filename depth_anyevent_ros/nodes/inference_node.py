@@ -52,6 +52,7 @@ class InferenceNode(AutostartNode):
         self._camera_info: CalibrationSubscription | None = None
         self._hot_pixels: HotPixelMemory | None = None
         self._warned: set[str] = set()
+        self._told_fallback: str | None = None
         self._report = InferenceReport()
         self._reset = self.create_service(Trigger, topics.RESET, self._on_reset)
         self._diagnostics = Diagnostics(self, 'inference', self._collect)
@@ -131,10 +132,13 @@ class InferenceNode(AutostartNode):
             self._look_after_stream()
 
     def _look_after_stream(self, now: bool = False) -> None:
-        """Say what the events tell of sensor and light, and keep the hot pixels."""
-        health = self._estimator.pipeline.health
+        """Say what the events tell of sensor and light, and that a GPU failed; keep hot pixels."""
+        health, fallback = self._estimator.pipeline.health, self._estimator.runtime.fallback
         for warning in health.warnings() if health else ():
             self._warn_once(warning)
+        if fallback and fallback != self._told_fallback:  # a GPU that failed while it ran
+            self._told_fallback = fallback
+            self.get_logger().error(fallback)
         try:
             self._hot_pixels.save(now)
         except OSError as error:
@@ -180,6 +184,7 @@ class InferenceNode(AutostartNode):
             f'{about["device"]} in {about["precision"]} by {about["runtime"]}.')
         for caution in self._estimator.cautions():
             self.get_logger().warning(caution)
+        self._told_fallback = self._estimator.runtime.fallback
 
     def _on_problem(self, sentence: str) -> None:
         self._report.problem(sentence)

@@ -61,9 +61,9 @@ INFERENCE_PARAMETERS = (
               'Arithmetic of the student; auto is bf16 on a GPU and fp32 on a CPU.',
               choices=('auto', 'fp32', 'bf16', 'fp16')),
     Parameter('runtime', 'torch',
-              'What runs the student: torch; openvino, where it is installed, faster on a CPU and '
-              'compared with torch at the start; auto: openvino where it can be had, else torch.',
-              choices=('torch', 'openvino', 'auto')),
+              'What runs the student: torch; openvino or onnxruntime, where they are installed, '
+              'faster on a CPU and compared with torch at the start; auto: openvino where it can '
+              'be had, else torch.', choices=('torch', 'openvino', 'onnxruntime', 'auto')),
     Parameter('rectify', True,
               'Remove the distortion of the lens from the events, as students are trained on '
               'pictures without; the outputs then show the rectified picture.'),

@@ -1,0 +1,152 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A checkpoint on an NVIDIA GPU: one upload, one CUDA graph, one download, one wait for each frame.
+
+A small network is launched kernel by kernel more slowly than it computes. A graph of all kernels
+of a frame, captured once for each size of input, is launched at once; the recurrent state stays
+in place on the device. The graph is believed only after it gave what torch gives in fp32 without
+it. A GPU that fails or has no memory left makes the CPU go on, which `fallback` says.
+"""
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import torch
+
+from depth_anyevent_ros.networks.checkpoint import Checkpoint
+from depth_anyevent_ros.networks.runtime import HALF, TorchRuntime
+from depth_anyevent_ros.networks.static_step import StaticStep
+
+TOLERANCE = 0.01  # of the range of the output, between half precision and fp32
+PROOF_FRAMES = WARM_UP_FRAMES = 3
+DEVICE_WORDS = ('CUDA', 'cuDNN', 'CUDNN', 'CUBLAS', 'cuBLAS', 'NVML')
+
+
+def is_device_error(error: BaseException) -> bool:
+    """Return whether an error is that of the device, rather than of the program."""
+    kinds = tuple(kind for kind in (getattr(torch, 'OutOfMemoryError', None),
+                                    getattr(torch, 'AcceleratorError', None)) if kind)
+    return isinstance(error, kinds) or any(word in str(error) for word in DEVICE_WORDS)
+
+
+class CudaRuntime(TorchRuntime):
+    """A checkpoint on a GPU; as `TorchRuntime`, which it compares itself with."""
+
+    def __init__(self, checkpoint: Checkpoint, device: str = 'auto', precision: str = 'auto'):
+        self._static: StaticStep | None = None
+        self._graph = None
+        super().__init__(checkpoint, device, precision)
+        self._checkpoint = checkpoint
+
+    @property
+    def runtime(self) -> str:
+        """What computes."""
+        return TorchRuntime.runtime + (' with a CUDA graph' if self._graph else '')
+
+    def infer(self, image: np.ndarray) -> np.ndarray:
+        """Predict the next frame, as `TorchRuntime.infer`; on the CPU once the GPU has failed."""
+        try:
+            return super().infer(image)
+        except RuntimeError as error:
+            if self.device == 'cpu' or not is_device_error(error):
+                raise
+            self._go_on_without_gpu(error)
+            return super().infer(image)
+
+    def reset(self) -> None:
+        """Forget the frames so far: the next one starts a sequence."""
+        super().reset()
+        if self._static is not None:
+            self._static.reset()
+
+    def release(self) -> None:
+        """Give the device's memory back; the runtime cannot be used any more."""
+        self._graph = self._static = None
+        super().release()
+
+    def _set_size(self, size: tuple[int, int]) -> None:
+        if size == self._size:
+            return
+        self._graph = self._static = None
+        super()._set_size(size)
+        if self.device == 'cpu':
+            return
+        why_not = self._capture(size)
+        self.fallback = f'No CUDA graph is used: {why_not}.' if why_not else None
+        self.reset()
+
+    def _predict(self, image: np.ndarray) -> np.ndarray:
+        if self._graph is None:
+            return super()._predict(image)
+        np.copyto(self._input.numpy(), image)
+        self._static.pixels.copy_(self._input, non_blocking=True)
+        self._graph.replay()
+        self._flat.copy_(self._static.output, non_blocking=True)
+        torch.cuda.current_stream(self.device).synchronize()
+        return self._flat.numpy()[:-1].reshape(self._size).copy()
+
+    def _drop_broken_state(self) -> None:
+        if self._graph is None:
+            super()._drop_broken_state()
+        elif self._flat[-1] != 1:
+            self.state_resets += 1
+            self.reset()
+
+    def _capture(self, size: tuple[int, int]) -> str:
+        """Make the graph for this size and try it; return why there is none, '' for nothing."""
+        step = self.step()
+        with torch.cuda.device(self.device):
+            try:
+                static = StaticStep(step, size, self.config.input.channels, self.device,
+                                    self._autocast_for_graph)
+                side = torch.cuda.Stream()
+                side.wait_stream(torch.cuda.current_stream())
+                with torch.cuda.stream(side):
+                    for _ in range(WARM_UP_FRAMES):
+                        static.advance()
+                torch.cuda.current_stream().wait_stream(side)
+                graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(graph):
+                    static.advance()
+            except RuntimeError as error:
+                if isinstance(error, getattr(torch, 'OutOfMemoryError', ())):
+                    raise
+                return f'it could not be captured ({error})'
+            self._flat = torch.empty(static.output.shape, pin_memory=True)
+            self._static, self._graph = static, graph
+        off = self._difference(size)
+        if off <= TOLERANCE:
+            return ''
+        self._graph = self._static = None
+        return f'its output differs from that in fp32 by {off:.2g} of the range'
+
+    def _difference(self, size: tuple[int, int]) -> float:
+        """Return how far the graph is from torch in fp32, over the range of the output."""
+        generator, graph, precision = np.random.default_rng(0), self._graph, self.precision
+        images = [(generator.random((self.config.input.channels, *size), np.float32)
+                   * (generator.random(size) < 0.3)).astype(np.float32)
+                  for _ in range(PROOF_FRAMES)]
+        self.reset()
+        found = [self._predict(image) for image in images]
+        self._graph, self.precision = None, 'fp32'
+        try:
+            expected = [super(CudaRuntime, self)._predict(image) for image in images]
+        finally:
+            self._graph, self.precision = graph, precision
+        return max(float(np.abs(a - b).max()) / (float(np.ptp(b)) or 1.0)
+                   for a, b in zip(found, expected))
+
+    def _autocast_for_graph(self):
+        if self.precision == 'fp32':
+            return contextlib.nullcontext()
+        return torch.autocast('cuda', dtype=HALF[self.precision], cache_enabled=False)
+
+    def _go_on_without_gpu(self, error: RuntimeError) -> None:
+        """Run on the CPU from now on; what was on the device may be lost."""
+        lost, self._graph, self._static = self.device, None, None
+        self.device, self.precision = 'cpu', 'fp32'
+        self._load(self._checkpoint)
+        self.fallback = (f'{lost} has failed, so the network runs on the CPU in fp32 from now on: '
+                         f'{str(error).splitlines()[0]}')

@@ -1,0 +1,67 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A student on a CPU by onnxruntime, where it is installed.
+
+Making the ONNX file takes some seconds, so it is kept in the cache folder, the newest KEEP of
+them; a file of another model is not used.
+"""
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from depth_anyevent_ros.model_downloads import cache_folder
+from depth_anyevent_ros.networks.checkpoint import Checkpoint
+from depth_anyevent_ros.networks.onnx_file import check_facts, export_onnx, state_names
+from depth_anyevent_ros.networks.proved_runtime import ProvedRuntime, Run
+
+KEEP = 8  # files; an adapting student makes one with each promotion
+
+
+def cached_file(sha256: str, size: tuple[int, int]) -> Path:
+    """Return where the file of a checkpoint for an input of (height, width) is kept."""
+    return cache_folder() / 'onnx' / f'{sha256[:16]}_{size[0]}x{size[1]}.onnx'
+
+
+class OnnxRuntime(ProvedRuntime):
+    """A checkpoint on the CPU by onnxruntime."""
+
+    program = 'onnxruntime'
+
+    def __init__(self, checkpoint: Checkpoint, device: str = 'auto', precision: str = 'auto'):
+        super().__init__(checkpoint, device, precision)
+        self._checkpoint = checkpoint
+
+    def version(self) -> str:
+        """Return the name and the version of what computes."""
+        import onnxruntime
+        return f'onnxruntime {onnxruntime.__version__}'
+
+    def compile(self, size: tuple[int, int]) -> Run:
+        """Return what runs `Step` for this size (height, width)."""
+        import onnxruntime
+        path = cached_file(self.sha256, size)
+        if not path.exists():
+            export_onnx(self._checkpoint, self._step, size, path)
+            _keep_newest(path.parent)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        session = onnxruntime.InferenceSession(str(path), options,
+                                               providers=['CPUExecutionProvider'])
+        check_facts(session.get_modelmeta().custom_metadata_map, self._checkpoint, size, str(path))
+        names = ['image', *state_names(len(self._step.state_shapes(*size)))[0]]
+
+        def run(inputs):
+            feed = {name: np.ascontiguousarray(array) for name, array in zip(names, inputs)}
+            return session.run(None, feed)
+        return run
+
+
+def _keep_newest(folder: Path) -> None:
+    """Remove all but the newest files."""
+    files = sorted(folder.glob('*.onnx'), key=lambda path: path.stat().st_mtime)
+    for path in files[:-KEEP]:
+        path.unlink(missing_ok=True)

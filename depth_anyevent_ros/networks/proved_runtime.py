@@ -1,0 +1,116 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A student on a CPU by another program than torch: the same depth in less time.
+
+Such a program is believed only after it gave the depth that torch gives, frame after frame, for
+the size of the input that comes; else torch goes on, which `fallback` says.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from depth_anyevent_ros.networks.checkpoint import Checkpoint
+from depth_anyevent_ros.networks.runtime import choose_placement, TorchRuntime
+
+# Of the range of the output; in float32 the two differ by some millionths.
+TOLERANCE = 1e-3
+PROOF_FRAMES = 4
+
+Run = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
+
+
+class ProvedRuntime(TorchRuntime):
+    """A checkpoint on the CPU by `program`; as `TorchRuntime`, which it compares itself with."""
+
+    program = ''
+
+    def __init__(self, checkpoint: Checkpoint, device: str = 'auto', precision: str = 'auto'):
+        super().__init__(checkpoint, 'cpu', 'fp32')
+        self._no_gpu = self.fallback = choose_placement(device, precision, 0, False).fallback
+        self._step = self.step()
+        self._run: Run | None = None
+        self._arrays: list[np.ndarray] | None = None
+
+    def version(self) -> str:
+        """Return the name and the version of what computes."""
+        raise NotImplementedError
+
+    def compile(self, size: tuple[int, int]) -> Run:
+        """
+        Return what runs `Step` for this size (height, width): arrays in, arrays out.
+
+        Whatever it raises is told, and torch goes on.
+        """
+        raise NotImplementedError
+
+    @property
+    def runtime(self) -> str:
+        """What computes."""
+        return TorchRuntime.runtime if self._run is None else self.version()
+
+    def reset(self) -> None:
+        """Forget the frames so far: the next one starts a sequence."""
+        super().reset()
+        self._arrays = None
+
+    def release(self) -> None:
+        """Give the memory back; the runtime cannot be used any more."""
+        super().release()
+        self._step = self._run = self._arrays = None
+
+    def _set_size(self, size: tuple[int, int]) -> None:
+        if size == self._size:
+            return
+        super()._set_size(size)
+        self._run = None
+        run, why_not = self._proved(size)
+        self.reset()
+        self.fallback = self._no_gpu if run else \
+            f'{self.program} is not used, torch runs the network: {why_not}'
+        self._run = run
+
+    def _predict(self, image: np.ndarray) -> np.ndarray:
+        if self._run is None:
+            return super()._predict(image)
+        if not np.isfinite(image).all():  # which such a program may make numbers of
+            return np.full(image.shape[1:], np.nan, np.float32)
+        result, self._arrays = self._advance(self._run, image, self._arrays)
+        return result
+
+    def _drop_broken_state(self) -> None:
+        if self._run is None:
+            super()._drop_broken_state()
+        elif self._arrays and not all(np.isfinite(array).all() for array in self._arrays):
+            self.state_resets += 1
+            self.reset()
+
+    def _advance(self, run: Run, image: np.ndarray, state: list[np.ndarray] | None):
+        """Return inverse depth (H, W), and the state after it."""
+        if state is None:
+            state = [np.zeros(shape, np.float32)
+                     for shape in self._step.state_shapes(*image.shape[1:])]
+        found = run([image[None], *state])
+        return found[0][0], found[1:]
+
+    def _proved(self, size: tuple[int, int]) -> tuple[Run | None, str]:
+        """Return what gives what torch gives, or None and why there is none."""
+        try:
+            run = self.compile(size)
+        except Exception as error:  # whatever a converter may raise, torch can go on
+            return None, f'the network could not be converted ({error})'
+        generator = np.random.default_rng(0)
+        state, off = None, 0.0
+        for _ in range(PROOF_FRAMES):
+            image = generator.random((self.config.input.channels, *size), np.float32)
+            image *= generator.random(size) < 0.3  # as few pixels have events
+            expected = TorchRuntime._predict(self, image)
+            found, state = self._advance(run, image, state)
+            span = float(np.ptp(expected)) or 1.0
+            off = max(off, float(np.abs(found - expected).max()) / span)
+        if not off <= TOLERANCE:
+            return None, (f'its output differs from that of torch by {off:.2g} of the range, '
+                          f'more than {TOLERANCE:g}')
+        return run, ''

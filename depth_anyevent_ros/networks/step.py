@@ -1,0 +1,37 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One frame of a network as a function of plain tensors, for programs that know no more."""
+from __future__ import annotations
+
+from torch import nn, Tensor
+
+from depth_anyevent_ros.networks.depth_network import DepthNetwork
+from depth_anyevent_ros.networks.state import RecurrentState
+
+
+class Step(nn.Module):
+    """One frame of a network with its normalisation, and the state as plain tensors."""
+
+    def __init__(self, network: DepthNetwork, mean: Tensor, std: Tensor):
+        super().__init__()
+        self.network, self.mean, self.std = network, mean, std
+
+    def state_shapes(self, height: int, width: int) -> list[tuple[int, ...]]:
+        """Return the shape of each tensor of the state for an input of this size."""
+        shapes = self.network.state_shapes(1, height, width).values()
+        return [shape for shape in shapes for _ in range(self.network.state_parts)]
+
+    def forward(self, image: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        """
+        Predict one frame.
+
+        image: (1, C, H, W) in [0, 1]. state: the tensors of each level, coarsest first.
+        Returns inverse depth (1, H, W), then the new state.
+        """
+        parts = self.network.state_parts
+        before = RecurrentState(tuple(zip(*(state[part::parts] for part in range(parts))))) \
+            if state else None
+        maps = self.network.pretrained((image - self.mean) / self.std)
+        inverse_depth, after = self.network.decode(maps, 1, before)
+        return (inverse_depth[0], *(tensor for level in (after.levels if after else ())
+                                    for tensor in level))

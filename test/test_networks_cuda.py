@@ -1,0 +1,100 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The path of a GPU: what of it can be shown on a CPU, and the rest where there is one."""
+import contextlib
+
+import numpy as np
+import pytest
+import torch
+
+from depth_anyevent_ros.networks.checkpoint import untrained_student
+from depth_anyevent_ros.networks.cuda_runtime import CudaRuntime, is_device_error
+from depth_anyevent_ros.networks.runtime import TorchRuntime
+from depth_anyevent_ros.networks.static_step import StaticStep
+
+SIZE = (70, 98)
+
+
+def frames(count, seed=0):
+    generator = np.random.default_rng(seed)
+    return [(generator.random((3, *SIZE), np.float32)
+             * (generator.random(SIZE) < 0.3)).astype(np.float32) for _ in range(count)]
+
+
+def advance(static, image):
+    static.pixels.copy_(torch.from_numpy(image))
+    static.advance()
+    return static.output[:-1].reshape(SIZE).numpy().copy()
+
+
+@pytest.mark.parametrize('preset', ['tiny-r', 'tiny'])
+def test_tensors_that_stay_in_place_give_the_same_depth(preset):
+    plain = TorchRuntime(untrained_student(preset), 'cpu')
+    static = StaticStep(plain.step(), SIZE, 3, 'cpu', contextlib.nullcontext)
+    places = [tensor.data_ptr() for tensor in (static.pixels, static.output, *static.state)]
+    for _ in range(2):
+        for image in frames(4):
+            np.testing.assert_allclose(advance(static, image), plain.infer(image), atol=1e-5)
+            assert static.output[-1] == 1
+        static.reset()
+        plain.reset()
+    assert places == [tensor.data_ptr() for tensor in (static.pixels, static.output,
+                                                       *static.state)]
+
+
+def test_a_state_that_is_broken_is_told_with_the_frame():
+    static = StaticStep(TorchRuntime(untrained_student('tiny-r'), 'cpu').step(), SIZE, 3, 'cpu',
+                        contextlib.nullcontext)
+    image = frames(1)[0]
+    right = advance(static, image)
+    assert np.isnan(advance(static, np.full_like(image, np.nan))).all()
+    assert static.output[-1] != 1
+    static.reset()
+    np.testing.assert_array_equal(advance(static, image), right)
+
+
+@pytest.mark.parametrize('error', [
+    torch.OutOfMemoryError('CUDA out of memory'),
+    RuntimeError('CUDA error: an illegal memory access was encountered\nmore')])
+def test_a_gpu_that_fails_makes_the_cpu_go_on(error):
+    class Failing(CudaRuntime):
+        def _predict(self, image):
+            if self.device != 'cpu':
+                raise error
+            return super()._predict(image)
+    student, images = untrained_student('tiny-r'), frames(4)
+    runtime, plain = Failing(student, 'cpu'), TorchRuntime(student, 'cpu')
+    runtime.infer(images[0])
+    runtime.device, runtime.precision = 'cuda:0', 'bf16'  # as if it had been there so far
+    for image in images:
+        np.testing.assert_array_equal(runtime.infer(image), plain.infer(image))
+    about = runtime.describe()
+    assert (about['device'], about['precision']) == ('cpu', 'fp32')
+    assert 'cuda:0 has failed' in about['fallback'] and 'more' not in about['fallback']
+
+
+def test_an_error_of_the_program_is_not_the_devices():
+    assert not is_device_error(RuntimeError('shapes do not match'))
+    assert not is_device_error(ValueError('H and W'))
+    runtime = CudaRuntime(untrained_student('tiny-r'), 'cpu')
+    with pytest.raises(ValueError):
+        runtime.infer(np.zeros((3, 71, 98), np.float32))
+    assert runtime.fallback is None
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.parametrize('precision', ['fp32', 'bf16', 'fp16'])
+def test_a_graph_gives_the_depth_of_fp32(precision):
+    student = untrained_student('vits-r')
+    runtime, plain = CudaRuntime(student, 'cuda', precision), TorchRuntime(student, 'cpu')
+    for images in (frames(5), frames(5, seed=1)):
+        for image in images:
+            expected = plain.infer(image)
+            np.testing.assert_allclose(runtime.infer(image), expected,
+                                       atol=0.01 * np.ptp(expected))
+        runtime.reset()
+        plain.reset()
+    assert 'CUDA graph' in runtime.runtime and runtime.fallback is None
+    assert np.isnan(runtime.infer(np.full((3, *SIZE), np.nan, np.float32))).all()
+    assert runtime.state_resets == 1
+    assert np.isfinite(runtime.infer(frames(1)[0])).all()

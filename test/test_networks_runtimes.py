@@ -1,0 +1,256 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""OpenVINO and onnxruntime beside torch: the same depth, or torch and a sentence."""
+import contextlib
+from dataclasses import replace
+import importlib.util
+import json
+import os
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
+from depth_anyevent_ros.cli.main import execute
+from depth_anyevent_ros.networks import runtimes
+from depth_anyevent_ros.networks.checkpoint import checkpoint_bytes, untrained_student
+from depth_anyevent_ros.networks.depth_network import DepthNetwork
+from depth_anyevent_ros.networks.initialization import initialize_weights
+from depth_anyevent_ros.networks.onnx_file import METADATA_KEY
+from depth_anyevent_ros.networks.onnx_runtime import cached_file, KEEP, OnnxRuntime
+from depth_anyevent_ros.networks.proved_runtime import ProvedRuntime
+from depth_anyevent_ros.networks.runtime import TorchRuntime
+from depth_anyevent_ros.networks.runtimes import make_runtime
+
+SIZE = (70, 98)
+
+
+PROGRAMS = ['openvino', 'onnxruntime']
+
+
+@pytest.fixture(scope='module', autouse=True)
+def cache(tmp_path_factory):
+    """Keep ONNX files, which take seconds to make, for all tests of this file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
+        yield
+
+
+@pytest.fixture(scope='module')
+def recurrent():
+    return untrained_student('tiny-r')
+
+
+@pytest.fixture(params=PROGRAMS)
+def program(request):
+    needs(request.param)
+    return request.param
+
+
+def needs(program):
+    # Not imported here, since the package imports OpenVINO in its own way.
+    names = ['openvino'] if program == 'openvino' else ['onnxruntime', 'onnxscript', 'onnx']
+    if any(importlib.util.find_spec(name) is None for name in names):
+        pytest.skip(f'{program} is optional')
+
+
+def frames(count, size=SIZE, seed=0):
+    generator = np.random.default_rng(seed)
+    return [generator.random((3, *size), np.float32) * (generator.random(size) < 0.3)
+            for _ in range(count)]
+
+
+def assert_same(runtime, other, images):
+    for image in images:
+        image = image.astype(np.float32)
+        expected = other.infer(image)
+        np.testing.assert_allclose(runtime.infer(image), expected,
+                                   atol=1e-3 * np.ptp(expected))
+
+
+@pytest.mark.parametrize('program, preset', [
+    ('openvino', 'tiny-r'), ('openvino', 'tiny'), ('openvino', 'convgru'),
+    ('onnxruntime', 'tiny-r')])
+def test_a_sequence_has_the_depth_that_torch_gives(program, preset):
+    needs(program)
+    student = gated() if preset == 'convgru' else untrained_student(preset)
+    runtime, other = make_runtime(student, runtime=program), TorchRuntime(student, 'cpu')
+    runtime.warm_up(*SIZE)
+    assert runtime.runtime.startswith(program) and runtime.fallback is None
+    assert runtime.describe()['runtime'] == runtime.runtime
+    assert_same(runtime, other, frames(6))
+    for one in (runtime, other):
+        one.reset()
+    assert_same(runtime, other, frames(3, seed=1))
+    if program == 'openvino':
+        # Another size begins a sequence.
+        assert_same(runtime, other, frames(3, (84, 98), seed=2))
+
+
+def gated():
+    """Return a student with gated units, whose state has one tensor a level."""
+    student = untrained_student('tiny-r')
+    network = DepthNetwork(replace(student.config.network, recurrent_cell='convgru'))
+    initialize_weights(network)
+    return replace(student, config=replace(student.config, network=network.config),
+                   network=network.eval())
+
+
+def test_the_state_is_remembered_and_forgotten(recurrent, program):
+    runtime = make_runtime(recurrent, runtime=program)
+    image = frames(1)[0].astype(np.float32)
+    first, second = runtime.infer(image), runtime.infer(image)
+    assert not np.array_equal(first, second)
+    runtime.reset()
+    np.testing.assert_array_equal(runtime.infer(image), first)
+
+
+def test_nan_in_a_frame_does_not_spoil_those_to_come(recurrent, program):
+    runtime = make_runtime(recurrent, runtime=program)
+    image = frames(1)[0].astype(np.float32)
+    second = [runtime.infer(image) for _ in range(2)][1]
+    runtime.reset()
+    runtime.infer(image)
+    assert np.isnan(runtime.infer(np.full_like(image, np.nan))).all()
+    assert runtime.non_finite == SIZE[0] * SIZE[1]
+    np.testing.assert_array_equal(runtime.infer(image), second)
+
+
+def test_what_computes_something_else_is_not_used(recurrent, program, monkeypatch):
+    right = runtimes.OTHERS[program][0].compile
+
+    def mistaken(self, size):
+        run = right(self, size)
+        return lambda inputs: [1.01 * output for output in run(inputs)]
+    monkeypatch.setattr(runtimes.OTHERS[program][0], 'compile', mistaken)
+    runtime = make_runtime(recurrent, runtime=program)
+    runtime.warm_up(*SIZE)
+    assert runtime.runtime.startswith('torch') and 'differs from that of torch' in runtime.fallback
+    assert_same(runtime, TorchRuntime(recurrent, 'cpu'), frames(3))
+
+
+def test_what_cannot_be_converted_runs_on_torch(recurrent, monkeypatch):
+    class Failing(ProvedRuntime):
+        program = 'Failing'
+
+        def compile(self, size):
+            raise RuntimeError('no such operation')
+    runtime = Failing(recurrent)
+    assert_same(runtime, TorchRuntime(recurrent, 'cpu'), frames(2))
+    assert 'no such operation' in runtime.fallback and runtime.runtime.startswith('torch')
+
+
+@pytest.mark.parametrize('name', PROGRAMS)
+def test_where_it_is_not_installed_torch_runs_and_says_so(recurrent, monkeypatch, name):
+    monkeypatch.setitem(sys.modules, name, None)
+    asked = make_runtime(recurrent, runtime=name)
+    assert type(asked) is TorchRuntime and 'pip install' in asked.fallback
+    assert make_runtime(recurrent, runtime='auto').fallback is None
+    with pytest.raises(ValueError, match='torch, openvino, onnxruntime, auto'):
+        make_runtime(recurrent, runtime='magic')
+
+
+def test_beside_a_gpu_it_is_not_used(recurrent, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 1)
+    # The choice alone: the machine has no GPU to go on with.
+    monkeypatch.setattr(runtimes, 'CudaRuntime',
+                        lambda *_: replace(recurrent, name='on the GPU'))
+    assert make_runtime(recurrent, runtime='auto').name == 'on the GPU'
+
+
+def test_it_tells_nobody_what_is_converted(recurrent, tmp_path, monkeypatch):
+    needs('openvino')
+    monkeypatch.setenv('HOME', str(tmp_path))
+    monkeypatch.delenv('XDG_CACHE_HOME')
+    runtime = make_runtime(recurrent, runtime='openvino')
+    runtime.warm_up(*SIZE)
+    assert not list(tmp_path.iterdir())
+    assert sys.modules['openvino_telemetry'] is None
+
+
+def test_the_estimator_and_its_next_students_run_by_it(recurrent):
+    needs('openvino')
+    estimator = DepthEstimator(recurrent, WindowSettings(), 'cpu', runtime='auto')
+    estimator.warm_up(98, 70)
+    after = estimator.runtime_for(recurrent)
+    assert estimator.runtime.runtime.startswith('openvino') == after.runtime.startswith('openvino')
+    assert after.runtime.startswith('openvino')
+
+
+def test_a_gpu_without_memory_leaves_the_cpu(recurrent, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 1)
+
+    def full(*_):
+        raise torch.OutOfMemoryError('CUDA out of memory')
+    monkeypatch.setattr(runtimes, 'CudaRuntime', full)
+    monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda gpu: (9, 0))
+    runtime = make_runtime(recurrent)
+    assert runtime.device == 'cpu' and 'out of memory' in runtime.fallback
+    assert np.isfinite(runtime.infer(frames(1)[0].astype(np.float32))).all()
+
+
+def test_the_onnx_file_of_another_model_is_not_used(recurrent):
+    needs('onnxruntime')
+    other = untrained_student('tiny-r', seed=1)
+    runtime = OnnxRuntime(recurrent)
+    runtime.warm_up(*SIZE)
+    mine, path = cached_file(recurrent.sha256, SIZE), cached_file(other.sha256, SIZE)
+    path.write_bytes(mine.read_bytes())
+    mistaken = OnnxRuntime(other)
+    mistaken.warm_up(*SIZE)
+    assert mistaken.runtime.startswith('torch') and 'of another model' in mistaken.fallback
+    assert_same(mistaken, TorchRuntime(other, 'cpu'), frames(2))
+    # For another size, damaged, cut short, or from another program.
+    content = mine.read_bytes()
+    for changed, words in (
+            (content, 'for another size'), (content[:len(content) // 2], ''), (b'', ''),
+            (content.replace(METADATA_KEY.encode(), b'x' * len(METADATA_KEY)), 'does not say')):
+        cached_file(recurrent.sha256, (84, 98)).write_bytes(changed)
+        refused = OnnxRuntime(recurrent)
+        refused.warm_up(84, 98)
+        assert refused.runtime.startswith('torch') and words in refused.fallback
+
+
+def test_the_newest_onnx_files_are_kept(recurrent, tmp_path, monkeypatch):
+    needs('onnxruntime')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    folder = cached_file(recurrent.sha256, SIZE).parent
+    folder.mkdir(parents=True)
+    for i in range(KEEP + 2):
+        (folder / f'{i}.onnx').write_bytes(b'')
+        os.utime(folder / f'{i}.onnx', (i, i))
+    OnnxRuntime(recurrent).warm_up(*SIZE)
+    names = {path.name for path in folder.iterdir()}
+    assert len(names) == KEEP and '0.onnx' not in names
+    assert cached_file(recurrent.sha256, SIZE).name in names
+
+
+def test_export_writes_a_file_that_other_programs_run(recurrent, tmp_path):
+    needs('onnxruntime')
+    import onnxruntime
+    (tmp_path / 'student.safetensors').write_bytes(
+        checkpoint_bytes(recurrent.network, recurrent.config))
+    result, path = tmp_path / 'result.json', tmp_path / 'student.onnx'
+    assert execute(['export', '--checkpoint', str(tmp_path / 'student.safetensors'), '--size',
+                    '98x70', '--output', str(path), '--json', str(result)]) == 0
+    told = json.loads(result.read_text())
+    session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+    assert [item.name for item in session.get_inputs()] == told['inputs']
+    facts = json.loads(session.get_modelmeta().custom_metadata_map[METADATA_KEY])
+    assert (facts['sha256'], facts['height'], facts['width']) == (recurrent.sha256, 70, 98)
+    state = {item.name: np.zeros(item.shape, np.float32) for item in session.get_inputs()}
+    other = TorchRuntime(recurrent, 'cpu')
+    for image in frames(3):
+        state['image'] = image.astype(np.float32)[None]
+        found = dict(zip(told['outputs'], session.run(None, state)))
+        expected = other.infer(state['image'][0])
+        np.testing.assert_allclose(found['inverse_depth'][0], expected,
+                                   atol=1e-4 * np.ptp(expected))
+        state |= {name[len('new_'):]: value for name, value in found.items() if 'state' in name}
+    for bad in (['--size', '99x70'], ['--size', 'big'], ['--checkpoint', '/nowhere']):
+        with pytest.raises(SystemExit) if bad[1] == 'big' else contextlib.nullcontext():
+            assert execute(['export', *bad, '--output', str(tmp_path / 'x.onnx')]) == 1
