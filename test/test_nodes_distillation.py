@@ -225,7 +225,7 @@ def test_labels_are_rectified_as_the_events_are(client, drive, make_node, tmp_pa
     label = client.heard[LABEL][-1]
     known = np.isfinite(np.frombuffer(label.data, np.float32).reshape(label.height, label.width))
     assert known[label.height // 2, label.width // 2] and known[0, 0] != rectify
-    assert diagnostics(client)[2]['rectified'] == str(rectify)
+    wait_for(lambda: diagnostics(client)[2].get('rectified') == str(rectify))
 
 
 def test_events_or_pictures_that_stop_are_told(client, drive, make_node):

@@ -3,6 +3,8 @@
 """The picture of a camera without its distortion: where pixels go, and what it shows."""
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel
@@ -81,12 +83,21 @@ class Rectification:
         values: float (height, width) of the sensor; each pixel takes that of the nearest, so
         that no two depths are mixed. NaN where the sensor does not see.
         """
+        inside, source, depth = self._map
+        found = np.full(len(inside), np.nan, np.float32)
+        found[inside] = values.reshape(-1)[source] * depth
+        return found.reshape(self.camera.height, self.camera.width)
+
+    @cached_property
+    def _map(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """
+        Return which pixels are seen, bool (N,), and of those the sensor's pixel and a factor.
+
+        The factor is for inverse depth: depth is along the optical axis, and r may turn that.
+        """
         pixels, inside, depth = self._sources(self.camera.width, self.camera.height)
         u, v = np.rint(pixels[inside]).astype(int).T
-        found = np.full(len(pixels), np.nan, np.float32)
-        # Depth is along the optical axis, and r may turn that.
-        found[inside] = values[v, u] * depth[inside]
-        return found.reshape(self.camera.height, self.camera.width)
+        return inside, v * self.camera.width + u, depth[inside].astype(np.float32)
 
     def _sources(self, width: int, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """
