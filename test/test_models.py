@@ -12,6 +12,7 @@ import pytest
 
 from depth_anyevent_ros import models
 from depth_anyevent_ros.networks.checkpoint import CheckpointError, load_checkpoint
+from depth_anyevent_ros.networks.config import ModelConfig
 
 MODELS = Path(__file__).resolve().parents[1] / 'models'
 MANIFEST = json.loads((MODELS / 'manifest.json').read_text(encoding='utf-8'))
@@ -31,10 +32,11 @@ def test_file_is_what_the_manifest_says(name):
     assert len(data) == entry['bytes'] <= 12_000_000
     if entry['role'] == 'mean_map':
         return
-    config = json.loads(load_checkpoint(MODELS / name).config.to_json())
-    assert config == {key: entry[key] for key in config}
-    assert config['provenance']['trained_on'].startswith('simulated scenes')
-    assert {'command', 'seed', 'commit'} <= set(config['provenance'])
+    config = load_checkpoint(MODELS / name).config
+    told = {key: entry[key] for key in json.loads(config.to_json())}
+    assert config == ModelConfig.from_json(json.dumps(told))
+    assert config.trained_on.startswith('simulated scenes')
+    assert {'command', 'seed', 'commit'} <= set(config.provenance)
     assert 0 < entry['evaluation']['metrics']['abs_rel'] \
         < entry['evaluation']['baselines']['mean_map']['abs_rel']
     assert name in (MODELS / 'README.md').read_text(encoding='utf-8')
