@@ -233,7 +233,8 @@ class DepthEstimator:
 
 def warm_up_loops(pipeline: EventPipeline, width: int, height: int) -> None:
     """Run the compiled loops once, on a packet of one event."""
-    LatestEventSurface(PATCH, PATCH, PATCH, PATCH).tencode(0, 1, 0, 1)
+    for size in None, (PATCH, PATCH):
+        LatestEventSurface(PATCH, PATCH, PATCH, PATCH, size=size).tencode(0, 1, 0, 1)
     words = np.array([0x8000, 0x6000, 0x0000, 0x2000, 0x8064], '<u2')
     for _ in pipeline.push(Packet(words.view(np.uint8), 'evt3', width, height)):
         pass

@@ -1,6 +1,7 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A real ROS graph for tests: nodes in threads or processes, and a client that listens."""
+import gc
 import os
 from pathlib import Path
 import subprocess
@@ -25,6 +26,9 @@ class Spinner:
     """A context of its own with an executor that spins in a thread."""
 
     def __init__(self):
+        # A lifecycle node is part of a cycle: its participant, one of the 32 on a machine that
+        # others look for, stays until the cycle is found.
+        gc.collect()
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=DOMAIN)
         self.executor = SingleThreadedExecutor(context=self.context)

@@ -16,6 +16,7 @@ from depth_anyevent_ros.benchmarks.numpy_caster import cast_depth
 from depth_anyevent_ros.cli.benchmark import BENCHMARKS
 from depth_anyevent_ros.cli.main import execute
 from depth_anyevent_ros.distillation.teachers import CheckpointTeacher
+from depth_anyevent_ros.events.pipeline import Representation
 from depth_anyevent_ros.simulation.boxes import boxes_simulation, DAVIS346
 from depth_anyevent_ros.simulation.raycaster import RayCaster
 from depth_anyevent_ros.simulation.scene import Ellipsoid
@@ -76,17 +77,20 @@ def test_the_numpy_decoders_give_the_same_events(stream):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 
-@pytest.mark.parametrize('shrink', [1, 4])
-@pytest.mark.parametrize('tencode', [numpy_events.tencode, numpy_events.hasty_tencode])
-def test_numpy_makes_the_same_windows(stream, shrink, tencode):
-    expected = list(representation.fused(stream, shrink))
-    found = list(representation.separate(stream, shrink, tencode))
+@pytest.mark.parametrize('picture, grid, tencode', [
+    (Representation(260, 346), (260, 346), numpy_events.tencode),
+    (Representation(260, 346), (260, 346), numpy_events.hasty_tencode),
+    (Representation(65, 86), (65, 86), numpy_events.tencode),
+    (Representation(266, 350, 'resize'), (260, 346), representation.resized_tencode)])
+def test_numpy_makes_the_same_windows(stream, picture, grid, tencode):
+    expected = list(representation.fused(stream, picture))
+    found = list(representation.separate(stream, *grid, tencode))
     assert [end for end, _ in found] == [end for end, _ in expected] and len(found) >= 1
     for (_, mine), (_, other) in zip(found, expected):
         np.testing.assert_allclose(mine, other, atol=1e-6)
 
 
-@pytest.mark.parametrize('name, per_stream', [('decode', 1), ('representation', 3)])
+@pytest.mark.parametrize('name, per_stream', [('decode', 1), ('representation', 4)])
 def test_benchmarks_of_events(name, per_stream, monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(decode, 'DURATION_NS', 10**7)
     monkeypatch.setattr(representation, 'DURATION_NS', 13 * 10**7)

@@ -84,17 +84,23 @@ def test_a_pause_begins_a_new_window_of_count():
     assert pipeline.counters()['interruptions'] == 1
 
 
-def test_resize_is_bicubic_without_antialias():
+@pytest.mark.parametrize('background', ['black', 'white'])
+@pytest.mark.parametrize('size', [(28, 42), (14, 14), (48, 64), (56, 70), (154, 28), (1, 1)])
+def test_resize_is_bicubic_without_antialias(size, background):
     def resized(width, height):
-        return Representation(28, 42, 'resize', 'window')
+        return Representation(*size, 'resize', 'window', background)
+
+    def whole(width, height):
+        return Representation(height, width, 'grid', 'window', background)
     packets = [packet(p, seq=i) for i, p in enumerate(np.array_split(random_words(2, 4000), 5))]
     rule = TimeWindows(30 * MS, 20 * MS, 10**9)
-    small, _ = run(packets, rule, resized)
-    large, _ = run(packets, rule)
-    for a, b in zip(small, large):
-        for channel in range(3):
-            expected = cv2.resize(b.image[channel], (42, 28), interpolation=cv2.INTER_CUBIC)
-            np.testing.assert_allclose(a.image[channel], expected, atol=1e-5)
+    windows, _ = run(packets, rule, resized)
+    large, _ = run(packets, rule, whole)
+    assert len(windows) == len(large) > 3
+    for a, b in zip(windows, large):
+        expected = [cv2.resize(channel, size[::-1], interpolation=cv2.INTER_CUBIC)
+                    for channel in b.image]
+        np.testing.assert_allclose(a.image, expected, atol=1e-5)
 
 
 def test_stamps_are_the_end_of_the_window_in_ros_time():

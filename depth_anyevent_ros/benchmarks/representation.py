@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from depth_anyevent_ros.benchmarks import numpy_events
@@ -21,6 +22,7 @@ DURATION_NS = 400_000_000
 WINDOW_NS = 50_000_000
 NEVER_NS = 1 << 60  # gap that interrupts
 SHRINK = 4  # about what networks are given of the sensors' resolution
+RESIZED = (266, 350)  # (height, width) that the authors' students are given
 
 
 def cases(repeats: int, seed: int, bags: list[Path]) -> Iterator[Case]:
@@ -33,35 +35,46 @@ def cases(repeats: int, seed: int, bags: list[Path]) -> Iterator[Case]:
 
 
 def _cases(stream: Stream, repeats: int) -> Iterator[Case]:
-    for shrink, tencode, words in (
-            (1, numpy_events.tencode, 'numpy'),
-            (1, numpy_events.hasty_tencode, 'numpy that trusts in the order of assignments to '
-             'equal indices'),
-            (SHRINK, numpy_events.tencode, 'numpy')):
+    size = stream.packets[0].height, stream.packets[0].width
+    cells = size[0] // SHRINK, size[1] // SHRINK
+    for what, picture, grid, tencode, words in (
+            ('every pixel', Representation(*size), size, numpy_events.tencode, 'numpy'),
+            ('every pixel', Representation(*size), size, numpy_events.hasty_tencode,
+             'numpy that trusts in the order of assignments to equal indices'),
+            (f'cells of {SHRINK}x{SHRINK}', Representation(*cells), cells, numpy_events.tencode,
+             'numpy'),
+            (f'resized to {RESIZED[1]}x{RESIZED[0]}', Representation(*RESIZED, 'resize'), size,
+             resized_tencode, 'numpy, then OpenCV')):
         yield compare(
-            f'representation: {stream.name}, ' + (
-                'every pixel' if shrink == 1 else f'cells of {shrink}x{shrink}'), 'Mev/s',
-            Work(lambda shrink=shrink: list(fused(stream, shrink)), stream.events / 1e6),
+            f'representation: {stream.name}, {what}', 'Mev/s',
+            Work(lambda picture=picture: list(fused(stream, picture)), stream.events / 1e6),
             f'each packet decoded to arrays, then {words}',
-            Work(lambda shrink=shrink, tencode=tencode: list(separate(stream, shrink, tencode)),
+            Work(lambda grid=grid, tencode=tencode: list(separate(stream, *grid, tencode)),
                  stream.events / 1e6), repeats)
 
 
-def fused(stream: Stream, shrink: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (end, Tencode) of each window, as the nodes make them, in a grid of fewer cells."""
-    pipeline = EventPipeline(
-        lambda width, height: Representation(height // shrink, width // shrink),
-        TimeWindows(WINDOW_NS, WINDOW_NS, NEVER_NS))
+def fused(stream: Stream, picture: Representation) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (end, Tencode) of each window, as the nodes make them."""
+    pipeline = EventPipeline(lambda width, height: picture,
+                             TimeWindows(WINDOW_NS, WINDOW_NS, NEVER_NS))
     for packet in stream.packets:
         for window in pipeline.push(packet):
             yield window.t_end, window.image
 
 
-def separate(stream: Stream, shrink: int, tencode: Callable) -> Iterator[tuple[int, np.ndarray]]:
+def resized_tencode(*arguments) -> np.ndarray:
+    """Return the Tencode of numpy, resized by OpenCV, float32 (3, *RESIZED)."""
+    image = numpy_events.tencode(*arguments)
+    resized = cv2.resize(np.ascontiguousarray(image.transpose(1, 2, 0)), RESIZED[::-1],
+                         interpolation=cv2.INTER_CUBIC)
+    return np.ascontiguousarray(resized.transpose(2, 0, 1))
+
+
+def separate(stream: Stream, grid_height: int, grid_width: int,
+             tencode: Callable) -> Iterator[tuple[int, np.ndarray]]:
     """Yield the same, from arrays of events that are kept until a window is full."""
     decoder = make_decoder(stream.packets[0])
     width, height = decoder.width, decoder.height
-    grid_width, grid_height = width // shrink, height // shrink
     held: list[Events] = []
     end = None
     for packet in stream.packets:
@@ -76,7 +89,7 @@ def separate(stream: Stream, shrink: int, tencode: Callable) -> Iterator[tuple[i
             first, split = np.searchsorted(whole.t, (end - WINDOW_NS, end))
             inside, after = (Events(*(getattr(whole, name)[part] for name in 'txyp'))
                              for part in (slice(first, split), slice(split, None)))
-            if shrink > 1:
+            if grid_width != width:
                 inside = Events(inside.t, inside.x.astype(np.int32) * grid_width // width,
                                 inside.y.astype(np.int32) * grid_height // height, inside.p)
             yield end, tencode(inside, grid_width, grid_height, end - WINDOW_NS, end)

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from depth_anyevent_ros.datasets.sequences import Sequence, SequenceError
-from depth_anyevent_ros.events.pipeline import placed, resize
+from depth_anyevent_ros.events.pipeline import placed
 from depth_anyevent_ros.events.surface import LatestEventSurface
 from depth_anyevent_ros.events.types import Events
 from depth_anyevent_ros.events.voxel_grid import voxel_grid
@@ -155,10 +155,15 @@ def _renderer(sequence: Sequence, config: InputConfig, height: int, width: int):
 
         def render(events: Events, start: int, end: int) -> np.ndarray:
             bounds = _bounds(events, config, start, end)
-            return voxel_grid(events, cell_of_pixel, grid[0] * grid[1], *bounds
-                              ).reshape(-1, grid[1], grid[0])
+            voxels = voxel_grid(events, cell_of_pixel, grid[0] * grid[1], *bounds
+                                ).reshape(-1, grid[1], grid[0])
+            return voxels if config.placement == 'grid' else np.stack([
+                cv2.resize(bin_, (width, height), interpolation=cv2.INTER_CUBIC)
+                for bin_ in voxels])
     else:
-        surface = LatestEventSurface(camera.width, camera.height, *grid, coordinates)
+        surface = LatestEventSurface(
+            camera.width, camera.height, *grid, coordinates,
+            size=None if config.placement == 'grid' else (height, width))
 
         def render(events: Events, start: int, end: int) -> np.ndarray:
             # Of several events in one cell numpy keeps the last, which is the latest.
@@ -167,9 +172,7 @@ def _renderer(sequence: Sequence, config: InputConfig, height: int, width: int):
             surface.cells[cells[shown]] = (2 * events.t + events.p)[shown]
             return surface.tencode(start, end, *_bounds(events, config, start, end),
                                    config.background)
-    if config.placement == 'grid':
-        return render
-    return lambda events, start, end: resize(render(events, start, end), height, width)
+    return render
 
 
 def _bounds(events: Events, config: InputConfig, start: int, end: int) -> tuple[int, int]:

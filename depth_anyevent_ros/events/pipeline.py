@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from depth_anyevent_ros.events.clock import SensorClock
@@ -31,8 +30,8 @@ class Representation:
     How a window becomes a network input of height x width.
 
     placement: `grid` puts each event straight into the cell of the input that it falls into;
-    `resize` makes the Tencode at sensor resolution and resizes it by bicubic interpolation, as
-    the authors of Depth AnyEvent do. time_normalization: see `tencode.py`. background: of places
+    `resize` is the Tencode at sensor resolution resized by bicubic interpolation, as the authors
+    of Depth AnyEvent do. time_normalization: see `tencode.py`. background: of places
     without an event, 'black' or 'white'.
     """
 
@@ -250,11 +249,11 @@ class EventPipeline:
         if self._decoder:
             self._retired.update(self._decoder.counters())
         self._representation, self._decoder = representation, decoder
+        size = representation.height, representation.width
         in_grid = representation.placement == 'grid'
-        self._surface = LatestEventSurface(width, height,
-                                           representation.width if in_grid else width,
-                                           representation.height if in_grid else height,
-                                           self._placed(), self.health)
+        grid_height, grid_width = size if in_grid else (height, width)
+        self._surface = LatestEventSurface(width, height, grid_width, grid_height, self._placed(),
+                                           self.health, None if in_grid else size)
         self.reset()
 
     def _placed(self) -> np.ndarray | None:
@@ -279,8 +278,6 @@ class EventPipeline:
             t0, t1 = window.t_first, window.t_last
         image = self._surface.tencode(window.t_start, window.t_end, t0, t1,
                                       self._representation.background)
-        if self._representation.placement == 'resize':
-            image = resize(image, self._representation.height, self._representation.width)
         # The fit of the clock is refined while packets arrive; stamps must not fall back by it.
         # Within the first packet of a stream nothing is known but that packet's own stamp.
         end = self._clock.to_ros(window.t_end) if self._clock.synchronised \
@@ -322,10 +319,3 @@ def placed(coordinates: np.ndarray, placement: str) -> np.ndarray:
     `resize`, know no other.
     """
     return coordinates if placement == 'grid' else np.floor(coordinates)
-
-
-def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize float32 (3, h, w) to (3, height, width) by bicubic interpolation, no antialias."""
-    resized = cv2.resize(np.ascontiguousarray(image.transpose(1, 2, 0)), (width, height),
-                         interpolation=cv2.INTER_CUBIC)
-    return np.ascontiguousarray(resized.transpose(2, 0, 1))

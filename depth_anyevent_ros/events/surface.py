@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from depth_anyevent_ros.events.bicubic import bicubic_taps, render_resized
 from depth_anyevent_ros.events.sinks import Observer, SurfaceSink
 from depth_anyevent_ros.events.tencode import render
 from depth_anyevent_ros.events.types import Events
@@ -57,12 +58,17 @@ class LatestEventSurface:
     Events are never stored, and the surface is never cleared between windows: an event belongs
     to a window by its time, so windows may overlap. sink is what decoders write into.
     coordinates: where each pixel lies (see `grid_of_coordinates`), None for where it is.
-    observer: see `SurfaceSink`.
+    observer: see `SurfaceSink`. size: (height, width) of the picture, to which the grid is resized
+    by bicubic interpolation; None for the grid itself.
     """
 
     def __init__(self, width: int, height: int, grid_width: int, grid_height: int,
-                 coordinates: np.ndarray | None = None, observer: Observer | None = None):
-        self.grid_width, self.grid_height = grid_width, grid_height
+                 coordinates: np.ndarray | None = None, observer: Observer | None = None,
+                 size: tuple[int, int] | None = None):
+        self._shape = size or (grid_height, grid_width)
+        self._taps = (bicubic_taps(grid_width, size[1]), bicubic_taps(grid_height, size[0])) \
+            if size else None
+        self._grid_width = grid_width
         self.cells = np.full(grid_width * grid_height, NEVER, np.int64)
         grid = grid_of_pixels(width, height, grid_width, grid_height) if coordinates is None \
             else grid_of_coordinates(coordinates, grid_width, grid_height)
@@ -75,11 +81,16 @@ class LatestEventSurface:
     def tencode(self, t_start: int, t_end: int, t0: int, t1: int,
                 background: str = 'black') -> np.ndarray:
         """
-        Return the Tencode of the window [t_start, t_end), float32 (3, grid height, width).
+        Return the Tencode of the window [t_start, t_end), float32 (3, height, width).
 
         t0, t1: the times in ns that get G = 1 and G = 0 (see `tencode.py`). background: of
         places without an event, 'black' or 'white'.
         """
-        image = np.empty((3, len(self.cells)), np.float32)
-        render(self.cells, t_start, t_end, t0, t1, np.float32(background == 'white'), image)
-        return image.reshape(3, self.grid_height, self.grid_width)
+        image = np.empty((3, *self._shape), np.float32)
+        empty = np.float32(background == 'white')
+        if self._taps:
+            render_resized(self.cells, self._grid_width, t_start, t_end, t0, t1, empty,
+                           *self._taps, image)
+        else:
+            render(self.cells, t_start, t_end, t0, t1, empty, image.reshape(3, -1))
+        return image
