@@ -1,6 +1,8 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Queue, estimator and worker, with a real student on a real stream."""
+import os
+from pathlib import Path
 import threading
 import time
 
@@ -10,12 +12,16 @@ import pytest
 
 from depth_anyevent_ros.depth_estimator import (DepthEstimator, representation_for,
                                                 WindowSettings)
+from depth_anyevent_ros.events.packet_encoders import MonoEncoder
+from depth_anyevent_ros.events.types import Events, Packet
 from depth_anyevent_ros.networks.checkpoint import untrained_student
 from depth_anyevent_ros.networks.config import InputConfig
 from depth_anyevent_ros.packet_queue import PacketQueue
 from depth_anyevent_ros.streaming import Pace, StreamWorker
 
 WIDTH, HEIGHT = 128, 96
+QUEUE = 64 << 20  # bytes
+PAGE = os.sysconf('SC_PAGESIZE')
 
 
 def stream(seconds, begin_us=0, seed=0):
@@ -102,7 +108,7 @@ class Worker:
 
     def __init__(self, estimator):
         self.results, self.times, self.problems, self.listening = [], [], [], True
-        self.queue = PacketQueue(64 << 20)
+        self.queue = PacketQueue(QUEUE)
         self.worker = StreamWorker(estimator, self.queue, lambda: self.listening,
                                    self.deliver, self.problems.append)
         self.worker.start()
@@ -267,6 +273,28 @@ def test_the_thread_outlives_whatever_goes_wrong_and_begins_anew(worker):
     assert worker.worker.alive and worker.worker.counts['failed'] == 1
     assert worker.problems == ['MemoryError: no memory on the device']
     assert calls[2] is True  # the state of before is gone
+
+
+def test_of_a_burst_the_newest_is_seen_and_what_is_lost_is_counted(worker):
+    rng = np.random.default_rng(0)
+    count = 100_000  # in a millisecond: 100 million a second
+    events = Events(np.sort(rng.integers(0, 1_000_000, count)),
+                    rng.integers(0, WIDTH, count).astype(np.uint16),
+                    rng.integers(0, HEIGHT, count).astype(np.uint16),
+                    rng.integers(0, 2, count).astype(np.uint8))
+    data, _ = MonoEncoder(0).encode(events)
+    resident, begin, sent = [], time.monotonic(), 810  # 0.8 MB each
+    for i in range(sent):
+        worker.queue.put(Packet(data.copy(), 'mono', WIDTH, HEIGHT, i, 10**9 + i * 10**6))
+        resident.append(int(Path('/proc/self/statm').read_text().split()[1]) * PAGE)
+        time.sleep(max(0.0, begin + (i + 1) * 1e-3 - time.monotonic()))
+    worker.wait_for(lambda: worker.results and worker.results[-1].window.t_end == 18 * 10**8)
+    pipeline, counts = worker.worker.estimator.pipeline, worker.worker.counts
+    assert pipeline.counters()['packets'] + worker.queue.dropped == sent
+    assert counts['inferred'] + counts['skipped'] == pipeline.counters()['windows']
+    assert pipeline.counters()['lost_packets'] == 0  # dropped here, not on the way
+    # Twice the bound of the queue, since all that waits is taken out at once.
+    assert max(resident) - resident[0] < 2 * QUEUE + (64 << 20) and not worker.problems
 
 
 def test_a_corrupt_sensor_size_is_refused_before_anything_is_allocated(worker):
