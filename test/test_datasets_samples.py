@@ -89,8 +89,8 @@ def test_pictures_and_voxel_grids(tmp_path):
     voxel = load_samples(sequence, InputConfig('voxel', window_ms=50), 70, 84)
     assert voxel.image.shape == (12, 5, 70, 84) and voxel.image.dtype == np.float16
     window = sequence.events(3 * PERIOD_NS, 4 * PERIOD_NS)
-    grid = voxel_grid(window, grid_of_pixels(84, 70, 84, 70), 84 * 70, 3 * PERIOD_NS,
-                      4 * PERIOD_NS)
+    cells = np.add.outer(*grid_of_pixels(84, 70, 84, 70))
+    grid = voxel_grid(window, cells, 84 * 70, 3 * PERIOD_NS, 4 * PERIOD_NS)
     np.testing.assert_allclose(voxel.image[3].reshape(5, -1), grid, atol=2e-3)
 
 

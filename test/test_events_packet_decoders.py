@@ -12,7 +12,8 @@ from depth_anyevent_ros.events.decoders import DECODERS, make_decoder
 from depth_anyevent_ros.events.evt3_encoder import Evt3Encoder
 from depth_anyevent_ros.events.packet_encoders import ENCODERS
 from depth_anyevent_ros.events.pipeline import EventPipeline, Representation
-from depth_anyevent_ros.events.surface import LatestEventSurface
+from depth_anyevent_ros.events.sinks import SurfaceSink
+from depth_anyevent_ros.events.surface import grid_of_pixels, LatestEventSurface
 from depth_anyevent_ros.events.types import Events, Packet, PacketError
 from depth_anyevent_ros.events.windows import CountWindows, TimeWindows
 
@@ -245,6 +246,49 @@ def test_unknown_words_of_libcaer_cmp_are_counted():
     events, decoder = decode_all([packet])
     assert len(events) == 1
     assert decoder.counters()['unknown_words'] == 2
+
+
+class Onlooker:
+    """An observer that leaves pixels out, and looks at every second piece or never."""
+
+    def __init__(self, mask, curious):
+        self.mask, self._curious, self._turn = mask, curious, 0
+        self.seen = self.passed = 0
+
+    def looks(self):
+        self._turn += 1
+        return self._curious and self._turn % 2 == 0
+
+    def pass_by(self, t_first, t_last):
+        assert t_first <= t_last
+        self.passed += 1
+
+    def take(self, events, count):
+        self.seen += count
+        return False
+
+
+@pytest.mark.parametrize('encoding', ALL)
+def test_every_way_to_the_surface_gives_the_same(encoding):
+    events = random_events(12)
+    mask = np.random.default_rng(0).random((HEIGHT, WIDTH)) < 0.2
+    grid = grid_of_pixels(WIDTH, HEIGHT, WIDTH // 2, HEIGHT // 3)
+    expected = np.full((HEIGHT // 3) * (WIDTH // 2), -1)
+    shown = ~mask[events.y, events.x]
+    cell = np.add.outer(*grid)[events.y, events.x]
+    expected[cell[shown]] = (2 * events.t + events.p)[shown]
+    for cells_of, curious in ((grid, False), (grid, True), (np.add.outer(*grid), False)):
+        onlooker = Onlooker(mask, curious)
+        sink = SurfaceSink(np.full(len(expected), -1), cells_of, onlooker)
+        packets = packets_of(events, encoding, (700, 1400))
+        decoder = make_decoder(packets[0])
+        for packet in packets:
+            decoder.feed(packet)
+            decoder.decode_until(None, sink)
+        decoder.decode_until(None, sink, final=True)
+        np.testing.assert_array_equal(sink.cells, expected)
+        assert bool(onlooker.passed) == isinstance(cells_of, tuple)
+        assert bool(onlooker.seen) == (curious or not isinstance(cells_of, tuple))
 
 
 @pytest.mark.parametrize('encoding', ALL)

@@ -12,7 +12,7 @@ from depth_anyevent_ros.events.pipeline import EventPipeline, Representation
 from depth_anyevent_ros.events.sinks import ArraySink
 from depth_anyevent_ros.events.stream_health import StreamHealth
 from depth_anyevent_ros.events.types import Events, Packet
-from depth_anyevent_ros.events.watch import LOOK_NS
+from depth_anyevent_ros.events.watch import LOOK_NS, StreamWatch
 from depth_anyevent_ros.events.windows import TimeWindows
 from depth_anyevent_ros.hot_pixel_memory import (
     encode_mask, file_name, HotPixelMemory, read_mask)
@@ -158,6 +158,21 @@ def test_a_limit_of_the_rate_is_told_and_a_rate_without_is_not(seed):
 
 def test_a_steady_rate_is_no_limit():
     assert watch(scene(8, rate=400_000)).rate_ceiling == 0
+
+
+def test_a_look_begins_after_what_was_not_seen():
+    looks = []
+    made = StreamWatch(8, 6, lambda look: looks.append(look.areas.sum()), every_ns=2 * LOOK_NS)
+    step = LOOK_NS // 100
+    for i in range(1000):
+        if made.looks():
+            made.take(ArraySink(np.array([i * step]), *np.zeros((3, 1), np.uint8)), 1)
+        else:
+            made.pass_by(i * step, i * step)
+    # Of every second one: a whole second is counted, less the event that was passed by last.
+    assert len(looks) == 5 and all(count in (99, 100) for count in looks)
+    made.pass_by(0, 5)  # the stream began anew
+    assert made.looks()
 
 
 def packets(events, encoder, period_ns=50_000_000):

@@ -68,7 +68,7 @@ def test_surface_renders_the_latest_event_of_each_cell(grid):
 
 
 def test_grid_has_equal_cells_and_no_hole():
-    cells = grid_of_pixels(346, 260, 252, 196)
+    cells = np.add.outer(*grid_of_pixels(346, 260, 252, 196))
     assert cells.shape == (260, 346)
     counts = np.bincount(cells.ravel(), minlength=252 * 196)
     assert counts.min() >= 1 and counts.max() <= 4

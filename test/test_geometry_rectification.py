@@ -118,7 +118,7 @@ def test_without_distortion_every_pixel_stays():
     assert not is_rectified(replace(camera, p=np.c_[k * 2, np.zeros(3)]))
     made = Rectification(camera)
     np.testing.assert_array_equal(grid_of_coordinates(made.coordinates, WIDTH, HEIGHT),
-                                  grid_of_pixels(WIDTH, HEIGHT, WIDTH, HEIGHT))
+                                  np.add.outer(*grid_of_pixels(WIDTH, HEIGHT, WIDTH, HEIGHT)))
     assert made.seen(WIDTH, HEIGHT).all() and made.seen(21, 17).all()
 
 

@@ -56,8 +56,7 @@ def test_labels_through_ros_are_those_of_the_command(flight, tmp_path):
         '-p', f'extrinsics.rotation:={pose["rotation"]}')
     recorder = start_recorder(tmp_path / 'live', tmp_path)
     replay = start_process('replay_node', tmp_path, '-p', f'bag:={flight}',
-                           '-p', 'exit_when_done:=true', '-p', 'wait_for_subscribers:=2',
-                           '-p', 'rate:=0.5')
+                           '-p', 'exit_when_done:=true', '-p', 'wait_for_subscribers:=2')
     assert replay.wait(120) == 0, replay.log()
     assert recorder.wait(60) == 0, recorder.log()
     assert stop_process(labeller) == 0, labeller.log()

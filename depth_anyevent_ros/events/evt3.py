@@ -13,7 +13,8 @@ import numpy as np
 
 from depth_anyevent_ros.events.array_decoding import ArrayDecoding
 from depth_anyevent_ros.events.jit import njit
-from depth_anyevent_ros.events.sinks import ArraySink, decode_into, Segment, SurfaceSink
+from depth_anyevent_ros.events.sinks import (
+    ArraySink, decode_into, GridSink, Segment, SurfaceSink)
 from depth_anyevent_ros.events.types import Packet
 
 ADDR_Y, ADDR_X, VECT_BASE_X, VECT_12, VECT_8, TIME_LOW = 0x0, 0x2, 0x3, 0x4, 0x5, 0x6
@@ -89,9 +90,11 @@ def _read_time_high(words, i, state, final):
 
 
 @njit
-def _decode(words, begin, limit_us, limit_events, final, width, height, state, ts, xs, ys, ps):
+def _decode(words, begin, limit_us, limit_events, final, width, height, state,
+            in_cells, in_part, cells, row, column,
+            left_out, ts, xs, ys, ps):
     """
-    Decode words[begin:] into arrays until sensor time reaches limit_us or limit_events came.
+    Decode words[begin:] into a sink until sensor time reaches limit_us or limit_events came.
 
     Returns (next word, number of events). All words are used unless a limit was reached or a
     suspicious TIME_HIGH has to wait for its successor (`final` is False).
@@ -126,7 +129,12 @@ def _decode(words, begin, limit_us, limit_events, final, width, height, state, t
                 state[UNSYNCHRONISED] += 1
             elif x < width and y < height:
                 p = word >> 11 & 1
-                ts[n], xs[n], ys[n], ps[n] = t, x, y, p
+                if not in_cells:
+                    ts[n], xs[n], ys[n], ps[n] = t, x, y, p
+                else:
+                    pixel = y * width + x
+                    if not (in_part and left_out[pixel >> 3] >> (pixel & 7) & 1):
+                        cells[row[y] + column[x]] = 2 * t + p
                 on += p
                 if n == 0:
                     first = t
@@ -162,7 +170,12 @@ def _decode(words, begin, limit_us, limit_events, final, width, height, state, t
                     if not usable:
                         state[UNSYNCHRONISED] += 1
                     elif x < width and y < height:
-                        ts[n], xs[n], ys[n], ps[n] = t, x, y, p
+                        if not in_cells:
+                            ts[n], xs[n], ys[n], ps[n] = t, x, y, p
+                        else:
+                            pixel = y * width + x
+                            if not (in_part and left_out[pixel >> 3] >> (pixel & 7) & 1):
+                                cells[row[y] + column[x]] = 2 * t + p
                         on += p
                         if n == 0:
                             first = t
@@ -279,9 +292,9 @@ class Evt3Decoder(ArrayDecoding):
         """
         limit_us = NO_LIMIT if limit_ns is None else -(-limit_ns // 1000)
 
-        def decode(arrays: ArraySink, most: int) -> Segment:
+        def decode(into: ArraySink | GridSink, most: int) -> Segment:
             self._next, n = _decode(self._words, self._next, limit_us, most, final, self.width,
-                                    self.height, self._state, *arrays)
+                                    self.height, self._state, *into.in_loops())
             return Segment(n, int(self._state[FIRST]), int(self._state[LAST]))
 
         return decode_into(sink, decode, limit_events)

@@ -15,7 +15,7 @@ from depth_anyevent_ros.events.jit import njit
 from depth_anyevent_ros.events.packet_decoder import (
     CORRUPT_TIMES, EVENTS, Fed, FIRST, judge_time, LAST, NOW, OFFSET, ON, OUT_OF_RANGE,
     PacketDecoder, REFUSED, UNKNOWN_WORDS, UNSYNCHRONISED, WAITING)
-from depth_anyevent_ros.events.sinks import ArraySink
+from depth_anyevent_ros.events.sinks import ArraySink, GridSink
 
 TIME_HIGH, TIME_LOW, ADDR_X, ADDR_Y, VECT_BASE_Y, VECT_8 = range(6)
 # What holds within a packet: units of 4096 us and microseconds since time_base, whether the low
@@ -55,7 +55,8 @@ def _proved(words, begin, high, before, base, following, offset):
 
 @njit
 def _decode(words, begin, base, limit, n, limit_events, following, final, width, height, state,
-            inner, ts, xs, ys, ps):
+            inner, in_cells, in_part, cells, row, column,
+            left_out, ts, xs, ys, ps):
     """Decode words from `begin` on; see `PacketDecoder._decode`."""
     if inner[JUDGED] == 0:
         ahead = following + state[OFFSET] if following >= 0 else following
@@ -87,7 +88,12 @@ def _decode(words, begin, base, limit, n, limit_events, following, final, width,
                     if not usable:
                         state[UNSYNCHRONISED] += 1
                     elif x < width and y < height:
-                        ts[n], xs[n], ys[n], ps[n] = t, x, y, p
+                        if not in_cells:
+                            ts[n], xs[n], ys[n], ps[n] = t, x, y, p
+                        else:
+                            pixel = y * width + x
+                            if not (in_part and left_out[pixel >> 3] >> (pixel & 7) & 1):
+                                cells[row[y] + column[x]] = 2 * t + p
                         on += p
                         if n == 0:
                             state[FIRST] = t
@@ -154,9 +160,10 @@ class LibcaerCmpDecoder(PacketDecoder):
         return fed.base
 
     def _decode(self, fed: Fed, begin: int, limit: int, n: int, limit_events: int,
-                following: int, final: bool, arrays: ArraySink) -> tuple[int, int]:
+                following: int, final: bool, sink: ArraySink | GridSink) -> tuple[int, int]:
         return _decode(fed.words, begin, fed.base, limit, n, limit_events, following, final,
-                       self.width, self.height, self._state, self._inner, *arrays)
+                       self.width, self.height, self._state, self._inner,
+                       *sink.in_loops())
 
     def _room(self, words: np.ndarray) -> int:
         return int(_room(words))

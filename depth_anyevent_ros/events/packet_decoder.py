@@ -16,7 +16,8 @@ import numpy as np
 from depth_anyevent_ros.events.array_decoding import ArrayDecoding
 from depth_anyevent_ros.events.evt3 import NO_LIMIT
 from depth_anyevent_ros.events.jit import njit
-from depth_anyevent_ros.events.sinks import ArraySink, decode_into, Segment, SurfaceSink
+from depth_anyevent_ros.events.sinks import (
+    ArraySink, decode_into, GridSink, Segment, SurfaceSink)
 from depth_anyevent_ros.events.types import Packet
 
 # The state of the stream, one int64 each; times in ns. OFFSET is added to all times: it keeps
@@ -139,17 +140,18 @@ class PacketDecoder(ArrayDecoding):
         waited for.
         """
         limit = NO_LIMIT if limit_ns is None else limit_ns
-        return decode_into(sink, lambda arrays, most: self._decode_until(
-            limit, arrays, final, most), limit_events)
+        return decode_into(sink, lambda into, most: self._decode_until(
+            limit, into, final, most), limit_events)
 
-    def _decode_until(self, limit: int, arrays: ArraySink, final: bool, most: int) -> Segment:
+    def _decode_until(self, limit: int, sink: ArraySink | GridSink, final: bool,
+                      most: int) -> Segment:
         self._state[FIRST] = self._state[LAST] = -1
         n = 0
         while self._fed and n < most:
             fed = self._fed[0]
             following = self._first_time(self._fed[1]) if len(self._fed) > 1 else UNKNOWN
             self._next, n = self._decode(fed, self._next, limit, n, most, following, final,
-                                         arrays)
+                                         sink)
             if self._next < len(fed.words):
                 break
             self._fed.popleft()
@@ -176,7 +178,7 @@ class PacketDecoder(ArrayDecoding):
 
     @abstractmethod
     def _decode(self, fed: Fed, begin: int, limit: int, n: int, limit_events: int,
-                following: int, final: bool, arrays: ArraySink) -> tuple[int, int]:
+                following: int, final: bool, sink: ArraySink | GridSink) -> tuple[int, int]:
         """Decode from word `begin` on; return the next word and the number of events so far."""
 
     @abstractmethod

@@ -16,7 +16,7 @@ from depth_anyevent_ros.events.jit import njit
 from depth_anyevent_ros.events.packet_decoder import (
     BACK_NS, CORRUPT_TIMES, EVENTS, Fed, FIRST, FIRST_LEAP_NS, judge_time, KNOWN, LAST, LEAP_NS,
     NOW, OFFSET, ON, OUT_OF_RANGE, PacketDecoder, REFUSED, UNSYNCHRONISED, WAITING)
-from depth_anyevent_ros.events.sinks import ArraySink
+from depth_anyevent_ros.events.sinks import ArraySink, GridSink
 
 ROLL_US = 1 << 31
 # What holds within a packet: the last time word, what has rolled over, and whether it is dropped.
@@ -57,7 +57,8 @@ def _judge_record(words, i, t, turned, base, unit, mono, following, final, state
 
 @njit
 def _decode(words, begin, base, mono, limit, n, limit_events, following, final, width, height,
-            state, inner, ts, xs, ys, ps):
+            state, inner, in_cells, in_part, cells, row, column,
+            left_out, ts, xs, ys, ps):
     """Decode records from `begin` on; see `PacketDecoder._decode`."""
     unit = np.int64(1) if mono else np.int64(1000)
     records = len(words) // 2
@@ -92,7 +93,12 @@ def _decode(words, begin, base, mono, limit, n, limit_events, following, final, 
         else:
             x, y, p = place >> 17 & 0x7FFF, place >> 2 & 0x7FFF, place >> 1 & 1
         if x < width and y < height:
-            ts[n], xs[n], ys[n], ps[n] = t, x, y, p
+            if not in_cells:
+                ts[n], xs[n], ys[n], ps[n] = t, x, y, p
+            else:
+                pixel = y * width + x
+                if not (in_part and left_out[pixel >> 3] >> (pixel & 7) & 1):
+                    cells[row[y] + column[x]] = 2 * t + p
             on += p
             if n == 0:
                 state[FIRST] = t
@@ -122,10 +128,10 @@ class RecordDecoder(PacketDecoder):
         return fed.base + (word if self.mono else word % ROLL_US * 1000)
 
     def _decode(self, fed: Fed, begin: int, limit: int, n: int, limit_events: int,
-                following: int, final: bool, arrays: ArraySink) -> tuple[int, int]:
+                following: int, final: bool, sink: ArraySink | GridSink) -> tuple[int, int]:
         record, n = _decode(fed.words, begin // 2, fed.base, self.mono, limit, n, limit_events,
                             following, final, self.width, self.height, self._state, self._inner,
-                            *arrays)
+                            *sink.in_loops())
         return 2 * record, n
 
     def _room(self, words: np.ndarray) -> int:

@@ -1,11 +1,12 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Where decoders put events: into arrays, or by way of small ones into the latest-event surface.
+Where decoders put events: into arrays, or into the latest-event surface.
 
-A decoder's loop only fills arrays. Writing to places all over a large surface from within it is
-three times slower: a processor that waits for memory while it guesses the type of the next word
-loses both. So a few thousand events are decoded, then written at once, and never stored.
+Decoders write into the surface themselves where two short tables tell the cell. Where only a table
+as large as the sensor does (events that are rectified), and while somebody looks at the events, a
+few thousand are decoded into arrays first: a loop that waits for memory while the processor
+guesses the type of the next word loses both, and is twice as slow.
 """
 from __future__ import annotations
 
@@ -35,11 +36,46 @@ class ArraySink(NamedTuple):
         return ArraySink(np.empty(size, np.int64), np.empty(size, np.uint16),
                          np.empty(size, np.uint16), np.empty(size, np.uint8))
 
+    def in_loops(self) -> tuple:
+        """Return the arguments of a compiled loop that say where to put events."""
+        return False, *NO_GRID, *self
+
+
+class GridSink(NamedTuple):
+    """
+    The latest event of every cell of a grid that lies along the rows and columns of the sensor.
+
+    cells: see SurfaceSink; the cell of (x, y) is row[y] + column[x], int32 (height,), (width,).
+    left_out: uint8, a bit for each pixel, row by row, set for those that are left out. in_part:
+    whether any is.
+    """
+
+    in_part: bool
+    cells: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
+    left_out: np.ndarray
+
+    def in_loops(self) -> tuple:
+        """Return the arguments of a compiled loop that say where to put events."""
+        return True, *self, *NO_ARRAYS
+
+
+NO_ARRAYS = ArraySink.of_size(0)
+NO_GRID = GridSink(False, np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.int32),
+                   np.empty(0, np.uint8))
+
 
 class Observer(Protocol):
     """See StreamHealth. mask: bool (height, width), pixels to leave out."""
 
     mask: np.ndarray
+
+    def looks(self) -> bool:
+        """Return whether it has to see the next events; the others are told by pass_by()."""
+
+    def pass_by(self, t_first: int, t_last: int) -> None:
+        """Take the times of events that it did not see."""
 
     def take(self, events: ArraySink, count: int) -> bool:
         """Take the first events of a piece; return whether the mask has changed."""
@@ -49,27 +85,67 @@ class SurfaceSink:
     """
     The latest event of every cell.
 
-    cells: int64 (H*W,), 2 * t + p with t in ns. cell_of_pixel: int32 (height, width), the
-    cell into which a sensor pixel falls, -1 for none. observer: sees every event, and says
-    which pixels are left out.
+    cells: int64 (H*W,), 2 * t + p with t in ns. cells_of: into which cell a sensor pixel falls:
+    int32 (height,) and (width,), whose sum it is, or int32 (height, width), -1 for none.
+    observer: sees events, and says which pixels are left out.
     """
 
-    def __init__(self, cells: np.ndarray, cell_of_pixel: np.ndarray,
+    def __init__(self, cells: np.ndarray, cells_of: tuple[np.ndarray, np.ndarray] | np.ndarray,
                  observer: Observer | None = None):
-        self.cells, self.cell_of_pixel = cells, cell_of_pixel
-        self._cell_of_all, self._observer = cell_of_pixel, observer
+        self.cells, self._cells_of, self._observer = cells, cells_of, observer
         self.piece = ArraySink.of_size(PIECE + MOST_OF_A_WORD)
+        self._grid: GridSink | None = None
+        self._table: np.ndarray | None = None
+        if isinstance(cells_of, tuple):
+            pixels = len(cells_of[0]) * len(cells_of[1])
+            self._grid = GridSink(False, cells, *cells_of, np.zeros(-(-pixels // 8), np.uint8))
+        else:
+            self._table = cells_of
         if observer:
             self._leave_out(observer.mask)
 
+    @property
+    def cell_of_pixel(self) -> np.ndarray:
+        """Return the cell of every pixel, left out or not, int32 (height, width), -1 for none."""
+        if self._grid is None:
+            return self._cells_of
+        return self._grid.row[:, None] + self._grid.column
+
+    def fill(self, decode: Callable[[ArraySink | GridSink, int], Segment],
+             limit_events: int) -> Segment:
+        """Take up to limit_events, and those of a word, from decode; see `decode_into`."""
+        if self._grid and not (self._observer and self._observer.looks()):
+            segment = decode(self._grid, limit_events)
+            if self._observer and segment.events:
+                self._observer.pass_by(segment.t_first, segment.t_last)
+            return segment
+        whole = NOTHING
+        while whole.events < limit_events:
+            most = min(PIECE, limit_events - whole.events)
+            part = decode(self.piece, most)
+            if part.events:
+                self.write(part.events)
+                whole = Segment(whole.events + part.events,
+                                whole.t_first if whole.events else part.t_first, part.t_last)
+            if part.events < most:
+                break
+        return whole
+
     def write(self, count: int) -> None:
         """Write the first events of the piece."""
-        _write(self.cells, self.cell_of_pixel, *self.piece, count)
+        if self._grid:
+            _write_in_grid(*self._grid, *self.piece, count)
+        else:
+            _write(self.cells, self._table, *self.piece, count)
         if self._observer and self._observer.take(self.piece, count):
             self._leave_out(self._observer.mask)
 
     def _leave_out(self, mask: np.ndarray) -> None:
-        self.cell_of_pixel = np.where(mask, np.int32(-1), self._cell_of_all)
+        if self._grid:
+            self._grid = self._grid._replace(
+                in_part=bool(mask.any()), left_out=np.packbits(mask, bitorder='little'))
+        else:
+            self._table = np.where(mask, np.int32(-1), self._cells_of)
 
 
 @dataclass(frozen=True)
@@ -84,26 +160,26 @@ class Segment:
 NOTHING = Segment(0, -1, -1)
 
 
-def decode_into(sink: ArraySink | SurfaceSink, decode: Callable[[ArraySink, int], Segment],
+def decode_into(sink: ArraySink | SurfaceSink,
+                decode: Callable[[ArraySink | GridSink, int], Segment],
                 limit_events: int) -> Segment:
     """
-    Fill a sink; decode(arrays, most) puts up to `most` events, and those of a word, into arrays.
+    Fill a sink; decode(sink, most) puts up to `most` events, and those of a word, into one.
 
     It must return fewer only where it cannot go on.
     """
     if isinstance(sink, ArraySink):
         return decode(sink, limit_events)
-    whole = NOTHING
-    while whole.events < limit_events:
-        most = min(PIECE, limit_events - whole.events)
-        part = decode(sink.piece, most)
-        if part.events:
-            sink.write(part.events)
-            whole = Segment(whole.events + part.events,
-                            whole.t_first if whole.events else part.t_first, part.t_last)
-        if part.events < most:
-            break
-    return whole
+    return sink.fill(decode, limit_events)
+
+
+@njit
+def _write_in_grid(in_part, cells, row, column, left_out, t, x, y, p, count):
+    """Write events into the cells of a grid, in their order."""
+    for i in range(count):
+        pixel = np.int64(y[i]) * len(column) + x[i]
+        if not (in_part and left_out[pixel >> 3] >> (pixel & 7) & 1):
+            cells[row[y[i]] + column[x[i]]] = 2 * t[i] + p[i]
 
 
 @njit

@@ -46,6 +46,14 @@ class StreamHealth:
         """Events a second that the stream is held to, 0 where no limit is seen."""
         return self._rate_control.ceiling or 0.0
 
+    def looks(self) -> bool:
+        """Return whether the next events have to be taken; the others are told by pass_by()."""
+        return self._watch.looks()
+
+    def pass_by(self, t_first: int, t_last: int) -> None:
+        """Take the times of events that were not taken."""
+        self._watch.pass_by(t_first, t_last)
+
     def take(self, events: ArraySink, count: int) -> bool:
         """Take the first events of a piece; return whether the mask has changed."""
         before = self._hot_pixels.mask

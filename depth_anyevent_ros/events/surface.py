@@ -13,16 +13,16 @@ from depth_anyevent_ros.events.types import Events
 NEVER = np.iinfo(np.int64).min // 4  # 2 * t + p of a cell without an event: before any time
 
 
-def grid_of_pixels(width: int, height: int, grid_width: int, grid_height: int) -> np.ndarray:
+def grid_of_pixels(width: int, height: int, grid_width: int,
+                   grid_height: int) -> tuple[np.ndarray, np.ndarray]:
     """
-    Return the cell of every sensor pixel, int32 (height, width), cells counted row by row.
+    Return int32 (height,) and (width,), whose sum is the cell of a pixel, counted row by row.
 
     The sensor is cut into grid_height x grid_width equal cells; pixel (x, y) falls into cell
     (x * grid_width // width, y * grid_height // height).
     """
-    column = (np.arange(width) * grid_width // width).astype(np.int32)
-    row = (np.arange(height) * grid_height // height).astype(np.int32)
-    return row[:, None] * np.int32(grid_width) + column[None, :]
+    row = np.arange(height) * grid_height // height * grid_width
+    return row.astype(np.int32), (np.arange(width) * grid_width // width).astype(np.int32)
 
 
 def grid_of_coordinates(coordinates: np.ndarray, grid_width: int,

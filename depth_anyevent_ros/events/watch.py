@@ -45,8 +45,8 @@ class StreamWatch:
 
     Counting costs about as much as decoding, so a busy stream is looked at more seldom, until
     COUNTED_HZ are counted. take() gets every piece of events that is decoded, with those of
-    pixels that are masked. A look that a restart of the stream interrupts begins anew; a look
-    is judge()'s only while it is called.
+    pixels that are masked; pass_by() will do where looks() says so. A look that a restart of the
+    stream interrupts begins anew; a look is judge()'s only while it is called.
     """
 
     def __init__(self, width: int, height: int, judge: Callable[[Look], None],
@@ -59,12 +59,19 @@ class StreamWatch:
         self._begin: int | None = None
         self._latest = 0
 
+    def looks(self) -> bool:
+        """Return whether a look is under way, or may begin."""
+        return self._begin is None or self._latest >= self._begin
+
+    def pass_by(self, t_first: int, t_last: int) -> None:
+        """Take the times of events between looks; one that begins among them begins after them."""
+        self._reach(t_first, t_last)
+        self._begin = max(self._begin, t_last)
+
     def take(self, events: ArraySink, count: int) -> None:
         """Take the first events of a piece, of which there is at least one."""
         latest = int(events.t[count - 1])
-        if self._begin is None or latest < self._latest - BACK_NS:
-            self._begin_look(int(events.t[0]))
-        self._latest = latest
+        self._reach(int(events.t[0]), latest)
         if latest < self._begin:
             return
         _count(events.t, events.x, events.y, events.p, count, self._begin, self._columns,
@@ -74,6 +81,12 @@ class StreamWatch:
             pause = max(self._every_ns, counted * LOOK_NS // COUNTED_HZ)
             self._judge(self._look)
             self._begin_look(max(self._begin + pause, latest))
+
+    def _reach(self, t_first: int, t_last: int) -> None:
+        """Go on to a time; begin anew where it fell back."""
+        if self._begin is None or t_last < self._latest - BACK_NS:
+            self._begin_look(t_first)
+        self._latest = t_last
 
     def _begin_look(self, begin: int) -> None:
         self._begin = begin
