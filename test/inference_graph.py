@@ -2,22 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """An inference node in a real graph: what it is sent, and a client that hears what it says."""
 import contextlib
-import itertools
 import time
 
 from event_camera_msgs.msg import EventPacket
 from evt3_words import event_words
 import numpy as np
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from ros_graph import Client, overrides, Spinner, wait_for
+from ros_graph import Client, wait_for
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 
-from depth_anyevent_ros.nodes.inference_node import InferenceNode
-
 WIDTH, HEIGHT = 140, 98
 EPOCH_S = 1_760_000_000
-NUMBERS = itertools.count()
 
 
 @contextlib.contextmanager
@@ -30,34 +26,6 @@ def inference_client():
     made.camera = made.node.create_publisher(CameraInfo, 'camera_info', 10)
     yield made
     made.close()
-
-
-@contextlib.contextmanager
-def node_maker(client, checkpoint):
-    """Give a function that starts a node of a new name in a thread."""
-    made = []
-
-    def make(*remaps, **values):
-        # A name is used once: rclpy keeps the services of a lifecycle node until the process ends.
-        client.name = f'inference_{next(NUMBERS)}'
-        arguments = ['--ros-args', '-r', f'__node:={client.name}']
-        for remap in remaps:
-            arguments += ['-r', remap]
-        values = {'checkpoint': str(checkpoint), **values}
-        spinner = Spinner()
-        node = InferenceNode(context=spinner.context, cli_args=arguments,
-                             parameter_overrides=overrides(**values))
-        spinner.executor.add_node(node)
-        made.append((spinner, node))
-        node.started = node.start()
-        return node
-    yield make
-    for spinner, node in made:
-        spinner.executor.remove_node(node)
-        node.close()
-        node.destroy_node()
-        spinner.close()
-    client.deafen()
 
 
 def message(i, **fields):

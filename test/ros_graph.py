@@ -1,7 +1,9 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A real ROS graph for tests: nodes in threads or processes, and a client that listens."""
+import contextlib
 import gc
+import itertools
 import os
 from pathlib import Path
 import subprocess
@@ -20,6 +22,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 # One domain per test process, away from the default one.
 DOMAIN = 20 + os.getpid() % 80
+NUMBERS = itertools.count()  # of the names of nodes
 
 
 class Spinner:
@@ -87,6 +90,33 @@ class Client(Spinner):
         wait_for(future.done, timeout, f'a response of {name}')
         self.node.destroy_client(client)
         return future.result()
+
+
+@contextlib.contextmanager
+def node_maker(client, kind, prefix, **defaults):
+    """Give a function that starts a lifecycle node of a new name, client.name, in a thread."""
+    made = []
+
+    def make(*remaps, **values):
+        # A name is used once: rclpy keeps the services of a lifecycle node until the process ends.
+        client.name = f'{prefix}_{next(NUMBERS)}'
+        arguments = ['--ros-args', '-r', f'__node:={client.name}']
+        for remap in remaps:
+            arguments += ['-r', remap]
+        spinner = Spinner()
+        node = kind(context=spinner.context, cli_args=arguments,
+                    parameter_overrides=overrides(**{**defaults, **values}))
+        spinner.executor.add_node(node)
+        made.append((spinner, node))
+        node.started = node.start()
+        return node
+    yield make
+    for spinner, node in made:
+        spinner.executor.remove_node(node)
+        node.close()
+        node.destroy_node()
+        spinner.close()
+    client.deafen()
 
 
 def wait_for(condition, timeout=20.0, what='the condition'):

@@ -17,7 +17,7 @@ def test_benchmark_node(monkeypatch, tmp_path):
     from depth_anyevent_ros.cli.main import execute
     from depth_anyevent_ros.nodes import node_benchmark
     monkeypatch.setattr(node_benchmark, 'LOAD', (173, 130, 1e6, 5.0, 2.0))
-    monkeypatch.setattr(node_benchmark, 'LATENCIES', ((64, 48, 1e5, 5.0, 4.0),))
+    monkeypatch.setattr(node_benchmark, 'LATENCIES', ((64, 48, 1e5, 5.0, 4.0, 'torch'),))
     monkeypatch.setattr(node_benchmark, 'SETTLE_S', 1.0)
     monkeypatch.setattr(node_benchmark, 'SILENCE_S', 1.5)
     file = tmp_path / 'benchmark.json'

@@ -10,7 +10,7 @@ from event_camera_msgs.msg import EventPacket
 import numpy as np
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from ros_graph import Client, overrides, Spinner, wait_for, write_calibration
+from ros_graph import Client, node_maker, wait_for, write_calibration
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -27,7 +27,6 @@ from depth_anyevent_ros.simulation.recording import DriverConfig
 from depth_anyevent_ros.simulation.worlds import make_world
 
 pytestmark = pytest.mark.ros
-NUMBERS = itertools.count()
 TOPICS = {EVENTS: EventPacket, CAMERA_INFO: CameraInfo, IMAGE: Image, IMAGE_INFO: CameraInfo,
           TRUTH: Image}
 TEACHER, LABEL, FACTS = 'teacher/inverse_depth', 'proxy_label/image', 'proxy_label/info'
@@ -54,29 +53,10 @@ def client():
 
 @pytest.fixture
 def make_node(client, untrained_file, untrained_teacher, tmp_path):
-    """Return a function that starts a node of a new name in a thread."""
-    made = []
-
-    def make(**values):
-        client.name = f'distillation_{next(NUMBERS)}'
-        values = {'checkpoint': str(untrained_file), 'teacher__checkpoint': str(untrained_teacher),
-                  'registration__mode': 'same', 'mode': 'label', 'label__rate_hz': 0.0,
-                  'work_dir': str(tmp_path / 'work'), **values}
-        spinner = Spinner()
-        node = DistillationNode(context=spinner.context,
-                                cli_args=['--ros-args', '-r', f'__node:={client.name}'],
-                                parameter_overrides=overrides(**values))
-        spinner.executor.add_node(node)
-        made.append((spinner, node))
-        node.started = node.start()
-        return node
-    yield make
-    for spinner, node in made:
-        spinner.executor.remove_node(node)
-        node.close()
-        node.destroy_node()
-        spinner.close()
-    client.deafen()
+    with node_maker(client, DistillationNode, 'distillation', checkpoint=str(untrained_file),
+                    teacher__checkpoint=str(untrained_teacher), registration__mode='same',
+                    mode='label', label__rate_hz=0.0, work_dir=str(tmp_path / 'work')) as make:
+        yield make
 
 
 def diagnostics(client):

@@ -9,7 +9,7 @@ import time
 
 from event_camera_msgs.msg import EventPacket
 from inference_graph import (
-    calibrate, calibration, EPOCH_S, inference_client, listen, message, node_maker, play, values)
+    calibrate, calibration, EPOCH_S, inference_client, listen, message, play, values)
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
@@ -17,7 +17,7 @@ import pytest
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from ros_graph import wait_for
+from ros_graph import node_maker, wait_for
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -25,6 +25,7 @@ from std_srvs.srv import Trigger
 from depth_anyevent_ros.networks.checkpoint import save_checkpoint, untrained_student
 from depth_anyevent_ros.networks.config import UNTRAINED
 from depth_anyevent_ros.nodes import topics
+from depth_anyevent_ros.nodes.inference_node import InferenceNode
 
 pytestmark = pytest.mark.ros
 
@@ -37,7 +38,7 @@ def client():
 
 @pytest.fixture
 def make_node(client, untrained_file):
-    with node_maker(client, untrained_file) as make:
+    with node_maker(client, InferenceNode, 'inference', checkpoint=str(untrained_file)) as make:
         yield make
 
 

@@ -5,17 +5,17 @@ import json
 import time
 
 from inference_graph import (
-    calibrate, calibration, HEIGHT, inference_client, listen, listens, node_maker, play, values,
-    WIDTH)
+    calibrate, calibration, HEIGHT, inference_client, listen, listens, play, values, WIDTH)
 import numpy as np
 import pytest
-from ros_graph import wait_for, write_calibration
+from ros_graph import node_maker, wait_for, write_calibration
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from depth_anyevent_ros.datasets.messages import encode_event_packet
 from depth_anyevent_ros.events.evt3_encoder import Evt3Encoder
 from depth_anyevent_ros.events.types import Events, Packet
 from depth_anyevent_ros.geometry.camera import CameraModel
+from depth_anyevent_ros.nodes.inference_node import InferenceNode
 
 pytestmark = pytest.mark.ros
 CALIBRATION = """
@@ -36,7 +36,7 @@ def client():
 
 @pytest.fixture
 def make_node(client, untrained_file):
-    with node_maker(client, untrained_file) as make:
+    with node_maker(client, InferenceNode, 'inference', checkpoint=str(untrained_file)) as make:
         yield make
 
 

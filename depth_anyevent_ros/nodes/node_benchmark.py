@@ -27,9 +27,10 @@ from sensor_msgs.msg import Image
 from depth_anyevent_ros.benchmarks.case import Case
 from depth_anyevent_ros.networks.checkpoint import save_checkpoint, untrained_student
 
-# Width, height, events a second, windows a second, seconds.
+# Width, height, events a second, windows a second, seconds; and what runs the student.
 LOAD = (1280, 720, 20e6, 5.0, 60.0)
-LATENCIES = ((346, 260, 1e6, 10.0, 30.0), (346, 260, 1e6, 30.0, 30.0))
+LATENCIES = ((346, 260, 1e6, 10.0, 30.0, 'torch'), (346, 260, 1e6, 30.0, 30.0, 'torch'),
+             (346, 260, 1e6, 30.0, 30.0, 'auto'))
 SMALL_INPUT = 70, 98  # of the model that latency is measured with, as small as models get
 TOPIC, DEPTH = '/node_benchmark/events', '/node_benchmark/inverse_depth/image'
 SETTLE_S = 3.0  # of the results that are not looked at, while the clock is being fitted
@@ -78,16 +79,19 @@ def _load(width: int, height: int, rate: float, rate_hz: float, seconds: float) 
         decoded / seconds, decoded / seconds, 'Mev/s', 'the rate that was sent', decoded / sent)
 
 
-def _latency(width: int, height: int, rate: float, rate_hz: float, seconds: float) -> Case:
+def _latency(width: int, height: int, rate: float, rate_hz: float, seconds: float,
+             runtime: str) -> Case:
     with tempfile.TemporaryDirectory() as folder:
-        found = _run(width, height, rate, rate_hz, seconds, _small_student(Path(folder)))
+        found = _run(width, height, rate, rate_hz, seconds, '-p',
+                     f'checkpoint:={_small_student(Path(folder))}', '-p', f'runtime:={runtime}')
     model_ms = float(found.values['inference p50 (ms)'])
     settled = np.array(found.delays_ms[round(SETTLE_S * rate_hz):]) - model_ms
     p50, p99 = np.percentile(settled, (50, 99)).tolist()
     return Case(
         f'node: {width}x{height}, {rate / 1e6:.0f} Mev/s, {rate_hz:.0f} Hz: from the end of a '
-        f"window to its depth in another process, less the model's {model_ms:.1f} ms; median, "
-        f'fastest and p99 of {len(settled)} windows, {found.values["skipped"]} skipped; '
+        f"window to its depth in another process, less the model's {model_ms:.1f} ms by "
+        f'{found.values["runtime"]}; median, fastest and p99 of {len(settled)} windows, '
+        f'{found.values["skipped"]} skipped; '
         f'{transport()}', p50, float(settled.min()), p99, 'ms', "faster than the model",
         model_ms / p50)
 
@@ -110,7 +114,7 @@ def transport() -> str:
 
 
 def _run(width: int, height: int, rate: float, rate_hz: float, seconds: float,
-         checkpoint: Path | str = '') -> Received:
+         *more: str) -> Received:
     context = rclpy.Context()
     rclpy.init(context=context)
     listener = rclpy.create_node('node_benchmark', context=context)
@@ -121,9 +125,7 @@ def _run(width: int, height: int, rate: float, rate_hz: float, seconds: float,
     listener.create_subscription(DiagnosticArray, '/diagnostics', found.on_diagnostics, 10)
     node = [sys.executable, '-m', 'depth_anyevent_ros.nodes.inference_node', '--ros-args',
             '-r', f'events:={TOPIC}', '-r', f'inverse_depth/image:={DEPTH}',
-            '-p', f'rate_hz:={rate_hz}']
-    if checkpoint:
-        node += ['-p', f'checkpoint:={checkpoint}']
+            '-p', f'rate_hz:={rate_hz}', *more]
     sender = [sys.executable, '-m', 'depth_anyevent_ros.nodes.event_sender', TOPIC, str(width),
               str(height), str(rate), str(seconds)]
     with tempfile.TemporaryFile('w+') as log:
