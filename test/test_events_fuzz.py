@@ -145,3 +145,62 @@ def test_damaged_packets(encoding, request):
     assert all(counters[name] > 0 for name in dropped if (encoding, name) != ('mono', 'truncated')
                ), counters
     assert set(seen) == set(DAMAGES)
+
+
+def long_packets(encoding, rng, count=12, most=2000):
+    """Return packets of many events, some with a few damaged bits, or with a base of long ago."""
+    encoder, packets = ENCODERS[encoding](START_NS), []
+    now_us = (1 << 31) - int(rng.integers(0, 60_000))  # where libcaer rolls over
+    for seq in range(count):
+        size = int(rng.choice([256, 1024, rng.integers(1, most)]))
+        times = now_us + np.cumsum(rng.integers(0, 30, size))
+        now_us = int(times[-1]) + int(rng.choice([1, 1000, 1_500_000]))
+        data, base = encoder.encode(Events(
+            START_NS + times * 1000, rng.integers(0, WIDTH, size).astype(np.uint16),
+            rng.integers(0, HEIGHT, size).astype(np.uint16),
+            rng.integers(0, 2, size).astype(np.uint8)))
+        data = data.copy()
+        for _ in range(rng.choice([0, 0, 1, 4])):
+            data[rng.integers(len(data))] ^= 1 << rng.integers(8)
+        packets.append(Packet(data, encoding, WIDTH, HEIGHT, seq,
+                              base - int(rng.choice([0, 0, 0, 50_000_000]))))
+    return packets
+
+
+def decode_by(most, packets, limits, new_sink):
+    """Return what decoding `most` events at a time puts into sinks up to each limit."""
+    decoder, found = make_decoder(packets[0]), []
+    for packet, limit in zip(packets, limits):
+        decoder.feed(packet)
+        for until, final in ((limit, False), (None, packet is packets[-1])):
+            while True:
+                sink = new_sink(decoder.room())
+                part = decoder.decode_until(until, sink, final, most)
+                if not part.events:
+                    break
+                if isinstance(sink, ArraySink):
+                    found.append(list(zip(*(values[:part.events].tolist() for values in sink))))
+                    assert (found[-1][0][0], found[-1][-1][0]) == (part.t_first, part.t_last)
+            found.append([decoder.time_ns])
+    return [event for part in found for event in part], decoder.counters()
+
+
+@pytest.mark.parametrize('encoding', ('libcaer', 'mono'))
+@pytest.mark.parametrize('seed', range(20))
+def test_records_are_judged_together_as_they_are_one_by_one(encoding, seed):
+    rng = np.random.default_rng(seed)
+    packets = long_packets(encoding, rng)
+    limits = [int(packet.time_base + rng.integers(0, 60_000_000)) for packet in packets]
+    together, one_by_one = (decode_by(most, packets, limits, ArraySink.of_size)
+                            for most in (1 << 20, 1))
+    assert together == one_by_one
+    mask = rng.random((HEIGHT, WIDTH)) < 0.1
+    surfaces = []
+    for most in (1 << 20, 1):
+        cells = np.full(WIDTH * HEIGHT // 4, -1, np.int64)
+        sink = SurfaceSink(cells, grid_of_pixels(WIDTH, HEIGHT, WIDTH // 2, HEIGHT // 2))
+        sink._leave_out(mask)
+        decode_by(most, packets, limits, lambda room: sink)
+        surfaces.append(cells)
+    np.testing.assert_array_equal(*surfaces)
+    assert (surfaces[0] >= 0).any()

@@ -81,13 +81,12 @@ class PacketDecoder(ArrayDecoding):
     """
     A decoder of packets that stand on their own, with the interface of `Evt3Decoder`.
 
-    word: dtype of the words, native order. granularity: words that only make sense together.
+    word: dtype of the words, native order.
     """
 
     encoding: str
     max_side: int
     word: np.dtype
-    granularity = 1
 
     def __init__(self, width: int, height: int):
         self.width, self.height = width, height
@@ -123,7 +122,7 @@ class PacketDecoder(ArrayDecoding):
     def feed(self, packet: Packet) -> None:
         """Take the bytes of the next packet of the stream."""
         data = np.ascontiguousarray(packet.events)
-        size = self.word.itemsize * self.granularity
+        size = self.word.itemsize
         whole = len(data) // size * size
         self._truncated += whole != len(data)
         if whole:
@@ -165,8 +164,9 @@ class PacketDecoder(ArrayDecoding):
 
     def _words(self, data: np.ndarray, bigendian: bool) -> np.ndarray:
         """Return bytes as words in native order."""
-        return data.view(self.word.newbyteorder('>' if bigendian else '<')).astype(
+        words = data.view(self.word.newbyteorder('>' if bigendian else '<')).astype(
             self.word, copy=False)
+        return words if words.flags.aligned else words.copy()
 
     @abstractmethod
     def _begin_packet(self) -> None:

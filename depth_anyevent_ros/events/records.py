@@ -21,12 +21,25 @@ from depth_anyevent_ros.events.sinks import ArraySink, GridSink
 ROLL_US = 1 << 31
 # What holds within a packet: the last time word, what has rolled over, and whether it is dropped.
 LOW, ROLLED, DROPPED = range(3)
+BLOCK = 256  # records that are judged together where they can be
+HALF, LOWER = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
 @njit
-def _time_word(words, i, mono):
-    """Return the time of record i, in the encoding's unit."""
-    return np.int64(words[2 * i]) if mono else np.int64(words[2 * i + 1])
+def _split(record, mono):
+    """Return the time, in the encoding's unit, and the place of a record, both uint32."""
+    lower, upper = np.uint32(record & LOWER), np.uint32(record >> HALF)
+    return (lower, upper) if mono else (upper, lower)
+
+
+@njit
+def _place(place, mono):
+    """Return (x, y, p) of a place, all uint32."""
+    if mono:
+        return (place & np.uint32(0xFFFF), place >> np.uint32(16) & np.uint32(0x7FFF),
+                place >> np.uint32(31))
+    return (place >> np.uint32(17), place >> np.uint32(2) & np.uint32(0x7FFF),
+            place >> np.uint32(1) & np.uint32(1))
 
 
 @njit
@@ -36,14 +49,15 @@ def _rolled(word, low, rolled, mono):
 
 
 @njit
-def _judge_record(words, i, t, turned, base, unit, mono, following, final, state, inner):
+def _judge_record(records, i, t, turned, base, unit, mono, following, final, state, inner):
     """
     Judge the leap to time t of record i by the next record, and by the next packet.
 
     One record may be corrupt, or the time_base of a packet: then all of it is refused.
     """
-    if i + 1 < len(words) // 2:
-        word, next_word = _time_word(words, i, mono), _time_word(words, i + 1, mono)
+    if i + 1 < len(records):
+        word = np.int64(_split(records[i], mono)[0])
+        next_word = np.int64(_split(records[i + 1], mono)[0])
         as_before = base + (_rolled(next_word, inner[LOW], inner[ROLLED], mono) + next_word) * unit
         after = base + (_rolled(next_word, word, turned, mono) + next_word) * unit
         normal = state[KNOWN] != 0 and -BACK_NS <= as_before - state[NOW] <= LEAP_NS
@@ -56,16 +70,92 @@ def _judge_record(words, i, t, turned, base, unit, mono, following, final, state
 
 
 @njit
-def _decode(words, begin, base, mono, limit, n, limit_events, following, final, width, height,
+def _last_of_plain(block, base, mono, limit, width, height, state, inner):
+    """
+    Return the largest time word of a plain block, -1 where it is not plain.
+
+    That is one of events on the sensor only, before the limit, of times that need no judgement and
+    do not roll over. A loop that only compares runs on many records at once in the processor; one
+    that judges each does not.
+    """
+    least, most = LOWER, np.uint64(0)
+    x_most, y_most = np.uint32(0), np.uint32(0)
+    for k in range(BLOCK):
+        word, place = _split(block[k], mono)
+        x, y, _ = _place(place, mono)
+        least, most = min(least, np.uint64(word)), max(most, np.uint64(word))
+        x_most, y_most = max(x_most, np.uint32(x)), max(y_most, np.uint32(y))
+    first, last = np.int64(least), np.int64(most)
+    unit = np.int64(1) if mono else np.int64(1000)
+    begin, now = base + state[OFFSET] + inner[ROLLED] * unit, state[NOW]
+    t_first, t_last = begin + first * unit, begin + last * unit
+    plain = (state[KNOWN] != 0 and not inner[DROPPED] and x_most < width and y_most < height
+             and (mono or last < ROLL_US) and t_last < limit and t_last <= now + LEAP_NS
+             and t_first >= max(now, t_last) - BACK_NS)  # so it does not roll over either
+    return last if plain else np.int64(-1)
+
+
+@njit
+def _put_in_arrays(block, zero, mono, ts, xs, ys, ps):
+    """Put the events of a plain block, of time words since `zero`; return how many are ON."""
+    unit = np.int64(1) if mono else np.int64(1000)
+    on = np.int64(0)
+    for k in range(BLOCK):
+        word, place = _split(block[k], mono)
+        x, y, p = _place(place, mono)
+        ts[k], xs[k], ys[k], ps[k] = zero + np.int64(word) * unit, x, y, p
+        on += p
+    return on
+
+
+@njit
+def _put_in_cells(block, zero, mono, width, in_part, cells, row, column, left_out):
+    """Put the events of a plain block, of time words since `zero`; return how many are ON."""
+    unit = np.int64(1) if mono else np.int64(1000)
+    on = np.int64(0)
+    for k in range(BLOCK):
+        word, place = _split(block[k], mono)
+        x, y, p = _place(place, mono)
+        pixel = np.int64(y) * width + x
+        if not (in_part and left_out[pixel >> 3] >> (pixel & 7) & 1):
+            cells[row[y] + column[x]] = 2 * (zero + np.int64(word) * unit) + p
+        on += p
+    return on
+
+
+@njit
+def _decode(records, begin, base, mono, limit, n, limit_events, following, final, width, height,
             state, inner, in_cells, in_part, cells, row, column,
             left_out, ts, xs, ys, ps):
     """Decode records from `begin` on; see `PacketDecoder._decode`."""
     unit = np.int64(1) if mono else np.int64(1000)
-    records = len(words) // 2
     start, on = n, np.int64(0)
-    i = begin
-    while i < records and n < limit_events:
-        word = _time_word(words, i, mono)
+    i = judged_to = begin  # records before judged_to are not plain as a block
+    while i < len(records) and n < limit_events:
+        if i >= judged_to:
+            judged_to = i + BLOCK
+            block = records[i:judged_to]
+            last = np.int64(-1)
+            if len(block) == BLOCK and n + BLOCK <= limit_events:
+                last = _last_of_plain(block, base, mono, limit, width, height, state, inner)
+            if last >= 0:
+                zero = base + state[OFFSET] + inner[ROLLED] * unit
+                after = n + BLOCK
+                if in_cells:
+                    on += _put_in_cells(block, zero, mono, width, in_part, cells, row, column,
+                                        left_out)
+                else:
+                    on += _put_in_arrays(block, zero, mono, ts[n:after], xs[n:after],
+                                         ys[n:after], ps[n:after])
+                inner[LOW] = np.int64(_split(block[BLOCK - 1], mono)[0])
+                state[NOW] = max(state[NOW], zero + last * unit)
+                if n == 0:
+                    state[FIRST] = zero + np.int64(_split(block[0], mono)[0]) * unit
+                state[LAST] = zero + inner[LOW] * unit
+                i, n = judged_to, after
+                continue
+        time_word, place = _split(records[i], mono)
+        word = np.int64(time_word)
         if inner[DROPPED] or (word >= ROLL_US and not mono):  # a negative time
             state[UNSYNCHRONISED if inner[DROPPED] else CORRUPT_TIMES] += 1
             i += 1
@@ -74,7 +164,7 @@ def _decode(words, begin, base, mono, limit, n, limit_events, following, final, 
         t = base + state[OFFSET] + (turned + word) * unit
         if state[KNOWN] == 0 or not -BACK_NS <= t - state[NOW] <= LEAP_NS:
             offset = state[OFFSET]
-            verdict = _judge_record(words, i, t, turned, base + offset, unit, mono,
+            verdict = _judge_record(records, i, t, turned, base + offset, unit, mono,
                                     following + offset if following >= 0 else following, final,
                                     state, inner)
             if verdict == WAITING:
@@ -87,16 +177,12 @@ def _decode(words, begin, base, mono, limit, n, limit_events, following, final, 
         if t >= limit:
             break
         inner[LOW], inner[ROLLED] = word, turned
-        place = np.int64(words[2 * i + 1]) if mono else np.int64(words[2 * i])
-        if mono:
-            x, y, p = place & 0xFFFF, place >> 16 & 0x7FFF, place >> 31
-        else:
-            x, y, p = place >> 17 & 0x7FFF, place >> 2 & 0x7FFF, place >> 1 & 1
+        x, y, p = _place(place, mono)
         if x < width and y < height:
             if not in_cells:
                 ts[n], xs[n], ys[n], ps[n] = t, x, y, p
             else:
-                pixel = y * width + x
+                pixel = np.int64(y) * width + x
                 if not (in_part and left_out[pixel >> 3] >> (pixel & 7) & 1):
                     cells[row[y] + column[x]] = 2 * t + p
             on += p
@@ -116,26 +202,24 @@ class RecordDecoder(PacketDecoder):
     """What both have in common."""
 
     max_side = 1 << 12  # coordinates have 15 bits, but no sensor has as many pixels
-    word = np.dtype(np.uint32)
-    granularity = 2
+    word = np.dtype(np.uint64)
     mono: bool
 
     def _begin_packet(self) -> None:
         self._inner = np.zeros(3, np.int64)
 
     def _first_time(self, fed: Fed) -> int:
-        word = int(_time_word(fed.words, 0, self.mono))
+        word = int(_split(fed.words[0], self.mono)[0])
         return fed.base + (word if self.mono else word % ROLL_US * 1000)
 
     def _decode(self, fed: Fed, begin: int, limit: int, n: int, limit_events: int,
                 following: int, final: bool, sink: ArraySink | GridSink) -> tuple[int, int]:
-        record, n = _decode(fed.words, begin // 2, fed.base, self.mono, limit, n, limit_events,
-                            following, final, self.width, self.height, self._state, self._inner,
-                            *sink.in_loops())
-        return 2 * record, n
+        return _decode(fed.words, begin, fed.base, self.mono, limit, n, limit_events,
+                       following, final, self.width, self.height, self._state, self._inner,
+                       *sink.in_loops())
 
     def _room(self, words: np.ndarray) -> int:
-        return len(words) // 2
+        return len(words)
 
 
 class LibcaerDecoder(RecordDecoder):
@@ -144,13 +228,14 @@ class LibcaerDecoder(RecordDecoder):
     encoding = 'libcaer'
     mono = False
 
+    def _words(self, data: np.ndarray, bigendian: bool) -> np.ndarray:
+        # Two numbers of 32 bits.
+        return super()._words(data.view('>u4').astype('<u4').view(np.uint8) if bigendian else data,
+                              False)
+
 
 class MonoDecoder(RecordDecoder):
     """A decoder of `mono` from a sensor of width x height pixels."""
 
     encoding = 'mono'
     mono = True
-
-    def _words(self, data: np.ndarray, bigendian: bool) -> np.ndarray:
-        # One number of 64 bits, of which the lower half comes first.
-        return data.view('>u8' if bigendian else '<u8').astype('<u8').view(self.word)
