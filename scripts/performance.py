@@ -21,7 +21,8 @@ BEGINNING = """\
 Made by `scripts/performance.py` from what the commands below printed; nothing here was typed in.
 Each case was timed by turns with its baseline in the same run. `times` is the median rate over
 the baseline's: above 1 is faster. Made-up streams put events anywhere, which is the worst for
-caches; recordings have fewer events in a window, so that writing the picture weighs more.
+caches; recordings have fewer events in a window, so that writing the picture weighs more. Numpy
+that takes all packets at once has no cost of a packet, of which there are some microseconds here.
 """
 NO_GPU = ('No figure of a GPU: none was there. On a machine with one, `depth_anyevent benchmark '
           'inference` adds its cases, the CUDA graph beside plain torch among them.')
