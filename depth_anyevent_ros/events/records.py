@@ -70,7 +70,7 @@ def _judge_record(records, i, t, turned, base, unit, mono, following, final, sta
 
 
 @njit
-def _last_of_plain(block, base, mono, limit, width, height, state, inner):
+def _last_of_plain(block, zero, unit, mono, limit, width, height, state, inner):
     """
     Return the largest time word of a plain block, -1 where it is not plain.
 
@@ -86,9 +86,7 @@ def _last_of_plain(block, base, mono, limit, width, height, state, inner):
         least, most = min(least, np.uint64(word)), max(most, np.uint64(word))
         x_most, y_most = max(x_most, np.uint32(x)), max(y_most, np.uint32(y))
     first, last = np.int64(least), np.int64(most)
-    unit = np.int64(1) if mono else np.int64(1000)
-    begin, now = base + state[OFFSET] + inner[ROLLED] * unit, state[NOW]
-    t_first, t_last = begin + first * unit, begin + last * unit
+    now, t_first, t_last = state[NOW], zero + first * unit, zero + last * unit
     plain = (state[KNOWN] != 0 and not inner[DROPPED] and x_most < width and y_most < height
              and (mono or last < ROLL_US) and t_last < limit and t_last <= now + LEAP_NS
              and t_first >= max(now, t_last) - BACK_NS)  # so it does not roll over either
@@ -96,9 +94,8 @@ def _last_of_plain(block, base, mono, limit, width, height, state, inner):
 
 
 @njit
-def _put_in_arrays(block, zero, mono, ts, xs, ys, ps):
+def _put_in_arrays(block, zero, unit, mono, ts, xs, ys, ps):
     """Put the events of a plain block, of time words since `zero`; return how many are ON."""
-    unit = np.int64(1) if mono else np.int64(1000)
     on = np.int64(0)
     for k in range(BLOCK):
         word, place = _split(block[k], mono)
@@ -109,9 +106,8 @@ def _put_in_arrays(block, zero, mono, ts, xs, ys, ps):
 
 
 @njit
-def _put_in_cells(block, zero, mono, width, in_part, cells, row, column, left_out):
+def _put_in_cells(block, zero, unit, mono, width, in_part, cells, row, column, left_out):
     """Put the events of a plain block, of time words since `zero`; return how many are ON."""
-    unit = np.int64(1) if mono else np.int64(1000)
     on = np.int64(0)
     for k in range(BLOCK):
         word, place = _split(block[k], mono)
@@ -135,17 +131,17 @@ def _decode(records, begin, base, mono, limit, n, limit_events, following, final
         if i >= judged_to:
             judged_to = i + BLOCK
             block = records[i:judged_to]
+            zero = base + state[OFFSET] + inner[ROLLED] * unit
             last = np.int64(-1)
             if len(block) == BLOCK and n + BLOCK <= limit_events:
-                last = _last_of_plain(block, base, mono, limit, width, height, state, inner)
+                last = _last_of_plain(block, zero, unit, mono, limit, width, height, state, inner)
             if last >= 0:
-                zero = base + state[OFFSET] + inner[ROLLED] * unit
                 after = n + BLOCK
                 if in_cells:
-                    on += _put_in_cells(block, zero, mono, width, in_part, cells, row, column,
-                                        left_out)
+                    on += _put_in_cells(block, zero, unit, mono, width, in_part, cells, row,
+                                        column, left_out)
                 else:
-                    on += _put_in_arrays(block, zero, mono, ts[n:after], xs[n:after],
+                    on += _put_in_arrays(block, zero, unit, mono, ts[n:after], xs[n:after],
                                          ys[n:after], ps[n:after])
                 inner[LOW] = np.int64(_split(block[BLOCK - 1], mono)[0])
                 state[NOW] = max(state[NOW], zero + last * unit)
