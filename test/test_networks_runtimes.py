@@ -14,7 +14,7 @@ import torch
 
 from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
 from depth_anyevent_ros.cli.main import execute
-from depth_anyevent_ros.networks import runtimes
+from depth_anyevent_ros.networks import openvino_runtime, runtimes
 from depth_anyevent_ros.networks.checkpoint import checkpoint_bytes, untrained_student
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.initialization import initialize_weights
@@ -89,6 +89,56 @@ def test_a_sequence_has_the_depth_that_torch_gives(program, preset):
         assert_same(runtime, other, frames(3, (84, 98), seed=2))
 
 
+def test_bf16_on_a_processor_that_computes_in_it(recurrent):
+    needs('openvino')
+    runtime, other = make_runtime(recurrent, 'cpu', 'bf16', 'openvino'), TorchRuntime(recurrent)
+    runtime.warm_up(*SIZE)
+    if not computes_in_bf16():
+        assert runtime.precision == 'fp32' and 'does not compute in bf16' in runtime.fallback
+        return
+    assert runtime.precision == 'bf16' and runtime.fallback is None
+    assert runtime.describe()['precision'] == 'bf16' and 'openvino' in runtime.runtime
+    for image in frames(6):
+        image = image.astype(np.float32)
+        expected, found = other.infer(image), runtime.infer(image)
+        off = np.abs(found - expected) / np.ptp(expected)
+        # Not the same, or it was not bf16 that computed.
+        assert 1e-5 < off.mean() < 0.015 and off.max() < 0.1
+
+
+def test_bf16_that_is_too_far_off_is_not_used(recurrent, monkeypatch):
+    needs('openvino')
+    right = runtimes.OTHERS['openvino'][0].compile
+
+    def shifted(self, size, precision):
+        run = right(self, size, 'fp32')
+        return lambda inputs: [output + 0.02 * np.ptp(output) for output in run(inputs)]
+    monkeypatch.setattr(runtimes.OTHERS['openvino'][0], 'compile', shifted)
+    runtime = make_runtime(recurrent, 'cpu', 'bf16', 'openvino')
+    runtime.warm_up(*SIZE)
+    assert runtime.precision == 'fp32' and 'in the mean' in runtime.fallback
+    assert_same(runtime, TorchRuntime(recurrent, 'cpu'), frames(2))
+
+
+def test_bf16_on_a_cpu_is_for_openvino_alone(recurrent, monkeypatch):
+    for name in ('torch', 'onnxruntime'):
+        with pytest.raises(ValueError, match='with the runtime openvino'):
+            make_runtime(recurrent, 'cpu', 'bf16', name)
+    with pytest.raises(ValueError, match='fp16'):
+        make_runtime(recurrent, 'cpu', 'fp16', 'openvino')
+    monkeypatch.setitem(sys.modules, 'openvino', None)
+    with pytest.raises(ValueError, match='with the runtime openvino'):
+        make_runtime(recurrent, 'cpu', 'bf16', 'auto')
+    asked = make_runtime(recurrent, 'cpu', 'bf16', 'openvino')
+    assert type(asked) is TorchRuntime and asked.precision == 'fp32'
+    assert 'pip install' in asked.fallback
+
+
+def computes_in_bf16():
+    core = openvino_runtime.import_openvino().Core()
+    return 'BF16' in core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+
+
 def gated():
     """Return a student with gated units, whose state has one tensor a level."""
     student = untrained_student('tiny-r')
@@ -121,8 +171,8 @@ def test_nan_in_a_frame_does_not_spoil_those_to_come(recurrent, program):
 def test_what_computes_something_else_is_not_used(recurrent, program, monkeypatch):
     right = runtimes.OTHERS[program][0].compile
 
-    def mistaken(self, size):
-        run = right(self, size)
+    def mistaken(self, *asked):
+        run = right(self, *asked)
         return lambda inputs: [1.01 * output for output in run(inputs)]
     monkeypatch.setattr(runtimes.OTHERS[program][0], 'compile', mistaken)
     runtime = make_runtime(recurrent, runtime=program)
@@ -135,7 +185,7 @@ def test_what_cannot_be_converted_runs_on_torch(recurrent, monkeypatch):
     class Failing(ProvedRuntime):
         program = 'Failing'
 
-        def compile(self, size):
+        def compile(self, size, precision):
             raise RuntimeError('no such operation')
     runtime = Failing(recurrent)
     assert_same(runtime, TorchRuntime(recurrent, 'cpu'), frames(2))

@@ -28,7 +28,8 @@ FILLED = 0.3  # share of pixels with an event
 def cases(repeats: int, seed: int) -> Iterator[Case]:
     """Yield the rate of each other way to run the student, then that of a stream."""
     student = load_student('')
-    ways = [('openvino', 'cpu', 'fp32'), ('onnxruntime', 'cpu', 'fp32')] + [
+    ways = [('openvino', 'cpu', 'fp32'), ('openvino', 'cpu', 'bf16'),
+            ('onnxruntime', 'cpu', 'fp32')] + [
         ('torch', 'cuda:0', precision) for precision in ('fp32', 'bf16')
         if torch.cuda.is_available()]
     for way in ways:
@@ -37,8 +38,10 @@ def cases(repeats: int, seed: int) -> Iterator[Case]:
             yield _frames(student, runtime, size, repeats, seed)
     if torch.cuda.is_available():
         yield _graph(repeats, seed)
-    for runtime in ('torch', 'openvino'):
-        yield _stream(student, runtime, repeats, seed)
+    for way in (('auto', 'auto', 'torch'), ('cpu', 'fp32', 'openvino'),
+                ('cpu', 'bf16', 'openvino')):
+        yield _stream(DepthEstimator(student, WindowSettings(rate_hz=RATE_HZ), *way), repeats,
+                      seed)
 
 
 def _frames(student: Checkpoint, runtime: TorchRuntime, size: tuple[int, int], repeats: int,
@@ -86,10 +89,9 @@ def _graph(repeats: int, seed: int) -> Case:
                    Work(lambda: [plain.infer(image) for image in images], GPU_FRAMES), repeats)
 
 
-def _stream(student: Checkpoint, runtime: str, repeats: int, seed: int) -> Case:
+def _stream(estimator: DepthEstimator, repeats: int, seed: int) -> Case:
     """Decode, render and infer a stream, against the time that it lasts."""
     stream = made_up('evt3', *SENSOR, EVENT_RATE, DURATION_NS, seed)
-    estimator = DepthEstimator(student, WindowSettings(rate_hz=RATE_HZ), runtime=runtime)
     estimator.warm_up(*SENSOR)
     windows = 0
 

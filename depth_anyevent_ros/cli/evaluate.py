@@ -21,7 +21,8 @@ from depth_anyevent_ros.evaluation.protocols import PROTOCOLS
 from depth_anyevent_ros.evaluation.report import report, table
 from depth_anyevent_ros.evaluation.scoring import SequenceScores
 from depth_anyevent_ros.models import bundled_file, load_student
-from depth_anyevent_ros.networks.runtime import TorchRuntime
+from depth_anyevent_ros.networks.runtime import PRECISIONS, TorchRuntime
+from depth_anyevent_ros.networks.runtimes import make_runtime, RUNTIMES
 
 HELP = """\
 Compare the depth of a checkpoint with the truth of sequences, at the sensor's resolution. A
@@ -32,7 +33,8 @@ EXAMPLES = """\
   depth_anyevent evaluate --data test --checkpoint student.safetensors --picture sheet.png
   depth_anyevent evaluate --data labels --protocol teacher --compare mine.safetensors
   depth_anyevent evaluate --data dusk --checkpoint student.safetensors \\
-      --compare teacher.safetensors --light-plot light.png --json light.json"""
+      --compare teacher.safetensors --light-plot light.png --json light.json
+  depth_anyevent evaluate --data test --runtime openvino --precision bf16"""
 
 
 def add_arguments(parser) -> None:
@@ -54,6 +56,10 @@ def add_arguments(parser) -> None:
     parser.add_argument('--limit', type=int, default=0, metavar='N',
                         help='only the first N frames of each sequence (default: all)')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument('--precision', default='auto', choices=PRECISIONS,
+                        help='arithmetic: auto is bf16 on a GPU, fp32 on a CPU')
+    parser.add_argument('--runtime', default='torch', choices=RUNTIMES,
+                        help='what runs the checkpoint, as in infer (default: %(default)s)')
     parser.add_argument('--picture', metavar='FILE',
                         help='write a contact sheet: events, image, truth, prediction, error')
     parser.add_argument('--rows', type=int, default=6, metavar='N',
@@ -75,7 +81,8 @@ def run(arguments) -> tuple[int, dict]:
     maps = _mean_maps(arguments.mean_map)
     runtimes = {}
     for path in (arguments.checkpoint, *arguments.compare):
-        runtime = TorchRuntime(load_student(path), arguments.device)
+        runtime = make_runtime(load_student(path), arguments.device, arguments.precision,
+                               arguments.runtime)
         runtimes[_name(path or runtime.name, runtimes)] = runtime
     results, models = {}, {}
     for index, (name, runtime) in enumerate(runtimes.items()):

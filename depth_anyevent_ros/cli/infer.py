@@ -13,6 +13,7 @@ from depth_anyevent_ros.bag_labels.topics import read_camera
 from depth_anyevent_ros.datasets.bags import BagWriter, open_bag
 from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
 from depth_anyevent_ros.models import load_student
+from depth_anyevent_ros.networks.runtime import PRECISIONS
 from depth_anyevent_ros.networks.runtimes import RUNTIMES
 
 HELP = """\
@@ -40,7 +41,9 @@ def add_arguments(parser) -> None:
     parser.add_argument('--checkpoint', default='', metavar='FILE',
                         help='the student (default: the bundled one)')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--precision', default='auto', choices=('auto', 'fp32', 'bf16', 'fp16'))
+    parser.add_argument('--precision', default='auto', choices=PRECISIONS,
+                        help='arithmetic: auto is bf16 on a GPU, fp32 on a CPU; bf16 on a CPU '
+                        'needs the runtime openvino')
     parser.add_argument('--runtime', default='torch', choices=RUNTIMES,
                         help='what runs the student: torch, openvino (faster on a CPU, where it '
                         'is installed), or openvino where it can be had (default: %(default)s)')

@@ -40,7 +40,7 @@ class OnnxRuntime(ProvedRuntime):
         import onnxruntime
         return f'onnxruntime {onnxruntime.__version__}'
 
-    def compile(self, size: tuple[int, int]) -> Run:
+    def compile(self, size: tuple[int, int], precision: str) -> Run:
         """Return what runs `Step` for this size (height, width)."""
         import onnxruntime
         path = cached_file(self.sha256, size)

@@ -17,6 +17,8 @@ import torch
 
 from depth_anyevent_ros.networks.proved_runtime import ProvedRuntime, Run
 
+HINTS = {'fp32': 'f32', 'bf16': 'bf16'}
+
 
 def import_openvino() -> ModuleType:
     """
@@ -34,14 +36,19 @@ class OpenVinoRuntime(ProvedRuntime):
     """A checkpoint on the CPU by OpenVINO."""
 
     program = 'OpenVINO'
+    half = ('bf16',)
 
     def version(self) -> str:
         """Return the name and the version of what computes."""
         return f'openvino {import_openvino().__version__.partition("-")[0]}'
 
-    def compile(self, size: tuple[int, int]) -> Run:
-        """Return what runs `Step` for this size (height, width)."""
+    def compile(self, size: tuple[int, int], precision: str) -> Run:
+        """Return what runs `Step` for this size (height, width); see `ProvedRuntime`."""
         openvino = import_openvino()
+        core = openvino.Core()
+        if precision == 'bf16' and 'BF16' not in core.get_property(
+                'CPU', 'OPTIMIZATION_CAPABILITIES'):
+            raise RuntimeError('this processor does not compute in bf16; fp32 can be had')
         image = torch.zeros(1, self.config.input.channels, *size)
         state = [torch.zeros(shape) for shape in self._step.state_shapes(*size)]
         with torch.inference_mode(), warnings.catch_warnings():
@@ -49,9 +56,9 @@ class OpenVinoRuntime(ProvedRuntime):
             model = openvino.convert_model(
                 self._step, example_input=(image, *state),
                 input=[tuple(tensor.shape) for tensor in (image, *state)])
-        request = openvino.compile_model(model, 'CPU', {
+        request = core.compile_model(model, 'CPU', {
             'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_NUM_THREADS': torch.get_num_threads(),
-            'INFERENCE_PRECISION_HINT': 'f32'}).create_infer_request()
+            'INFERENCE_PRECISION_HINT': HINTS[precision]}).create_infer_request()
 
         def run(inputs):
             outputs = request.infer(list(inputs), share_inputs=True)

@@ -29,11 +29,12 @@ def make_runtime(checkpoint: Checkpoint, device: str = 'auto', precision: str = 
 
     runtime: `torch`; `openvino` or `onnxruntime`, which fall back to torch where they cannot be
     had, and say so; `auto`, OpenVINO where it is installed and no GPU is used, else torch.
+    precision: see `choose_placement`; OpenVINO computes in bf16 on a CPU, too.
     Raises ValueError.
     """
     if runtime not in RUNTIMES:
         raise ValueError(f'runtime must be one of {", ".join(RUNTIMES)}, not {runtime!r}')
-    on_gpu = _uses_gpu(device, precision)
+    on_gpu = _uses_gpu(device)
     wanted = {'torch': '', 'auto': 'openvino'}.get(runtime, runtime)
     if not wanted:
         return _torch_runtime(checkpoint, device, precision, on_gpu)
@@ -42,6 +43,8 @@ def make_runtime(checkpoint: Checkpoint, device: str = 'auto', precision: str = 
         else _missing(load, install)
     if not why_not:
         return kind(checkpoint, device, precision)
+    if precision in kind.half and not on_gpu and runtime != 'auto':
+        precision = 'fp32'  # as without OpenVINO there is nothing that is fast in bf16
     made = _torch_runtime(checkpoint, device, precision, on_gpu)
     if runtime != 'auto':
         made.fallback = ' '.join(filter(None, (
@@ -64,9 +67,9 @@ def _torch_runtime(checkpoint: Checkpoint, device: str, precision: str,
         return made
 
 
-def _uses_gpu(device: str, precision: str) -> bool:
+def _uses_gpu(device: str) -> bool:
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return choose_placement(device, precision, gpus, gpu_bf16=True).device != 'cpu'
+    return choose_placement(device, 'auto', gpus, gpu_bf16=True).device != 'cpu'
 
 
 def _missing(load: Callable[[], object], install: str) -> str:

@@ -58,7 +58,8 @@ INFERENCE_PARAMETERS = (
     Parameter('device', 'auto',
               'Where the student runs: auto (the first GPU, else the CPU), cpu, cuda, cuda:N.'),
     Parameter('precision', 'auto',
-              'Arithmetic of the student; auto is bf16 on a GPU and fp32 on a CPU.',
+              'Arithmetic of the student; auto is bf16 on a GPU and fp32 on a CPU. bf16 on a CPU '
+              'needs the runtime openvino and a processor that computes in it.',
               choices=('auto', 'fp32', 'bf16', 'fp16')),
     Parameter('runtime', 'torch',
               'What runs the student: torch; openvino or onnxruntime, where they are installed, '
