@@ -68,7 +68,8 @@ class HotPixelMemory:
         mask = health.mask
         self._saved_s, self._kept = time.monotonic(), mask
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, encode_mask(mask))
+        height, width = mask.shape
+        replace_file(path, encode_pixels(width, height, pixels_of(mask)))
 
 
 def file_name(sensor: str, width: int, height: int) -> str:
@@ -77,10 +78,13 @@ def file_name(sensor: str, width: int, height: int) -> str:
     return f'{plain}_{width}x{height}.json'
 
 
-def encode_mask(mask: np.ndarray) -> bytes:
-    """Return bool (height, width) as JSON: the size, and x and y of each hot pixel."""
-    height, width = mask.shape
-    pixels = np.argwhere(mask)[:, ::-1].tolist()
+def pixels_of(mask: np.ndarray) -> list[list[int]]:
+    """Return x and y of each pixel that is set in bool (height, width)."""
+    return np.argwhere(mask)[:, ::-1].tolist()
+
+
+def encode_pixels(width: int, height: int, pixels: list[list[int]]) -> bytes:
+    """Return the hot pixels of a sensor as JSON, which `read_mask` reads."""
     return (json.dumps({'width': width, 'height': height, 'hot_pixels': pixels}) + '\n').encode()
 
 

@@ -15,6 +15,7 @@ from depth_anyevent_ros.events.sinks import ArraySink
 from depth_anyevent_ros.events.stream_health import StreamHealth
 from depth_anyevent_ros.events.types import Events, Packet, PacketError
 from depth_anyevent_ros.events.watch import LOOK_NS
+from depth_anyevent_ros.hot_pixel_memory import pixels_of
 
 
 class EventTopic:
@@ -79,6 +80,7 @@ class EventTopic:
             figures['first_stamp'], figures['last_stamp'] = self._stamps[0], self._stamps[-1]
         if self._health is not None:
             figures['sensor'] = {'hot_pixels': int(np.count_nonzero(self._health.mask)),
+                                 'hot_pixels_at': pixels_of(self._health.mask),
                                  'flicker_hz': self._health.flicker_hz,
                                  'rate_ceiling': round(self._health.rate_ceiling),
                                  'warnings': self._health.warnings()}

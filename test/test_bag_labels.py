@@ -26,6 +26,7 @@ from depth_anyevent_ros.distillation.teachers import CheckpointTeacher
 from depth_anyevent_ros.events.evt3 import Evt3Decoder
 from depth_anyevent_ros.events.types import Events
 from depth_anyevent_ros.geometry.camera import CalibrationError
+from depth_anyevent_ros.hot_pixel_memory import encode_pixels, pixels_of
 from depth_anyevent_ros.models import load_student
 import numpy as np
 import pytest
@@ -162,6 +163,31 @@ def test_sequences_hold_the_same_events_and_can_be_learned_from(bag, labelled):
         assert sequence.info['labels']['alignment'] == 'relative'
     samples = load_samples(sequences[1], load_student().config.input, 56, 70)
     assert samples.usable.all() and (samples.events > 100).all()
+
+
+def test_hot_pixels_are_left_out_of_sequences(bag, labelled, teacher, tmp_path):
+    mask = np.zeros((130, 173), bool)
+    mask[::10, ::12] = True  # as many as may be
+    file = tmp_path / 'hot.json'
+    file.write_bytes(encode_pixels(173, 130, pixels_of(mask)))
+    part = {'format': 'sequence', 'shard_s': 2.5, 'end_s': 2.5}
+    label(bag, tmp_path / 'without', teacher, hot_pixels=str(file), **part)
+    one, = find_sequences(tmp_path / 'without')
+    found, plain = Sequence(one), Sequence(labelled[0] / 'sequence' / 'flight' / 'flight_0000')
+    assert found.info['labels']['hot_pixels'] == pixels_of(mask)
+    np.testing.assert_array_equal(found.times_ns, plain.times_ns)
+    begin, end = int(found.times_ns[0]), int(found.times_ns[-1])
+    events, expected = found.events(begin, end), plain.events(begin, end).outside(mask)
+    assert len(plain.events(begin, end)) - len(events) > 100
+    for name in 'txyp':
+        np.testing.assert_array_equal(getattr(events, name), getattr(expected, name))
+    with pytest.raises(StaleOutput, match='hot_pixels'):
+        label(bag, tmp_path / 'without', teacher, **part)
+    file.write_bytes(encode_pixels(346, 260, []))
+    with pytest.raises(ValueError, match='no file of hot pixels of this sensor.*173x130'):
+        label(bag, tmp_path / 'other', teacher, hot_pixels=str(file), **part)
+    with pytest.raises(ValueError, match='sequences only'):
+        LabelSettings(hot_pixels=str(file))
 
 
 class Failing:

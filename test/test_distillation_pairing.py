@@ -9,6 +9,7 @@ import pytest
 
 from depth_anyevent_ros.distillation.pairing import FramePairing
 from depth_anyevent_ros.events.pipeline import EventPipeline, Representation
+from depth_anyevent_ros.events.stream_health import StreamHealth
 from depth_anyevent_ros.events.windows import TimeWindows
 
 MS = 1_000_000
@@ -64,6 +65,21 @@ def test_each_picture_gets_the_window_that_ends_with_it(delay_ms, period_ms):
         assert abs(pair.window.events - windows[time_ns].events) <= 2
     assert pairing.counts['pairs'] == len(pictures)
     assert pairing.counts['unpaired_pictures'] == pairing.counts['dropped_packets'] == 0
+
+
+def test_hot_pixels_are_left_out_of_the_windows():
+    mask = np.zeros((48, 64), bool)
+    mask[:, :32] = True
+    packets, pictures = stream(100, 900), [(t * MS, t) for t in range(200, 880, 50)]
+    arrivals = interleaved(packets, pictures, 0)
+    pairs, _ = pair_up(arrivals, health_of=lambda packet: StreamHealth(
+        packet.width, packet.height, mask))
+    plain, _ = pair_up(arrivals)
+    assert len(pairs) == len(plain) == len(pictures)
+    for pair, other in zip(pairs, plain):
+        assert other.window.image[:, :, :32].any() and not pair.window.image[:, :, :32].any()
+        np.testing.assert_array_equal(pair.window.image[:, :, 32:],
+                                      other.window.image[:, :, 32:])
 
 
 def test_pictures_in_ros_time_are_taken_to_the_time_of_the_events():

@@ -7,6 +7,8 @@ from evt3_words import event_words
 import numpy as np
 import pytest
 
+from depth_anyevent_ros.cli.main import execute
+from depth_anyevent_ros.datasets.bags import BagWriter
 from depth_anyevent_ros.events.evt3_encoder import Evt3Encoder
 from depth_anyevent_ros.events.pipeline import EventPipeline, Representation
 from depth_anyevent_ros.events.sinks import ArraySink
@@ -15,7 +17,7 @@ from depth_anyevent_ros.events.types import Events, Packet
 from depth_anyevent_ros.events.watch import LOOK_NS, StreamWatch
 from depth_anyevent_ros.events.windows import TimeWindows
 from depth_anyevent_ros.hot_pixel_memory import (
-    encode_mask, file_name, HotPixelMemory, read_mask)
+    encode_pixels, file_name, HotPixelMemory, pixels_of, read_mask)
 
 WIDTH, HEIGHT = 120, 90
 SECOND = 1_000_000_000
@@ -232,6 +234,25 @@ def test_hot_pixels_are_remembered(tmp_path):
     assert not watch(together(scene(12), hot(12)), health=without.health_of(packet)).mask.any()
 
 
+def test_inspect_writes_the_hot_pixels_of_a_bag(tmp_path, capsys):
+    events = together(scene(12), hot(12))
+    events = Events(events.t // 1000 * 1000, events.x, events.y, events.p)
+    sent = packets(events, Evt3Encoder())
+    with BagWriter(tmp_path / 'bag') as writer:
+        for packet in sent:
+            writer.write_event_packet('/events', packet, packet.stamp_ns)
+    file = tmp_path / 'new' / 'hot.json'
+    assert execute(['inspect', str(tmp_path / 'bag'), '--hot-pixels', str(file)]) == 0
+    assert f'{len(HOT)} hot pixels' in capsys.readouterr().out
+    mask = read_mask(file, WIDTH, HEIGHT)
+    assert sorted(map(tuple, pixels_of(mask))) == sorted(map(tuple, HOT.tolist()))
+    with BagWriter(tmp_path / 'two') as writer:
+        for topic in ('/left', '/right'):
+            writer.write_event_packet(topic, sent[0], sent[0].stamp_ns)
+    assert execute(['inspect', str(tmp_path / 'two'), '--hot-pixels', str(file)]) == 1
+    assert 'needs one topic with events' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('known', [
     'no json', '[]', '{"width": 120, "height": 91, "hot_pixels": []}',
     *(json.dumps({'width': 120, 'height': 90, 'hot_pixels': pixels}) for pixels in (
@@ -253,5 +274,5 @@ def test_names_are_no_paths_and_masks_come_back(tmp_path):
     assert len(file_name('x' * 999, 3, 2)) < 100
     mask = np.random.default_rng(0).random((HEIGHT, WIDTH)) < 0.005
     path = tmp_path / 'a.json'
-    path.write_bytes(encode_mask(mask))
+    path.write_bytes(encode_pixels(WIDTH, HEIGHT, pixels_of(mask)))
     np.testing.assert_array_equal(read_mask(path, WIDTH, HEIGHT), mask)

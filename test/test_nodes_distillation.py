@@ -123,6 +123,18 @@ def test_each_picture_gives_a_label_in_the_events_view(client, drive, make_node,
     wait_for(lambda: int(diagnostics(client)[2].get('labels', 0)) == len(labels))
 
 
+def test_hot_pixels_that_are_known_of_the_sensor_are_left_out(client, drive, make_node, tmp_path):
+    file = tmp_path / 'bay_7_173x130.json'
+    kept = '{"width": 173, "height": 130, "hot_pixels": [[70, 50], [3, 4]]}'
+    file.write_text(kept)
+    client.listen(Image, LABEL)
+    make_node(sensor_name='bay 7', state_dir=str(tmp_path))
+    ready(client)
+    play(client, drive[:len(drive) // 3])
+    wait_for(lambda: diagnostics(client)[2].get('hot pixels') == '2')
+    assert file.read_text() == kept
+
+
 def test_a_map_from_elsewhere_is_the_label(client, drive, make_node):
     client.listen(Image, LABEL)
     make_node(teacher__source='topic')

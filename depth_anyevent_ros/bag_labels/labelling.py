@@ -55,7 +55,8 @@ class BagLabelling:
             'alignment': 'as published' if plan.settings.teacher_topic else 'relative',
             'registration': self.identity['registration'],
             'calibration_sha256': self.identity['calibration_sha256'],
-            'settings': self.identity['settings'], 'bag': plan.name}
+            'settings': self.identity['settings'], 'bag': plan.name,
+            **({} if plan.left_out is None else {'hot_pixels': self.identity['hot_pixels']})}
         self._check_identity()
 
     def left(self) -> list[Shard]:
@@ -214,6 +215,9 @@ class _Stages:
     def _take_events(self) -> None:
         """Hand over the events of the packets so far, all at once, which takes less time."""
         events = self._reel.take()
+        left_out = self._plan.left_out
+        if left_out is not None and left_out.shape[::-1] == self._size:
+            events = events.outside(left_out)
         if len(events):
             self.findings.events(self._place, events, self._size)
             self.writer.events(self._place, events)

@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from depth_anyevent_ros.bag_labels import topics
 from depth_anyevent_ros.bag_labels.settings import LabelSettings
 from depth_anyevent_ros.bag_labels.shard_reader import Shard
@@ -15,6 +17,7 @@ from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel
 from depth_anyevent_ros.geometry.depth import MetricScale
 from depth_anyevent_ros.geometry.rig import Rig
 from depth_anyevent_ros.geometry.transform import Transform
+from depth_anyevent_ros.hot_pixel_memory import pixels_of, read_mask
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,8 @@ class BagPlan:
     """
     name: of the bag's output. events, image: topics. rig: what is known of the cameras, the
     event camera's of the sensor's size. frame_id: of the events. watched: topics of the
-    calibrations. notes: what the user has to know.
+    calibrations. left_out: bool (height, width), hot pixels, None for none. notes: what the user
+    has to know.
     """
 
     reader: BagReader
@@ -34,6 +38,7 @@ class BagPlan:
     frame_id: str
     watched: tuple[str, ...]
     shards: tuple[Shard, ...]
+    left_out: np.ndarray | None
     notes: tuple[str, ...]
 
     @property
@@ -43,7 +48,7 @@ class BagPlan:
 
     def identity(self, teacher: str, teacher_sha256: str) -> dict:
         """Return, as JSON values, all that the labels depend on."""
-        return {
+        identity = {
             'bag': {'name': self.name, 'start_ns': self.reader.start_ns,
                     'end_ns': self.reader.end_ns,
                     'messages': {name: self.reader.topics[name].count
@@ -51,6 +56,9 @@ class BagPlan:
             'teacher': teacher, 'teacher_sha256': teacher_sha256,
             'registration': self.rig.settled(), 'calibration_sha256': self.rig.sha256(),
             'settings': self.settings.of_the_labels()}
+        if self.left_out is not None:
+            identity['hot_pixels'] = pixels_of(self.left_out)
+        return identity
 
 
 def make_plan(reader: BagReader, settings: LabelSettings) -> BagPlan:
@@ -89,9 +97,17 @@ def make_plan(reader: BagReader, settings: LabelSettings) -> BagPlan:
             rig.registration(size, size, size[::-1])  # says what does not fit
         event_camera = CameraModel.uncalibrated(*size)
         rig = replace(rig, event=event_camera)
+    left_out = _left_out(settings.hot_pixels, *size) if settings.hot_pixels else None
     watched = tuple(source for source in (event_source, color_source) if source in reader.topics)
     return BagPlan(reader, bag_name(reader.path), settings, events, image, rig, packet.frame_id,
-                   watched, _shards(reader, settings), tuple(filter(None, notes)))
+                   watched, _shards(reader, settings), left_out, tuple(filter(None, notes)))
+
+
+def _left_out(path: str, width: int, height: int) -> np.ndarray:
+    try:
+        return read_mask(Path(path), width, height)
+    except ValueError as error:
+        raise ValueError(f'{path} is no file of hot pixels of this sensor: {error}') from error
 
 
 def bag_name(path: Path) -> str:

@@ -11,7 +11,7 @@ FORMATS = ('mcap', 'sequence')
 CLOCKS = ('auto', 'sensor', 'ros')
 TOPIC_TEACHER = 'topic:'
 # These change how fast labels come, and at most the last bits of them.
-NOT_OF_THE_LABELS = ('device',)
+NOT_OF_THE_LABELS = ('device', 'hot_pixels')  # of this file the pixels count, not the path
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class LabelSettings:
     registration, scale, shift: as in `Rig`; scale 0 for none. translation, rotation: from the
     colour camera's frame to that of the event camera, metres and x, y, z, w; () for what
     /tf_static says. clock: as in `FramePairing`. rate_hz: most labels a second, 0 for one of
-    each picture. shard_s: seconds of the bag that are done at once. start_s, end_s: which part
+    each picture. hot_pixels: file of the pixels whose events a sequence does not get, '' for
+    none. shard_s: seconds of the bag that are done at once. start_s, end_s: which part
     of the bag, from its beginning, end_s 0 for all of it.
     """
 
@@ -43,6 +44,7 @@ class LabelSettings:
     shift: float = 0.0
     clock: str = 'auto'
     rate_hz: float = 0.0
+    hot_pixels: str = ''
     shard_s: float = 30.0
     start_s: float = 0.0
     end_s: float = 0.0
@@ -57,6 +59,9 @@ class LabelSettings:
                                    ('rotation', self.rotation, 4)):
             if len(value) not in (0, count):
                 raise ValueError(f'{name} must be {count} numbers, not {len(value)}')
+        if self.hot_pixels and self.format != 'sequence':
+            raise ValueError('hot pixels are left out of sequences only; a bag gets the packets '
+                             'as they are, and inference_node knows its own hot pixels')
         if not 1 <= self.batch <= 256:
             raise ValueError(f'batch must be from 1 to 256, not {self.batch}')
         if not 1 <= self.shard_s <= 600:

@@ -3,11 +3,14 @@
 """depth_anyevent inspect: what is in a bag."""
 from __future__ import annotations
 
+from pathlib import Path
 import sys
 
 from tqdm import tqdm
 
-from depth_anyevent_ros.datasets.bags import open_bag, require_event_topics
+from depth_anyevent_ros.atomic_file import replace_file
+from depth_anyevent_ros.datasets.bags import BagError, open_bag, require_event_topics
+from depth_anyevent_ros.hot_pixel_memory import encode_pixels
 from depth_anyevent_ros.inspection import inspect_bag
 
 HELP = """\
@@ -16,12 +19,16 @@ encoding, sensor size, packets, events, lost packets, times, hot pixels, and whe
 flickers or the rate of events meets a limit. Nothing but the bag is needed."""
 EXAMPLES = """\
   depth_anyevent inspect drive_01
-  depth_anyevent inspect drive_01/drive_01_0.db3 --json drive_01.json"""
+  depth_anyevent inspect drive_01/drive_01_0.db3 --json drive_01.json
+  depth_anyevent inspect drive_01 --hot-pixels hot_pixels.json"""
 
 
 def add_arguments(parser) -> None:
     """Add the options of this command."""
     parser.add_argument('bag', metavar='BAG', help='rosbag2 folder, .db3 or .mcap file')
+    parser.add_argument('--hot-pixels', type=Path, metavar='FILE',
+                        help='write the hot pixels that were found, for label --hot-pixels; the '
+                        'bag must have one topic of events')
 
 
 def run(arguments) -> tuple[int, dict]:
@@ -32,12 +39,26 @@ def run(arguments) -> tuple[int, dict]:
         with tqdm(total=total, unit=' messages', leave=False, disable=None) as bar:
             result = inspect_bag(reader, bar.update)
     print_report(result)
+    if arguments.hot_pixels:
+        _write_hot_pixels(arguments.hot_pixels, result['topics'])
     problems = [f'{name}: {figures["bad_packets"]} packets could not be decoded: '
                 f'{figures.get("problem", "")}'
                 for name, figures in result['topics'].items() if figures.get('bad_packets')]
     for problem in problems:
         print(f'depth_anyevent inspect: {problem}', file=sys.stderr)
     return (1 if problems else 0), result
+
+
+def _write_hot_pixels(path: Path, topics: dict) -> None:
+    """Write the hot pixels of the only sensor; BagError where there are several or none."""
+    sensors = {name: figures for name, figures in topics.items() if 'sensor' in figures}
+    if len(sensors) != 1:
+        raise BagError(f'--hot-pixels needs one topic with events, and there are {len(sensors)}'
+                       f'{": " if sensors else ""}{", ".join(sensors)}.')
+    figures, = sensors.values()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, encode_pixels(figures['width'], figures['height'],
+                                     figures['sensor']['hot_pixels_at']))
 
 
 def print_report(result: dict) -> None:

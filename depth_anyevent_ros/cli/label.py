@@ -62,6 +62,9 @@ def add_arguments(parser) -> None:
                         help='end so many seconds behind the beginning of the bag')
     parser.add_argument('--shard-seconds', type=float, default=default.shard_s, metavar='S',
                         help='of the bag, that are done at once (default: %(default)s)')
+    parser.add_argument('--hot-pixels', default=default.hot_pixels, metavar='FILE',
+                        help='pixels whose events are left out of sequences, as inspect '
+                        '--hot-pixels writes them and inference_node keeps them')
     topics = parser.add_argument_group('topics and calibration, by default as the bag has them')
     topics.add_argument('--events', default='', metavar='TOPIC', help='of event packets')
     topics.add_argument('--image', default='', metavar='TOPIC', help='of pictures, raw or '
@@ -100,7 +103,7 @@ def run(arguments) -> tuple[int, dict]:
         image_info=arguments.image_info, registration=arguments.registration,
         translation=tuple(arguments.translation), rotation=tuple(arguments.rotation),
         scale=arguments.scale, shift=arguments.shift, clock=arguments.clock,
-        rate_hz=arguments.rate, shard_s=arguments.shard_seconds, start_s=arguments.start,
+        rate_hz=arguments.rate, hot_pixels=arguments.hot_pixels, shard_s=arguments.shard_seconds, start_s=arguments.start,
         end_s=arguments.end)
     with ExitStack() as stack:
         plans = [make_plan(stack.enter_context(open_bag(bag)), settings)

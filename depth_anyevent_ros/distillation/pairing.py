@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 
 from depth_anyevent_ros.events.pipeline import (
     EventPipeline, falls_back, Representation, Window)
+from depth_anyevent_ros.events.stream_health import StreamHealth
 from depth_anyevent_ros.events.types import Packet, PacketError
 from depth_anyevent_ros.events.windows import PlannedWindows
 
@@ -38,14 +39,16 @@ class FramePairing(Generic[Picture]):
 
     clock: `sensor` where the stamps of pictures are in the events' own time (libcaer_driver),
     `ros` where they are in ROS time, `auto` to tell by how far they are from the events' time.
-    max_bytes: of packets that wait; beyond it the oldest are dropped. `counts` tells what became
-    of packets and pictures.
+    max_bytes: of packets that wait; beyond it the oldest are dropped. health_of: see
+    `EventPipeline`. `counts` tells what became of packets and pictures.
     """
 
     def __init__(self, representation_of: Callable[[int, int], Representation],
                  duration_ns: int, max_gap_ns: int, clock: str = 'auto',
-                 max_bytes: int = 64 << 20):
-        self.pipeline = EventPipeline(representation_of, PlannedWindows(duration_ns, max_gap_ns))
+                 max_bytes: int = 64 << 20,
+                 health_of: Callable[[Packet], StreamHealth] | None = None):
+        self.pipeline = EventPipeline(
+            representation_of, PlannedWindows(duration_ns, max_gap_ns), health_of)
         self._clock, self._max_bytes = clock, max_bytes
         self._packets: deque[Packet] = deque()
         self._bytes = 0

@@ -29,6 +29,11 @@ class Events:
     def __len__(self) -> int:
         return len(self.t)
 
+    def outside(self, mask: np.ndarray) -> Events:
+        """Return the events of pixels that are not set in mask, bool (height, width)."""
+        keep = ~mask[self.y, self.x]
+        return Events(self.t[keep], self.x[keep], self.y[keep], self.p[keep])
+
     @staticmethod
     def concatenate(parts: list[Events]) -> Events:
         """Join parts in order; no part at all gives no events."""

@@ -3,6 +3,7 @@
 """The node that labels events by a teacher that sees the colour camera, and trains on them."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 import sys
 
@@ -19,12 +20,15 @@ from depth_anyevent_ros.distillation.picture_quality import PictureQuality, Qual
 from depth_anyevent_ros.distillation.teachers import CheckpointTeacher, ForeignTeacher
 from depth_anyevent_ros.distillation.trainer_client import TrainerClient
 from depth_anyevent_ros.distillation.trainer_process import ProcessSettings
+from depth_anyevent_ros.events.stream_health import StreamHealth
+from depth_anyevent_ros.events.types import Packet
 from depth_anyevent_ros.geometry.calibration_file import calibration_from_url
 from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel
 from depth_anyevent_ros.geometry.depth import MetricScale
 from depth_anyevent_ros.geometry.rectification import rectification_of
 from depth_anyevent_ros.geometry.rig import Rig
 from depth_anyevent_ros.geometry.transform import Transform
+from depth_anyevent_ros.hot_pixel_memory import HotPixelMemory, state_folder
 from depth_anyevent_ros.model_downloads import cache_folder
 from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.networks.checkpoint import Checkpoint
@@ -94,7 +98,8 @@ class DistillationNode(AutostartNode):
                 self.value('teacher.checkpoint'), self.value('teacher.device'),
                 self.value('teacher.precision'))
             self._teacher.warm_up(*SENSOR_SIZE_AT_WARM_UP)
-        warm_up_loops(self._pairing().pipeline, *SENSOR_SIZE_AT_WARM_UP)
+        warm_up_loops(self._pairing(lambda packet: StreamHealth(*SENSOR_SIZE_AT_WARM_UP)).pipeline,
+                      *SENSOR_SIZE_AT_WARM_UP)
         if self.value('extrinsics.source') == 'tf':
             self._tf = ExtrinsicsFromTf(self)
         else:
@@ -115,7 +120,7 @@ class DistillationNode(AutostartNode):
                           blurred=self.value('quality.blurred')))
         rate = self.value('label.rate_hz')
         self._stream = LabelStream(
-            self._pairing(), Labeller(self._teacher, quality, self._registration),
+            self._pairing(self._hot_pixels().health_of), Labeller(self._teacher, quality, self._registration),
             round(1e9 / rate) if rate else 0, self._wanted, self._on_label, self._on_problem,
             self.value('events.queue_mb') << 20)
         if self.value('mode') == 'distill':
@@ -158,12 +163,18 @@ class DistillationNode(AutostartNode):
             self._teacher.runtime.release()
         self._publisher = self._teacher = self._student = self._tf = self._extrinsics = None
 
-    def _pairing(self) -> FramePairing:
+    def _hot_pixels(self) -> HotPixelMemory:
+        """Return what is known of the sensor; inference_node keeps it, this one only reads."""
+        return HotPixelMemory(Path(self.value('state_dir') or state_folder()).expanduser(),
+                              self.value('sensor_name'), self.value('hot_pixels'),
+                              self.get_logger().info)
+
+    def _pairing(self, health_of: Callable[[Packet], StreamHealth]) -> FramePairing:
         config = event_input(self._student.config.input)
         return FramePairing(
             lambda width, height: representation_for(config, width, height),
             round(config.window_ms * 1e6), round(self.value('events.max_gap_ms') * 1e6),
-            self.value('image.clock'), self.value('events.queue_mb') << 20)
+            self.value('image.clock'), self.value('events.queue_mb') << 20, health_of)
 
     def _settings(self) -> ProcessSettings:
         work = Path(self.value('work_dir') or cache_folder()).expanduser()

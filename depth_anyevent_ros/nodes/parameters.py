@@ -45,6 +45,19 @@ CAMERA_INFO_URL = Parameter(
 OTHER_CALIBRATION = ('{} has another calibration than the file that is used. Empty the '
                      'camera_info_url, or publish what the file says.')
 
+HOT_PIXELS = (
+    Parameter('hot_pixels', True,
+              'Leave out pixels that fire whatever they see. They are learned while the camera '
+              'moves, from those that are known in state_dir on, where inference_node keeps '
+              'them. At most 1 % of the pixels are left out.'),
+    Parameter('sensor_name', '',
+              'Name or serial of the sensor, under which its hot pixels are kept. Empty: the '
+              'frame_id of the event packets.'),
+    Parameter('state_dir', '',
+              'Folder of what is learned of sensors. Empty: depth_anyevent_ros in '
+              '$XDG_STATE_HOME or ~/.local/state.'),
+)
+
 INFERENCE_PARAMETERS = (
     AUTOSTART,
     Parameter('checkpoint', '',
@@ -98,15 +111,7 @@ INFERENCE_PARAMETERS = (
     Parameter('events.max_gap_ms', 200.0,
               'A longer leap of sensor time resets the recurrent state.',
               bounds=(1.0, 1e6)),
-    Parameter('hot_pixels', True,
-              'Leave out pixels that fire whatever they see, which is learned while the camera '
-              'moves and kept in state_dir. At most 1 % of the pixels are left out.'),
-    Parameter('sensor_name', '',
-              'Name or serial of the sensor, under which its hot pixels are kept. Empty: the '
-              'frame_id of the event packets.'),
-    Parameter('state_dir', '',
-              'Folder of what is learned of sensors. Empty: depth_anyevent_ros in '
-              '$XDG_STATE_HOME or ~/.local/state.'),
+    *HOT_PIXELS,
     CAMERA_INFO_URL,
     Parameter('frame_id', '',
               'Frame of the outputs. Empty: that of the event packets, which should be the '
@@ -182,6 +187,7 @@ DISTILLATION_PARAMETERS = (
     Parameter('rectify', True,
               'Remove the distortion of the lens from events and labels, as inference_node does: '
               'set it as there.'),
+    *HOT_PIXELS,
     Parameter('image.clock', 'auto',
               'What the stamps of pictures count: sensor (the time of the events, as with '
               'libcaer_driver), ros, or auto, by which of the two they are near.',
