@@ -26,6 +26,10 @@ from depth_anyevent_ros.simulation.worlds import BINNINGS, WORLDS
 
 # How long processes that are interrupted may take to remove what they began.
 PATIENCE_S = 5.0
+# Recordings that a process makes one after the other: to start it and to load what is compiled
+# takes longer than a short one. The bar moves when they are done.
+MOST_IN_A_PROCESS = 8
+SHARES = 4  # of the work, for each process at least, so that none is left waiting at the end
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 HELP = """\
 Simulate a car in a street or a drone in a building, with an event camera and a colour camera,
@@ -138,38 +142,52 @@ def _simulate(recording: Recording, path: Path, bar: tqdm) -> dict:
         bar.update(done_before + min(time_ns * 1e-9, recording.duration_s) - bar.n)
 
     counts = produce(recording, path, progress)
-    return {'output': str(path), 'seed': recording.seed, 'frames': counts.frames,
+    return {'recordings': [str(path)], 'frames': counts.frames,
             'events': counts.events, 'packets': counts.packets, 'renders': counts.renders or None,
             'simulated_seconds': recording.duration_s,
             'seconds': round(time.monotonic() - begin, 3)}
 
 
+def _batches(missing: dict[Recording, Path], jobs: int) -> list[dict[Recording, Path]]:
+    """Return recordings of seeds that follow each other, as one command can make them."""
+    most = min(max(len(missing) // (jobs * SHARES), 1), MOST_IN_A_PROCESS)
+    found: list[dict[Recording, Path]] = []
+    next_seed = -1
+    for recording, path in missing.items():
+        if not found or len(found[-1]) >= most or recording.seed != next_seed:
+            found.append({})
+        found[-1][recording] = path
+        next_seed = recording.seed + 1
+    return found
+
+
 class _Processes:
-    """Simulates each recording by this very command, in a process of its own."""
+    """Simulates batches of recordings by this very command, each in a process."""
 
     def __init__(self, missing: dict[Recording, Path], jobs: int, bar: tqdm) -> None:
-        self._missing, self._jobs, self._bar = missing, jobs, bar
-        self._running: dict[subprocess.Popen, Path] = {}
+        self._batches, self._jobs, self._bar = _batches(missing, jobs), jobs, bar
+        self._running: dict[subprocess.Popen, list[Path]] = {}
         self._lock, self._stopped = threading.Lock(), False
 
     def results(self) -> list[dict]:
         """Return the results; the first failure stops the others."""
         with ThreadPoolExecutor(self._jobs) as pool:
-            futures = {pool.submit(self._simulate, recording, path): recording
-                       for recording, path in self._missing.items()}
+            futures = {pool.submit(self._simulate, batch): batch for batch in self._batches}
             try:
                 for future in as_completed(futures):
                     future.result()
-                    self._bar.update(futures[future].duration_s)
+                    self._bar.update(sum(item.duration_s for item in futures[future]))
             except BaseException:
                 self._stop()
                 pool.shutdown(cancel_futures=True)
                 raise
         return [future.result() for future in futures]
 
-    def _simulate(self, recording: Recording, path: Path) -> dict:
+    def _simulate(self, batch: dict[Recording, Path]) -> dict:
+        first, paths = next(iter(batch)), list(batch.values())
         code = 'from depth_anyevent_ros.cli.main import main; main()'
-        words = [*recording.command(), '--output', str(path), '--json', '-']
+        words = [*first.command(), '--count', str(len(batch)), '--output', str(paths[0].parent),
+                 '--json', '-']
         search = os.pathsep.join([str(PACKAGE_ROOT), os.environ.get('PYTHONPATH', '')])
         with self._lock:
             if self._stopped:
@@ -178,12 +196,12 @@ class _Processes:
                 [sys.executable, '-c', code, *words], stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE, text=True,
                 env={**os.environ, 'PYTHONPATH': search.rstrip(os.pathsep)})
-            self._running[process] = path
+            self._running[process] = paths
         output, errors = process.communicate()
         with self._lock:
             del self._running[process]
         if process.returncode:
-            raise ValueError(f'seed {recording.seed}: ' + (
+            raise ValueError(f'seed {first.seed} or after: ' + (
                 errors.strip().removeprefix('depth_anyevent simulate: ')
                 or f'the process ended with status {process.returncode}'))
         # Behind the line for people.
@@ -197,14 +215,15 @@ class _Processes:
         for process in running:
             process.send_signal(signal.SIGINT)
         end = time.monotonic() + PATIENCE_S
-        for process, path in running.items():
+        for process, paths in running.items():
             try:
                 process.wait(max(end - time.monotonic(), 0.0))
             except subprocess.TimeoutExpired:
                 # An interruption is lost at times while loops are being compiled.
                 process.kill()
                 process.wait()
-                shutil.rmtree(path.with_name(path.name + PART_SUFFIX), ignore_errors=True)
+                for path in paths:
+                    shutil.rmtree(path.with_name(path.name + PART_SUFFIX), ignore_errors=True)
 
 
 def _total(results: list[dict], output: Path, skipped: int, seconds: float) -> dict:
@@ -218,7 +237,8 @@ def _total(results: list[dict], output: Path, skipped: int, seconds: float) -> d
     return {'output': str(output), **total, 'renders': renders, 'seconds': round(seconds, 3),
             'renders_per_second': None if renders is None else round(renders / busy, 1),
             'real_time_factor': round(total['simulated_seconds'] / busy, 3),
-            'recordings': [result['output'] for result in results], 'skipped': skipped}
+            'recordings': [path for result in results for path in result['recordings']],
+            'skipped': skipped}
 
 
 def _report(result: dict) -> None:
