@@ -123,7 +123,8 @@ def cross(generator: np.random.Generator, own, others: Sequence, traits: Sequenc
 FACTORS: dict[str, Factors] = {
     'train': Factors(
         car=CarFactors(
-            layouts=('avenue', 'bend', 'suburb', 'boulevard', 'works', 'country'),
+            layouts=('avenue', 'bend', 'suburb', 'boulevard', 'works', 'country', 'park',
+                     'cutting', 'yard', 'highway', 'carpark', 'bazaar'),
             vibrations=('suspension',),
             facades=('panels', 'bricks'), grounds=('noise', 'leaves'),
             objects=('noise', 'checker', 'leaves', 'planks'),

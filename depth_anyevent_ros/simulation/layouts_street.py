@@ -11,6 +11,7 @@ import numpy as np
 from depth_anyevent_ros.simulation.factors import CarFactors, cross, draw
 from depth_anyevent_ros.simulation.layouts_parts import (
     Parts, person, place, pole, shade, Solid, tree, vehicle)
+from depth_anyevent_ros.simulation.layouts_roadside import bridges, field, strips, walls
 from depth_anyevent_ros.simulation.layouts_route import polygon_route, Route, wavy_route
 from depth_anyevent_ros.simulation.scene import Box, Rectangle
 
@@ -26,8 +27,11 @@ class Grammar:
     outline: form of the route. pavement: its width. setback: from the pavement to the
     buildings. front, height, depth: of buildings. gap: between them, gaps: how many have one.
     parking: whether there is a lane for it on both sides, parked: share of the places in use.
-    trees, poles, things: mean distance between them. oncoming: whether cars come towards us.
-    plaza: whether the inside of the route is open.
+    trees, poles, things: mean distance between them. wall: height of walls behind the pavement,
+    walled: share of the way that has them. field: kind of things that stand behind the pavement,
+    spacing: mean distance between them, reach: how far away they are at most. bridges: mean
+    distance between those across the road. oncoming: whether cars come towards us. plaza:
+    whether the inside of the route is open.
     """
 
     outline: str
@@ -43,6 +47,12 @@ class Grammar:
     trees: float
     poles: float
     things: float
+    wall: Range = (1.0, 1.0)
+    walled: float = 0.0
+    field: str = 'mixed'
+    spacing: float = 0.0
+    reach: float = 0.0
+    bridges: float = 0.0
     oncoming: bool = True
     plaza: bool = False
 
@@ -60,6 +70,18 @@ GRAMMARS = {
                      0.5, False, 0.0, 55, 18, 9),
     'country': Grammar('hexagon', (1.0, 3.0), (3, 18), (7, 16), (3.5, 8), (7, 14), (20, 70),
                        0.9, False, 0.0, 7, 32, 24),
+    'park': Grammar('bay', (1.2, 2.6), (20, 40), (8, 16), (4, 12), (8, 14), (40, 120),
+                    0.9, False, 0.0, 9, 40, 18, (0.6, 1.6), 0.25, 'trees', 3.0, 30.0),
+    'cutting': Grammar('kidney', (0.8, 1.8), (6, 16), (8, 30), (4, 20), (8, 16), (15, 60),
+                       0.8, False, 0.0, 45, 24, 35, (1.6, 6.0), 0.85, 'trees', 12.0, 14.0, 70.0),
+    'yard': Grammar('rectangle', (1.5, 4.0), (15, 45), (18, 50), (5, 12), (12, 24), (20, 60),
+                    0.7, False, 0.0, 60, 30, 12, (0.8, 2.4), 0.1, 'boxes', 2.5, 28.0),
+    'highway': Grammar('oval', (2.5, 7.0), (12, 40), (12, 40), (6, 26), (10, 20), (30, 120),
+                       0.8, False, 0.0, 40, 28, 60, (0.7, 1.1), 0.9, 'trees', 7.0, 35.0, 55.0),
+    'carpark': Grammar('triangle', (1.2, 2.2), (14, 30), (20, 55), (5, 16), (14, 24), (10, 40),
+                       0.4, True, 0.6, 26, 22, 30, (1.0, 1.5), 0.0, 'vehicles', 3.4, 22.0),
+    'bazaar': Grammar('ring', (2.2, 4.5), (0.5, 2.5), (5, 13), (3, 9), (7, 11), (2, 8),
+                      0.4, False, 0.0, 28, 15, 3.0, (1.2, 2.6), 0.3, 'mixed', 9.0, 6.0, 45.0),
     'junction': Grammar('corner', (1.6, 3.0), (1, 9.0), (7, 18), (4, 17), (7, 12), (8, 20),
                         0.45, False, 0.0, 12, 22, 14),
     'lane': Grammar('winding', (0.7, 1.4), (0, 0.8), (5, 11), (5, 11), (6, 9), (1, 5),
@@ -69,7 +91,8 @@ GRAMMARS = {
 
 # What belongs together where grammars are crossed.
 TRAITS = (('outline',), ('pavement',), ('setback',), ('front', 'depth'), ('height',),
-          ('gap', 'gaps'), ('parking', 'parked'), ('trees',), ('poles',), ('things',))
+          ('gap', 'gaps'), ('parking', 'parked'), ('trees',), ('poles',), ('things',),
+          ('wall', 'walled'), ('field', 'spacing', 'reach'), ('bridges',))
 
 
 @dataclass(frozen=True)
@@ -97,6 +120,9 @@ def street(generator: np.random.Generator, layout: str, factors: CarFactors) -> 
 def _outline(generator: np.random.Generator, outline: str) -> Route:
     if outline == 'ring':
         return wavy_route(generator, generator.uniform(65, 90), (2, 3), 0.28)
+    if outline in ('bay', 'kidney'):
+        waves, amplitude = ((2, 5), 0.24) if outline == 'bay' else ((1, 2, 4), 0.3)
+        return wavy_route(generator, generator.uniform(70, 95), waves, amplitude)
     if outline == 'winding':
         return wavy_route(generator, generator.uniform(48, 66), (3, 4, 5, 7), 0.24)
     if outline == 'square':
@@ -144,10 +170,23 @@ def build_street(generator: np.random.Generator, made: Street, factors: CarFacto
                        lambda: pole(generator, objects[1])))
         parts.add(_row(generator, made, side, made.grammar.things, None,
                        lambda: _thing(generator, objects)))
+        parts.add(_roadside(generator, made, side, facades, objects))
     if made.grammar.plaza:
         parts.add(_plaza(generator, made, objects, facades))
+    if made.grammar.bridges:
+        parts.add(bridges(generator, made.route, made.kerb_m + made.pavement_m,
+                          made.grammar.bridges, facades))
     parts.add(_skyline(generator, made, facades))
     return parts
+
+
+def _roadside(generator: np.random.Generator, made: Street, side: int, facades: list[int],
+              objects: list[int]) -> list[Solid]:
+    """Return walls and things on open ground behind the pavement of one side."""
+    grammar, behind = made.grammar, made.kerb_m + made.pavement_m
+    return [*walls(generator, made.route, side, behind, grammar.wall, grammar.walled, facades),
+            *field(generator, made.route, side, behind + 0.5, grammar.field, grammar.spacing,
+                   grammar.reach, objects)]
 
 
 def _markings(generator: np.random.Generator, made: Street, texture: int) -> list[Rectangle]:
@@ -176,14 +215,8 @@ def _pavements(generator: np.random.Generator, made: Street, texture: int) -> li
     found: list[Solid] = []
     route, color = made.route, shade(generator, 0.9, 1.5, 0.05)
     tile_m = generator.uniform(2, 4)
-    wide = made.pavement_m + max(made.grammar.setback[0], 0.5)
-    begin, index = 0.0, 0
-    while begin < route.length:
-        end = begin + 2.0
-        turned = 0.0
-        while end < min(begin + 24, route.length) and turned < 0.09:
-            end += 1.0
-            turned = abs(float(route.at(end)[2] - route.at(begin)[2]))
+    wide = made.pavement_m + min(max(made.grammar.setback[0], 0.5), 6.0)
+    for index, (begin, end) in enumerate(strips(route, 24, 0.09)):
         for side in (-1, 1):
             left = side * (made.kerb_m + wide / 2)
             (x0, y0, _), (x1, y1, _) = route.at(np.array([begin, end]), left).tolist()
@@ -193,7 +226,6 @@ def _pavements(generator: np.random.Generator, made: Street, texture: int) -> li
             found.append(Box(((x0 + x1) / 2, (y0 + y1) / 2, height / 2),
                              (math.hypot(x1 - x0, y1 - y0) + 0.4, wide, height), yaw, texture,
                              tile_m, color))
-        begin, index = end, index + 1
     return found
 
 
