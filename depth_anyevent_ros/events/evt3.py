@@ -105,6 +105,7 @@ def _decode(words, begin, limit_us, limit_events, final, width, height, state,
     # The hot part of the state lives in registers; the rest is rare.
     high, low, y = state[HIGH], state[LOW], state[Y]
     has_low, has_y = state[HAS_LOW] != 0, state[HAS_Y] != 0
+    synchronised = state[HAS_HIGH] != 0 and state[RESYNC] == 0
     on, now = np.int64(0), state[NOW]
     t = (high * 4096 + low) * 1000
     if has_low and now >= limit_us:
@@ -112,11 +113,11 @@ def _decode(words, begin, limit_us, limit_events, final, width, height, state,
         return begin, n
     i = begin
     while i < len(words) and n < limit_events:
-        word = np.int64(words[i])
+        word = np.int64(words[np.uintp(i)])
         kind = word >> 12
         if kind == TIME_LOW:
             low = word & 0xFFF
-            if state[HAS_HIGH] and not state[RESYNC]:
+            if synchronised:
                 has_low = True
                 now = high * 4096 + low
                 t = now * 1000
@@ -130,11 +131,12 @@ def _decode(words, begin, limit_us, limit_events, final, width, height, state,
             elif x < width and y < height:
                 p = word >> 11 & 1
                 if not in_cells:
-                    ts[n], xs[n], ys[n], ps[n] = t, x, y, p
+                    at = np.uintp(n)
+                    ts[at], xs[at], ys[at], ps[at] = t, x, y, p
                 else:
                     pixel = y * width + x
-                    if not (in_part and left_out[pixel >> 3] >> (pixel & 7) & 1):
-                        cells[row[y] + column[x]] = 2 * t + p
+                    if not (in_part and left_out[np.uintp(pixel >> 3)] >> (pixel & 7) & 1):
+                        cells[np.uintp(row[np.uintp(y)] + column[np.uintp(x)])] = 2 * t + p
                 on += p
                 if n == 0:
                     first = t
@@ -147,12 +149,13 @@ def _decode(words, begin, limit_us, limit_events, final, width, height, state,
             has_y = True
         elif kind == TIME_HIGH:
             # Most repeat the last one.
-            if (word - high) & 0xFFF or not state[HAS_HIGH] or state[RESYNC]:
+            if (word - high) & 0xFFF or not synchronised:
                 before = high
                 state[HIGH] = high
                 if not _read_time_high(words, i, state, final):
                     break
                 high = state[HIGH]
+                synchronised = state[HAS_HIGH] != 0 and state[RESYNC] == 0
                 if high != before:
                     t = (high * 4096 + low) * 1000
                     now = high * 4096
@@ -171,11 +174,12 @@ def _decode(words, begin, limit_us, limit_events, final, width, height, state,
                         state[UNSYNCHRONISED] += 1
                     elif x < width and y < height:
                         if not in_cells:
-                            ts[n], xs[n], ys[n], ps[n] = t, x, y, p
+                            at = np.uintp(n)
+                            ts[at], xs[at], ys[at], ps[at] = t, x, y, p
                         else:
                             pixel = y * width + x
-                            if not (in_part and left_out[pixel >> 3] >> (pixel & 7) & 1):
-                                cells[row[y] + column[x]] = 2 * t + p
+                            if not (in_part and left_out[np.uintp(pixel >> 3)] >> (pixel & 7) & 1):
+                                cells[np.uintp(row[np.uintp(y)] + column[np.uintp(x)])] = 2 * t + p
                         on += p
                         if n == 0:
                             first = t
@@ -261,7 +265,7 @@ class Evt3Decoder(ArrayDecoding):
     @property
     def time_ns(self) -> int | None:
         """Sensor time certainly reached, None before the stream has told one."""
-        return int(self._state[NOW]) * 1000 if self._state[HAS_LOW] else None
+        return self._state.item(NOW) * 1000 if self._state.item(HAS_LOW) else None
 
     def counters(self) -> dict[str, int]:
         """Count since the construction: events, triggers, and what was dropped or mended."""
@@ -295,7 +299,7 @@ class Evt3Decoder(ArrayDecoding):
         def decode(into: ArraySink | GridSink, most: int) -> Segment:
             self._next, n = _decode(self._words, self._next, limit_us, most, final, self.width,
                                     self.height, self._state, *into.in_loops())
-            return Segment(n, int(self._state[FIRST]), int(self._state[LAST]))
+            return Segment(n, self._state.item(FIRST), self._state.item(LAST))
 
         return decode_into(sink, decode, limit_events)
 

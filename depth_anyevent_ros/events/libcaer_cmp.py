@@ -71,7 +71,7 @@ def _decode(words, begin, base, limit, n, limit_events, following, final, width,
     t = base + (high * UNIT_US + low) * 1000
     i = begin
     while i < len(words) and n < limit_events:
-        word = np.int64(words[i])
+        word = np.int64(words[np.uintp(i)])
         kind = word >> 12
         if kind == ADDR_Y or kind == VECT_8:
             if usable and t > now:
@@ -89,11 +89,13 @@ def _decode(words, begin, base, limit, n, limit_events, following, final, width,
                         state[UNSYNCHRONISED] += 1
                     elif x < width and y < height:
                         if not in_cells:
-                            ts[n], xs[n], ys[n], ps[n] = t, x, y, p
+                            at = np.uintp(n)
+                            ts[at], xs[at], ys[at], ps[at] = t, x, y, p
                         else:
                             pixel = y * width + x
-                            if not (in_part and left_out[pixel >> 3] >> (pixel & 7) & 1):
-                                cells[row[y] + column[x]] = 2 * t + p
+                            if not (in_part and left_out[np.uintp(pixel >> 3)] >> (pixel & 7) & 1):
+                                cells[np.uintp(row[np.uintp(y)] + column[np.uintp(x)])] \
+                                    = 2 * t + p
                         on += p
                         if n == 0:
                             state[FIRST] = t

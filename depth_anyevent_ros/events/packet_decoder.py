@@ -109,7 +109,7 @@ class PacketDecoder(ArrayDecoding):
     @property
     def time_ns(self) -> int | None:
         """Sensor time certainly reached, None before the stream has told one."""
-        return int(self._state[NOW]) if self._state[KNOWN] else None
+        return self._state.item(NOW) if self._state.item(KNOWN) else None
 
     def counters(self) -> dict[str, int]:
         """Count since the construction: events, and what was dropped or mended."""
@@ -156,7 +156,7 @@ class PacketDecoder(ArrayDecoding):
             self._fed.popleft()
             self._next = 0
             self._begin_packet()
-        return Segment(n, int(self._state[FIRST]), int(self._state[LAST]))
+        return Segment(n, self._state.item(FIRST), self._state.item(LAST))
 
     def room(self) -> int:
         """Return how many events what was fed can hold at most."""

@@ -56,7 +56,7 @@ def _judge_record(records, i, t, turned, base, unit, mono, following, final, sta
     One record may be corrupt, or the time_base of a packet: then all of it is refused.
     """
     if i + 1 < len(records):
-        word = np.int64(_split(records[i], mono)[0])
+        word = np.int64(_split(records[np.uintp(i)], mono)[0])
         next_word = np.int64(_split(records[i + 1], mono)[0])
         as_before = base + (_rolled(next_word, inner[LOW], inner[ROLLED], mono) + next_word) * unit
         after = base + (_rolled(next_word, word, turned, mono) + next_word) * unit
@@ -113,8 +113,8 @@ def _put_in_cells(block, zero, unit, mono, width, in_part, cells, row, column, l
         word, place = _split(block[k], mono)
         x, y, p = _place(place, mono)
         pixel = np.int64(y) * width + x
-        if not (in_part and left_out[pixel >> 3] >> (pixel & 7) & 1):
-            cells[row[y] + column[x]] = 2 * (zero + np.int64(word) * unit) + p
+        if not (in_part and left_out[np.uintp(pixel >> 3)] >> (pixel & 7) & 1):
+            cells[np.uintp(row[y] + column[x])] = 2 * (zero + np.int64(word) * unit) + p
         on += p
     return on
 
@@ -150,7 +150,7 @@ def _decode(records, begin, base, mono, limit, n, limit_events, following, final
                 state[LAST] = zero + inner[LOW] * unit
                 i, n = judged_to, after
                 continue
-        time_word, place = _split(records[i], mono)
+        time_word, place = _split(records[np.uintp(i)], mono)
         word = np.int64(time_word)
         if inner[DROPPED] or (word >= ROLL_US and not mono):  # a negative time
             state[UNSYNCHRONISED if inner[DROPPED] else CORRUPT_TIMES] += 1
@@ -176,11 +176,12 @@ def _decode(records, begin, base, mono, limit, n, limit_events, following, final
         x, y, p = _place(place, mono)
         if x < width and y < height:
             if not in_cells:
-                ts[n], xs[n], ys[n], ps[n] = t, x, y, p
+                at = np.uintp(n)
+                ts[at], xs[at], ys[at], ps[at] = t, x, y, p
             else:
                 pixel = np.int64(y) * width + x
-                if not (in_part and left_out[pixel >> 3] >> (pixel & 7) & 1):
-                    cells[row[y] + column[x]] = 2 * t + p
+                if not (in_part and left_out[np.uintp(pixel >> 3)] >> (pixel & 7) & 1):
+                    cells[np.uintp(row[y] + column[x])] = 2 * t + p
             on += p
             if n == 0:
                 state[FIRST] = t

@@ -9,12 +9,12 @@ few thousand are decoded into arrays first: a loop that waits for memory while t
 guesses the type of the next word loses both, and is twice as slow.
 
 How a loop puts an event is written out in each of them: numba counts the references of arrays that
-a tuple or a function hands over, for every event, which takes up to ten times as long.
+a tuple or a function hands over, for every event, which takes up to ten times as long. Indices are
+np.uintp, since numba looks whether others are negative, which takes up to half as long again.
 """
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -151,8 +151,7 @@ class SurfaceSink:
             self._table = np.where(mask, np.int32(-1), self._cells_of)
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(NamedTuple):
     """What one call of `decode_until` put into the sink: count, and the times in ns."""
 
     events: int
@@ -181,8 +180,8 @@ def _write_in_grid(in_part, cells, row, column, left_out, t, x, y, p, count):
     """Write events into the cells of a grid, in their order."""
     for i in range(count):
         pixel = np.int64(y[i]) * len(column) + x[i]
-        if not (in_part and left_out[pixel >> 3] >> (pixel & 7) & 1):
-            cells[row[y[i]] + column[x[i]]] = 2 * t[i] + p[i]
+        if not (in_part and left_out[np.uintp(pixel >> 3)] >> (pixel & 7) & 1):
+            cells[np.uintp(row[y[i]] + column[x[i]])] = 2 * t[i] + p[i]
 
 
 @njit
@@ -191,4 +190,4 @@ def _write(cells, cell_of_pixel, t, x, y, p, count):
     for i in range(count):
         cell = cell_of_pixel[y[i], x[i]]
         if cell >= 0:
-            cells[cell] = 2 * t[i] + p[i]
+            cells[np.uintp(cell)] = 2 * t[i] + p[i]
