@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from depth_anyevent_ros.events.decoders import make_decoder
 from depth_anyevent_ros.events.pipeline import EventPipeline, Window
 from depth_anyevent_ros.events.stream_health import StreamHealth
 from depth_anyevent_ros.events.surface import LatestEventSurface
@@ -233,8 +234,13 @@ class DepthEstimator:
 
 def warm_up_loops(pipeline: EventPipeline, width: int, height: int) -> None:
     """Run the compiled loops once, on a packet of one event."""
-    for size in None, (PATCH, PATCH):
-        LatestEventSurface(PATCH, PATCH, PATCH, PATCH, size=size).tencode(0, 1, 0, 1)
     words = np.array([0x8000, 0x6000, 0x0000, 0x2000, 0x8064], '<u2')
-    for _ in pipeline.push(Packet(words.view(np.uint8), 'evt3', width, height)):
+    packet = Packet(words.view(np.uint8), 'evt3', width, height)
+    for size in None, (PATCH, PATCH):
+        surface = LatestEventSurface(width, height, PATCH, PATCH, size=size)
+        decoder = make_decoder(packet)
+        decoder.feed(packet)
+        decoder.decode_until(None, surface.sink)  # a pipeline that is watched decodes to arrays
+        surface.tencode(0, 1, 0, 1)
+    for _ in pipeline.push(packet):
         pass

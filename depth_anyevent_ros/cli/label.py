@@ -103,8 +103,8 @@ def run(arguments) -> tuple[int, dict]:
         image_info=arguments.image_info, registration=arguments.registration,
         translation=tuple(arguments.translation), rotation=tuple(arguments.rotation),
         scale=arguments.scale, shift=arguments.shift, clock=arguments.clock,
-        rate_hz=arguments.rate, hot_pixels=arguments.hot_pixels, shard_s=arguments.shard_seconds, start_s=arguments.start,
-        end_s=arguments.end)
+        rate_hz=arguments.rate, hot_pixels=arguments.hot_pixels,
+        shard_s=arguments.shard_seconds, start_s=arguments.start, end_s=arguments.end)
     with ExitStack() as stack:
         plans = [make_plan(stack.enter_context(open_bag(bag)), settings)
                  for bag in arguments.bags]

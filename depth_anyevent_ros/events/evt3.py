@@ -91,7 +91,7 @@ def _read_time_high(words, i, state, final):
 
 @njit
 def _decode(words, begin, limit_us, limit_events, final, width, height, state,
-            in_cells, in_part, cells, row, column,
+            in_part, cells, row, column,
             left_out, ts, xs, ys, ps):
     """
     Decode words[begin:] into a sink until sensor time reaches limit_us or limit_events came.
@@ -130,10 +130,10 @@ def _decode(words, begin, limit_us, limit_events, final, width, height, state,
                 state[UNSYNCHRONISED] += 1
             elif x < width and y < height:
                 p = word >> 11 & 1
-                if not in_cells:
+                if ts is not None:
                     at = np.uintp(n)
                     ts[at], xs[at], ys[at], ps[at] = t, x, y, p
-                else:
+                if cells is not None:
                     pixel = y * width + x
                     if not (in_part and left_out[np.uintp(pixel >> 3)] >> (pixel & 7) & 1):
                         cells[np.uintp(row[np.uintp(y)] + column[np.uintp(x)])] = 2 * t + p
@@ -173,10 +173,10 @@ def _decode(words, begin, limit_us, limit_events, final, width, height, state,
                     if not usable:
                         state[UNSYNCHRONISED] += 1
                     elif x < width and y < height:
-                        if not in_cells:
+                        if ts is not None:
                             at = np.uintp(n)
                             ts[at], xs[at], ys[at], ps[at] = t, x, y, p
-                        else:
+                        if cells is not None:
                             pixel = y * width + x
                             if not (in_part and left_out[np.uintp(pixel >> 3)] >> (pixel & 7) & 1):
                                 cells[np.uintp(row[np.uintp(y)] + column[np.uintp(x)])] = 2 * t + p

@@ -55,7 +55,7 @@ def _proved(words, begin, high, before, base, following, offset):
 
 @njit
 def _decode(words, begin, base, limit, n, limit_events, following, final, width, height, state,
-            inner, in_cells, in_part, cells, row, column,
+            inner, in_part, cells, row, column,
             left_out, ts, xs, ys, ps):
     """Decode words from `begin` on; see `PacketDecoder._decode`."""
     if inner[JUDGED] == 0:
@@ -88,10 +88,10 @@ def _decode(words, begin, base, limit, n, limit_events, following, final, width,
                     if not usable:
                         state[UNSYNCHRONISED] += 1
                     elif x < width and y < height:
-                        if not in_cells:
+                        if ts is not None:
                             at = np.uintp(n)
                             ts[at], xs[at], ys[at], ps[at] = t, x, y, p
-                        else:
+                        if cells is not None:
                             pixel = y * width + x
                             if not (in_part and left_out[np.uintp(pixel >> 3)] >> (pixel & 7) & 1):
                                 cells[np.uintp(row[np.uintp(y)] + column[np.uintp(x)])] \

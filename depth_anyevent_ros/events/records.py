@@ -121,7 +121,7 @@ def _put_in_cells(block, zero, unit, mono, width, in_part, cells, row, column, l
 
 @njit
 def _decode(records, begin, base, mono, limit, n, limit_events, following, final, width, height,
-            state, inner, in_cells, in_part, cells, row, column,
+            state, inner, in_part, cells, row, column,
             left_out, ts, xs, ys, ps):
     """Decode records from `begin` on; see `PacketDecoder._decode`."""
     unit = np.int64(1) if mono else np.int64(1000)
@@ -137,10 +137,10 @@ def _decode(records, begin, base, mono, limit, n, limit_events, following, final
                 last = _last_of_plain(block, zero, unit, mono, limit, width, height, state, inner)
             if last >= 0:
                 after = n + BLOCK
-                if in_cells:
+                if cells is not None:
                     on += _put_in_cells(block, zero, unit, mono, width, in_part, cells, row,
                                         column, left_out)
-                else:
+                if ts is not None:
                     on += _put_in_arrays(block, zero, unit, mono, ts[n:after], xs[n:after],
                                          ys[n:after], ps[n:after])
                 inner[LOW] = np.int64(_split(block[BLOCK - 1], mono)[0])
@@ -175,10 +175,10 @@ def _decode(records, begin, base, mono, limit, n, limit_events, following, final
         inner[LOW], inner[ROLLED] = word, turned
         x, y, p = _place(place, mono)
         if x < width and y < height:
-            if not in_cells:
+            if ts is not None:
                 at = np.uintp(n)
                 ts[at], xs[at], ys[at], ps[at] = t, x, y, p
-            else:
+            if cells is not None:
                 pixel = np.int64(y) * width + x
                 if not (in_part and left_out[np.uintp(pixel >> 3)] >> (pixel & 7) & 1):
                     cells[np.uintp(row[y] + column[x])] = 2 * t + p

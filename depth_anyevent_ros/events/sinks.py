@@ -8,9 +8,11 @@ as large as the sensor does (events that are rectified), and while somebody look
 few thousand are decoded into arrays first: a loop that waits for memory while the processor
 guesses the type of the next word loses both, and is twice as slow.
 
-How a loop puts an event is written out in each of them: numba counts the references of arrays that
-a tuple or a function hands over, for every event, which takes up to ten times as long. Indices are
-np.uintp, since numba looks whether others are negative, which takes up to half as long again.
+Each loop is compiled twice, for arrays and for the surface: numba leaves out what is asked of
+arguments that are None. How a loop puts an event is written out in each of them: numba counts the
+references of arrays that a tuple or a function hands over, for every event, which takes up to ten
+times as long. Indices are np.uintp, since numba looks whether others are negative, which takes up
+to half as long again.
 """
 from __future__ import annotations
 
@@ -41,7 +43,7 @@ class ArraySink(NamedTuple):
 
     def in_loops(self) -> tuple:
         """Return the arguments of a compiled loop that say where to put events."""
-        return False, *NO_GRID, *self
+        return False, None, None, None, None, *self
 
 
 class GridSink(NamedTuple):
@@ -61,12 +63,7 @@ class GridSink(NamedTuple):
 
     def in_loops(self) -> tuple:
         """Return the arguments of a compiled loop that say where to put events."""
-        return True, *self, *NO_ARRAYS
-
-
-NO_ARRAYS = ArraySink.of_size(0)
-NO_GRID = GridSink(False, np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.int32),
-                   np.empty(0, np.uint8))
+        return *self, None, None, None, None
 
 
 class Observer(Protocol):

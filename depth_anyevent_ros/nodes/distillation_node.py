@@ -120,7 +120,8 @@ class DistillationNode(AutostartNode):
                           blurred=self.value('quality.blurred')))
         rate = self.value('label.rate_hz')
         self._stream = LabelStream(
-            self._pairing(self._hot_pixels().health_of), Labeller(self._teacher, quality, self._registration),
+            self._pairing(self._hot_pixels().health_of),
+            Labeller(self._teacher, quality, self._registration),
             round(1e9 / rate) if rate else 0, self._wanted, self._on_label, self._on_problem,
             self.value('events.queue_mb') << 20)
         if self.value('mode') == 'distill':

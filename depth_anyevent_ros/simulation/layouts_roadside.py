@@ -66,7 +66,8 @@ def field(generator: np.random.Generator, route: Route, side: int, left_m: float
     for along in np.arange(0, route.length, spacing_m).tolist():
         away = left_m + reach_m * generator.random() ** 1.5
         solids, room = _thing(generator, kind, textures)
-        x, y, yaw = route.at(along + generator.uniform(0, spacing_m), side * (away + room)).tolist()
+        along += generator.uniform(0, spacing_m)
+        x, y, yaw = route.at(along, side * (away + room)).tolist()
         if route.distance(np.array([[x, y]])).min() > left_m + room - 0.2:
             found.extend(place(solids, x, y, yaw + generator.uniform(0, 2 * math.pi)))
     return found
