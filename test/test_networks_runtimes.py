@@ -106,6 +106,15 @@ def test_bf16_on_a_processor_that_computes_in_it(recurrent):
         assert 1e-5 < off.mean() < 0.015 and off.max() < 0.1
 
 
+def test_bf16_on_a_gpu_that_is_missing_is_fp32_on_the_cpu(recurrent):
+    needs('openvino')
+    if torch.cuda.is_available():
+        pytest.skip('there is a GPU')
+    runtime = make_runtime(recurrent, 'cuda:0', 'bf16', 'openvino')
+    runtime.warm_up(*SIZE)
+    assert runtime.precision == 'fp32' and 'in fp32' in runtime.fallback
+
+
 def test_bf16_that_is_too_far_off_is_not_used(recurrent, monkeypatch):
     needs('openvino')
     right = runtimes.OTHERS['openvino'][0].compile

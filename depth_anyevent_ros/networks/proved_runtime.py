@@ -41,9 +41,10 @@ class ProvedRuntime(TorchRuntime):
 
     def __init__(self, checkpoint: Checkpoint, device: str = 'auto', precision: str = 'auto'):
         super().__init__(checkpoint, 'cpu', 'fp32')
-        self._asked = precision if precision in self.half else 'fp32'
-        self._no_gpu = choose_placement(
-            device, 'auto' if precision in self.half else precision, 0, False).fallback
+        half = precision in self.half
+        # A GPU that is asked for and missing makes the CPU go on in fp32, as with torch.
+        self._asked = precision if half and not device.startswith('cuda') else 'fp32'
+        self._no_gpu = choose_placement(device, 'auto' if half else precision, 0, False).fallback
         self.fallback = self._no_gpu
         self._step = self.step()
         self._run: Run | None = None
