@@ -350,6 +350,31 @@ def test_the_same_events_give_the_same_windows(rule):
 
 
 @pytest.mark.parametrize('encoding', ALL)
+def test_one_corrupt_time_base_does_not_restart_the_stream(encoding):
+    packets = packets_of(random_events(13), encoding, (500, 1000, 1500, 2000, 2500))
+    good, pipeline = windows_of(packets, TimeWindows(5 * MS, 5 * MS, 10**9))
+    events = pipeline.counters()['events']
+    packets[2] = replace(packets[2], time_base=packets[2].time_base + 3600 * 10**9)
+    windows, pipeline = windows_of(packets, TimeWindows(5 * MS, 5 * MS, 10**9))
+    counters = pipeline.counters()
+    assert counters['restarts'] == counters['interruptions'] == 0
+    assert [w.t_end for w in windows] == [w.t_end for w in good]
+    assert sum(w.interrupted for w in windows) == 1
+    # Nothing is lost that is not counted.
+    assert counters['events'] + counters['unsynchronised'] + counters['corrupt_times'] in (
+        events, events + 1)
+
+
+@pytest.mark.parametrize('encoding', ALL)
+def test_what_is_held_back_when_a_stream_restarts_is_counted(encoding):
+    packets = packets_of(random_events(13), encoding, (500, 1000, 1500))
+    decoder = make_decoder(packets[0])
+    decoder.feed(replace(packets[0], time_base=packets[0].time_base + 3600 * 10**9))
+    decoder.reset()
+    assert decoder.counters()['unsynchronised'] >= 500 and decoder.room() == 0
+
+
+@pytest.mark.parametrize('encoding', ALL)
 def test_a_time_base_that_falls_back_begins_anew(encoding):
     packets = packets_of(random_events(13), encoding, (500, 1000, 2000))
     again = [replace(packet, seq=packet.seq + 4, time_base=packet.time_base - 60 * 10**9)

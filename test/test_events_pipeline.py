@@ -145,6 +145,26 @@ def test_time_backwards_resets():
     assert stamps[5:] == stamps[:5]
 
 
+@pytest.mark.parametrize('field, leap', [('seq', 10**6), ('stamp_ns', 3600 * 10**9)])
+def test_one_damaged_number_does_not_restart_the_stream(field, leap):
+    packets = steady_stream(0, 400_000)
+    good, _ = run(packets, TimeWindows(50 * MS, 50 * MS, 10**9))
+    packets[9] = replace(packets[9], **{field: getattr(packets[9], field) + leap})
+    windows, pipeline = run(packets, TimeWindows(50 * MS, 50 * MS, 10**9))
+    assert pipeline.counters()['restarts'] == 0
+    assert [w.t_end for w in windows] == [w.t_end for w in good]
+    assert [w.interrupted for w in windows] == [w.interrupted for w in good]
+    assert [w.events for w in windows] == [w.events for w in good]
+
+
+def test_a_stream_that_begins_anew_after_a_gap_does_so():
+    packets = steady_stream(100_000, 400_000)
+    packets[-1] = replace(packets[-1], seq=packets[-1].seq + 100)
+    windows, pipeline = run(packets + packets[:-1], TimeWindows(50 * MS, 50 * MS, 10**9))
+    assert pipeline.counters()['restarts'] == 1
+    assert sum(w.interrupted for w in windows) == 2
+
+
 def test_a_gap_that_the_sensors_clock_cannot_bridge_begins_anew():
     packets = steady_stream(0, 400_000)
     later = [replace(p, seq=p.seq + 10_000, stamp_ns=p.stamp_ns + 37 * 10**9)

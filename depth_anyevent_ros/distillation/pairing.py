@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from depth_anyevent_ros.events.pipeline import (
-    EventPipeline, falls_back, Representation, Window)
+from depth_anyevent_ros.events.packet_order import PacketOrder
+from depth_anyevent_ros.events.pipeline import EventPipeline, Representation, Window
 from depth_anyevent_ros.events.stream_health import StreamHealth
 from depth_anyevent_ros.events.types import Packet, PacketError
 from depth_anyevent_ros.events.windows import PlannedWindows
@@ -52,7 +52,7 @@ class FramePairing(Generic[Picture]):
         self._clock, self._max_bytes = clock, max_bytes
         self._packets: deque[Packet] = deque()
         self._bytes = 0
-        self._newest: Packet | None = None
+        self._order = PacketOrder()
         self._pictures: deque[tuple[int, Picture]] = deque()  # by the end of their window
         self.counts = Counter(packets=0, dropped_packets=0, bad_packets=0, pictures=0, pairs=0,
                               early_pictures=0, unpaired_pictures=0)
@@ -61,8 +61,9 @@ class FramePairing(Generic[Picture]):
     def add_packet(self, packet: Packet) -> Iterator[Pair[Picture]]:
         """Take a packet; yield the pairs that it completes."""
         self.counts['packets'] += 1
-        last, self._newest = self._newest, packet
-        if last is not None and falls_back(last, packet):
+        anew = self._order.falls_back(packet)
+        self._order.add(packet)
+        if anew:
             # Pictures to come are those of the new stream, whose time only its packets tell.
             while self._packets:
                 yield from self._push()
@@ -100,7 +101,8 @@ class FramePairing(Generic[Picture]):
         """Forget what waits, and begin anew with the next packet."""
         self._packets.clear()
         self._pictures.clear()
-        self._bytes, self._newest = 0, None
+        self._bytes = 0
+        self._order.forget()
         self.pipeline.reset()
 
     def _go_on(self) -> Iterator[Pair[Picture]]:

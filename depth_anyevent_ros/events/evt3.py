@@ -244,7 +244,12 @@ class Evt3Decoder(ArrayDecoding):
         self.reset()
 
     def reset(self) -> None:
-        """Forget the stream: the next one starts anew. The counters stay."""
+        """
+        Forget the stream: the next one starts anew. The counters stay.
+
+        What was fed and waited for what comes after it is counted as unsynchronised.
+        """
+        self._state[UNSYNCHRONISED] += self.room()
         self._state[[HIGH, LOW, Y, BASE_P, HAS_HIGH, HAS_LOW, HAS_Y, RESYNC, NOW]] = 0
         self._state[BASE_X] = -1
         self._words = np.empty(0, np.uint16)

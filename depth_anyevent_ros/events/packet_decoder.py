@@ -97,7 +97,13 @@ class PacketDecoder(ArrayDecoding):
         self.reset()
 
     def reset(self) -> None:
-        """Forget the stream: the next one starts anew. The counters stay."""
+        """
+        Forget the stream: the next one starts anew. The counters stay.
+
+        What was fed and waited for what comes after it is counted as unsynchronised.
+        """
+        self._state[UNSYNCHRONISED] += sum(self._room(fed.words[begin:]) for begin, fed in zip(
+            (self._next, *[0] * len(self._fed)), self._fed))
         self._state[[NOW, KNOWN, OFFSET]] = 0
         self._fed.clear()
         self._next = 0

@@ -11,18 +11,13 @@ import numpy as np
 
 from depth_anyevent_ros.events.clock import SensorClock
 from depth_anyevent_ros.events.decoders import check_packet, Decoder, make_decoder
+from depth_anyevent_ros.events.packet_order import PacketOrder
 from depth_anyevent_ros.events.stream_health import StreamHealth
 from depth_anyevent_ros.events.surface import LatestEventSurface
 from depth_anyevent_ros.events.tencode import TIME_NORMALIZATIONS
 from depth_anyevent_ros.events.types import Packet, PacketError
 from depth_anyevent_ros.events.windows import (
     CountWindows, OpenWindow, PlannedWindows, TimeWindows)
-
-# Stamps of one stream may fall back by scheduling; a looping bag falls back by more.
-STAMP_STEP_BACK_NS = 500_000_000
-# The clock of evt3 wraps every 16.8 s: over a longer gap than half of it, sensor time is unknown.
-LONGEST_GAP_NS = 8_000_000_000
-
 
 @dataclass(frozen=True)
 class Representation:
@@ -92,7 +87,7 @@ class EventPipeline:
         self._surface: LatestEventSurface | None = None
         self._representation: Representation | None = None
         self._coordinates: np.ndarray | None = None
-        self._last: Packet | None = None
+        self._order = PacketOrder()
         self._last_stamp = 0
         self._loss_noted = False
         self._interrupted = True
@@ -141,7 +136,7 @@ class EventPipeline:
             self._surface.reset()
         self._cutter.restart()
         self._clock.reset()
-        self._last = None
+        self._order.forget()
         self._last_stamp = 0
         self._interrupted = True
 
@@ -188,7 +183,7 @@ class EventPipeline:
         except PacketError:
             self._counts['bad_packets'] += 1
             raise
-        if is_duplicate(self._last, packet):
+        if self._order.is_duplicate(packet):
             self._counts['duplicates'] += 1
             return iter(())
         self._watch_sequence(packet)
@@ -201,7 +196,7 @@ class EventPipeline:
             self._set_sensor(make_decoder(packet))
         self._counts['packets'] += 1
         self._counts['bytes'] += len(packet.events)
-        self._last = packet
+        self._order.add(packet)
         # Whatever the packet begins with was made after what the last one ended with.
         reached = self._decoder.time_ns
         self._decoder.feed(packet)
@@ -229,17 +224,15 @@ class EventPipeline:
 
     def _watch_sequence(self, packet: Packet) -> None:
         """Notice lost packets, and a stream that began anew."""
-        last, self._loss_noted, noted = self._last, False, self._loss_noted
-        if last is None:
-            return
-        leaps = packet.seq > last.seq + 1
-        if leaps and not noted and not falls_back(last, packet):
+        self._loss_noted, noted = False, self._loss_noted
+        missing = self._order.missing(packet)
+        if missing and not noted and not self._order.falls_back(packet):
             self._counts['gaps'] += 1
-            self._counts['lost_packets'] += packet.seq - last.seq - 1
-        if begins_anew(last, packet, leaps or noted):
+            self._counts['lost_packets'] += missing
+        if self._order.begins_anew(packet, missing > 0 or noted):
             self._counts['restarts'] += 1
             self.reset()
-        elif leaps or noted:
+        elif missing or noted:
             self._decoder.note_gap()
 
     def _set_sensor(self, decoder: Decoder) -> None:
@@ -281,34 +274,10 @@ class EventPipeline:
         # The fit of the clock is refined while packets arrive; stamps must not fall back by it.
         # Within the first packet of a stream nothing is known but that packet's own stamp.
         end = self._clock.to_ros(window.t_end) if self._clock.synchronised \
-            else self._last.stamp_ns or window.t_end
+            else self._order.last.stamp_ns or window.t_end
         self._last_stamp = max(end, self._last_stamp + 1)
         return Window(image, window.t_start, window.t_end, self._last_stamp, window.events,
                       interrupted)
-
-
-def is_duplicate(last: Packet | None, packet: Packet) -> bool:
-    """Return whether this is the last packet once more; both its marks have to be in use."""
-    return (last is not None and packet.stamp_ns != 0
-            and (packet.seq, packet.stamp_ns) == (last.seq, last.stamp_ns)
-            and len(packet.events) == len(last.events))
-
-
-def begins_anew(last: Packet, packet: Packet, leaps: bool) -> bool:
-    """
-    Return whether sensor time is no longer known with this packet.
-
-    leaps: whether packets are missing between the two.
-    """
-    between = packet.stamp_ns - last.stamp_ns if packet.stamp_ns and last.stamp_ns else 0
-    return falls_back(last, packet) or (leaps and between > LONGEST_GAP_NS)
-
-
-def falls_back(last: Packet, packet: Packet) -> bool:
-    """Return whether a packet belongs to a stream that began anew after the last one."""
-    between = packet.stamp_ns - last.stamp_ns if packet.stamp_ns and last.stamp_ns else 0
-    return (packet.seq < last.seq or between < -STAMP_STEP_BACK_NS
-            or packet.time_base < last.time_base - STAMP_STEP_BACK_NS)
 
 
 def placed(coordinates: np.ndarray, placement: str) -> np.ndarray:

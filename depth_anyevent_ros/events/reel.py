@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 
 from depth_anyevent_ros.events.decoders import check_packet, Decoder, make_decoder
-from depth_anyevent_ros.events.pipeline import begins_anew, is_duplicate
+from depth_anyevent_ros.events.packet_order import PacketOrder
 from depth_anyevent_ros.events.types import Events, Packet
 
 
@@ -22,32 +22,33 @@ class EventReel:
 
     def __init__(self) -> None:
         self._decoder: Decoder | None = None
-        self._last: Packet | None = None
+        self._order = PacketOrder()
         self._latest_ns = 0
         self._decoded: list[Events] = []
         self.counts = Counter(duplicates=0, times_mended=0)
 
     def begins_anew(self, packet: Packet) -> bool:
         """Return whether the next packet begins a stream, or is of another size or encoding."""
-        last = self._last
+        last = self._order.last
         return last is None or (packet.width, packet.height, packet.encoding) != (
             last.width, last.height, last.encoding) \
-            or begins_anew(last, packet, packet.seq > last.seq + 1)
+            or self._order.begins_anew(packet, self._order.missing(packet) > 0)
 
     def push(self, packet: Packet) -> None:
         """Take the next packet; raise PacketError for one of no use."""
         check_packet(packet)
-        if is_duplicate(self._last, packet):
+        if self._order.is_duplicate(packet):
             self.counts['duplicates'] += 1
             return
         if self.begins_anew(packet):
             self._decode()
             self._decoder = make_decoder(packet)
+            self._order.forget()
             self._latest_ns = 0
-        elif packet.seq > self._last.seq + 1:
+        elif self._order.missing(packet):
             self._decode()
             self._decoder.note_gap()
-        self._last = packet
+        self._order.add(packet)
         self._decoder.feed(packet)
 
     def take(self) -> Events:
