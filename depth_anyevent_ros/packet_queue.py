@@ -10,6 +10,9 @@ import time
 from depth_anyevent_ros.events.types import Packet
 
 
+PACKET_BYTES = 512  # of a packet beside its events, about
+
+
 class PacketQueue:
     """
     A first-in-first-out queue bounded in bytes, for one producer and one consumer.
@@ -31,10 +34,10 @@ class PacketQueue:
         """Append a packet; drop the oldest ones where it does not fit."""
         with self._condition:
             self._items.append((packet, time.monotonic_ns()))
-            self._bytes += len(packet.events)
+            self._bytes += len(packet.events) + PACKET_BYTES
             while self._bytes > self._max_bytes and len(self._items) > 1:
                 oldest, _ = self._items.popleft()
-                self._bytes -= len(oldest.events)
+                self._bytes -= len(oldest.events) + PACKET_BYTES
                 self.dropped += 1
                 self._lost = True
             self._condition.notify()

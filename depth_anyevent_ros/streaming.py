@@ -169,7 +169,7 @@ class StreamWorker:
             self.estimator.pipeline.note_loss()
         for packet, arrival_ns in packets:
             self._decode(packet, arrival_ns)
-        self._skip()
+        self._skip(self._pace.most_waiting())
         if self._waiting:
             self._infer(self._waiting.popleft())
 
@@ -178,15 +178,15 @@ class StreamWorker:
             for window in self.estimator.push(packet):
                 self._pace.window_arrived(arrival_ns, window.t_end)
                 self._waiting.append(Waiting(window, packet, arrival_ns, window.interrupted))
+                self._skip(MOST_WAITING)  # at once: a full queue may hold those of minutes
         except ValueError as error:  # a PacketError, or a sensor too small for the student
             self._report(str(error))
         if self.estimator.pipeline.size != self._size:
             self._size = self.estimator.pipeline.size
             self.estimator.adapt_to_sensor()
 
-    def _skip(self) -> None:
-        """Drop waiting windows that the student cannot make up for."""
-        most = self._pace.most_waiting()
+    def _skip(self, most: int) -> None:
+        """Drop the oldest of the waiting windows, so that so many are left."""
         while len(self._waiting) > most:
             skipped = self._waiting.popleft()
             self._waiting[0].interrupted |= skipped.interrupted

@@ -15,8 +15,8 @@ from depth_anyevent_ros.events.packet_encoders import MonoEncoder
 from depth_anyevent_ros.events.types import Events, Packet
 from depth_anyevent_ros.networks.checkpoint import untrained_student
 from depth_anyevent_ros.networks.config import InputConfig
-from depth_anyevent_ros.packet_queue import PacketQueue
-from depth_anyevent_ros.streaming import Pace, StreamWorker
+from depth_anyevent_ros.packet_queue import PACKET_BYTES, PacketQueue
+from depth_anyevent_ros.streaming import MOST_WAITING, Pace, StreamWorker
 
 WIDTH, HEIGHT = 128, 96
 QUEUE = 64 << 20  # bytes
@@ -84,7 +84,7 @@ def test_same_stream_gives_the_same_depth_and_state_matters(student):
 
 def test_queue_drops_the_oldest_beyond_its_bytes():
     packets = stream(0.05)
-    size = len(packets[0].events)
+    size = len(packets[0].events) + PACKET_BYTES
     queue = PacketQueue(3 * size)
     for one in packets:
         queue.put(one)
@@ -295,6 +295,37 @@ def test_of_a_burst_the_newest_is_seen_and_what_is_lost_is_counted(worker):
     assert pipeline.counters()['lost_packets'] == 0  # dropped here, not on the way
     # Twice the bound of the queue, since all that waits is taken out at once.
     assert most < 2 * QUEUE + 4 * len(data) and not worker.problems
+
+
+def test_windows_of_a_full_queue_do_not_all_wait(worker):
+    # A minute of a sensor that hardly sees anything, which arrived while the thread was busy.
+    most, push, waiting = 0, worker.worker.estimator.push, worker.worker._waiting
+
+    def watched(packet):
+        nonlocal most
+        for window in push(packet):
+            most = max(most, len(waiting))
+            yield window
+    worker.worker.estimator.push = watched
+    one_event = MonoEncoder(0).encode(Events(*np.zeros((4, 1), np.int64)))[0]
+    packets = [Packet(one_event, 'mono', WIDTH, HEIGHT, i, 10**9 + i * 10**8)
+               for i in range(600)]
+    busy = threading.Event()
+    worker.worker.request(busy.wait)
+    for one in packets:
+        worker.queue.put(one)
+    busy.set()
+    worker.wait_for(lambda: worker.results)
+    counts = worker.worker.counts
+    worker.wait_for(lambda: counts['inferred'] + counts['skipped'] > 500)
+    assert 0 < most <= MOST_WAITING and counts['skipped'] > 500 - 2 * MOST_WAITING
+
+
+def test_empty_packets_are_bounded_too():
+    queue = PacketQueue(100_000)
+    for i in range(10_000):
+        queue.put(packet([], WIDTH, HEIGHT, seq=i))
+    assert len(queue.take_all(0)[0]) < 1000 and queue.dropped > 9000
 
 
 def test_a_corrupt_sensor_size_is_refused_before_anything_is_allocated(worker):
