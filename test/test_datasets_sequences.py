@@ -186,11 +186,29 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path):
     assert 'told:' in done.stdout and not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize('values', [np.int8, bool, np.float32])
+def test_polarity_of_a_file_may_be_told_otherwise(tmp_path, values):
+    events = make_events(2000)
+    path = write(tmp_path / 'one', events)
+    with h5py.File(path / 'events.h5', 'r+') as file:
+        del file['events/p']
+        p = events.p.astype(bool) if values is bool else (2.0 * events.p - 1).astype(values)
+        file['events/p'] = p
+    found = Sequence(path).events(0, 250_000_000)
+    assert found.p.dtype == np.uint8
+    np.testing.assert_array_equal(found.p, events.p)
+    with h5py.File(path / 'events.h5', 'r+') as file:
+        file['events/p'][5] = 3 if values is not bool else True
+    if values is not bool:
+        with pytest.raises(SequenceError, match='polarity has to be'):
+            Sequence(path).events(0, 250_000_000)
+
+
 @pytest.mark.parametrize('change, words', [
     (lambda e: Events(e.t[::-1].copy(), e.x, e.y, e.p), 'steps back'),
     (lambda e: Events(e.t, e.x + WIDTH, e.y, e.p), 'beyond a sensor of 32 x 24'),
     (lambda e: Events(e.t, e.x, e.y + HEIGHT, e.p), 'beyond a sensor'),
-    (lambda e: Events(e.t, e.x, e.y, e.p + 1), 'polarities'),
+    (lambda e: Events(e.t, e.x, e.y, e.p + 1), 'polarity'),
     (lambda e: Events(e.t + 2**32 * 1000, e.x, e.y, e.p), 'too late')])
 def test_events_that_are_refused(tmp_path, change, words):
     with pytest.raises(SequenceError, match=words):

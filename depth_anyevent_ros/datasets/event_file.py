@@ -17,7 +17,7 @@ import numpy as np
 
 from depth_anyevent_ros.datasets.hdf5_output import Hdf5Output
 from depth_anyevent_ros.datasets.sequence_format import COMPRESSION, hdf5_errors, SequenceError
-from depth_anyevent_ros.events.types import Events
+from depth_anyevent_ros.events.types import Events, polarity
 
 # Small enough that a window of few events reads few others, large enough to compress well.
 CHUNK = 16384
@@ -59,9 +59,10 @@ class EventFileWriter:
         if times[-1] > LATEST_US:
             raise SequenceError(f'An event of {times[-1]} us is too late: times are 32 bits of '
                                 'microseconds.')
-        _check_pixels(events.x, events.y, events.p, self._size, 'The events')
+        _check_pixels(events.x, events.y, self._size, 'The packet of events')
         self._latest_us = int(times[-1])
-        self._held.append(Events(times, events.x, events.y, events.p))
+        self._held.append(Events(times, events.x, events.y,
+                                 _polarity(events.p, 'The packet of events')))
         self._held_count += len(events)
         if self._held_count >= 4 * CHUNK:
             self._write()
@@ -150,8 +151,9 @@ class EventFile:
         if t[0] < begin_us // 1000 * 1000 or t[-1] >= -(-end_us // 1000) * 1000:
             raise SequenceError(f'{self._path} has an index ms_to_idx that does not fit its '
                                 f'times near {begin_ns} ns.')
-        _check_pixels(x, y, p, self._size, str(self._path))
-        return Events((t[begin:end] + self._offset_us) * 1000, x, y, p)
+        _check_pixels(x, y, self._size, str(self._path))
+        return Events((t[begin:end] + self._offset_us) * 1000, x, y,
+                      _polarity(p, str(self._path)))
 
     def _place(self, millisecond: int) -> int:
         """Return the index of the first event at or after a millisecond."""
@@ -160,10 +162,15 @@ class EventFile:
         return int(self._index[millisecond]) if millisecond < len(self._index) else self.count
 
 
-def _check_pixels(x: np.ndarray, y: np.ndarray, p: np.ndarray, size: tuple[int, int],
-                  where: str) -> None:
+def _polarity(values: np.ndarray, where: str) -> np.ndarray:
+    try:
+        return polarity(values)
+    except ValueError as error:
+        raise SequenceError(f'{where}: {error}') from error
+
+
+def _check_pixels(x: np.ndarray, y: np.ndarray, size: tuple[int, int], where: str) -> None:
     height, width = size
-    if len(x) and (x.max() >= width or y.max() >= height or p.max() > 1):
-        raise SequenceError(f'{where} reach x = {x.max()}, y = {y.max()} and p = {p.max()}, '
-                            f'beyond a sensor of {width} x {height} pixels and polarities 0 '
-                            'and 1.')
+    if len(x) and (x.min() < 0 or y.min() < 0 or x.max() >= width or y.max() >= height):
+        raise SequenceError(f'{where} has x from {x.min()} to {x.max()} and y from {y.min()} to '
+                            f'{y.max()}, beyond a sensor of {width} x {height} pixels.')

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from depth_anyevent_ros.events.jit import njit
-from depth_anyevent_ros.events.types import Events
+from depth_anyevent_ros.events.types import Events, polarity
 
 ADDR_Y = 0x0 << 12
 ADDR_X = 0x2 << 12
@@ -77,7 +77,7 @@ class Evt3Encoder:
         words = np.empty(max(room, 8), np.uint16)
         if self._self_contained:
             self._state[[LAST_HIGH_US, LOW, ROW]] = -1
-        count = _encode(times_us, events.x, events.y, events.p, mark_times_us,
+        count = _encode(times_us, events.x, events.y, polarity(events.p), mark_times_us,
                         (marks[:, 2] << 8 | marks[:, 1]), end_us, self._interval_us,
                         self._vectors, self._state, words)
         return words[:count].astype('<u2').view(np.uint8)
@@ -96,11 +96,9 @@ class Evt3Encoder:
             raise ValueError(f'the packet ends at {end_us} us, before its last event or the '
                              f'last packet at {latest} us')
         for name, values in (('x', events.x), ('y', events.y)):
-            if len(values) and values.max() > MAX_COORDINATE:
+            if len(values) and (values.min() < 0 or values.max() > MAX_COORDINATE):
                 raise ValueError(f'{name} has to lie within 0 to {MAX_COORDINATE}, as evt3 has '
-                                 f'11 bits for it, got {values.max()}')
-        if len(events) and events.p.max() > 1:
-            raise ValueError(f'the polarity has to be 0 or 1, got {events.p.max()}')
+                                 f'11 bits for it, got {values.min()} to {values.max()}')
         if np.any(marks[:, 1] & ~1) or np.any(marks[:, 2] & ~15):
             raise ValueError('a trigger has to have a value of 0 or 1 and an id of 0 to 15')
 

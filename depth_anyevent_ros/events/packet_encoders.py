@@ -9,6 +9,7 @@ records.py and libcaer_cmp.py.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from depth_anyevent_ros.events.jit import njit
 from depth_anyevent_ros.events.libcaer_cmp import (
     ADDR_X, ADDR_Y, TIME_HIGH, TIME_LOW, UNIT_US, VECT_8, VECT_BASE_Y)
 from depth_anyevent_ros.events.records import ROLL_US
-from depth_anyevent_ros.events.types import Events
+from depth_anyevent_ros.events.types import Events, polarity
 
 LONGEST_PACKET_US = UNIT_US * 4096  # of libcaer_cmp; its high half has 12 bits
 LONGEST_MONO_NS = 1 << 32
@@ -44,12 +45,11 @@ class PacketEncoder(ABC):
             raise ValueError('the events have to be sorted by time and not to begin before '
                              f'{self._start_ns} ns')
         for name in 'xy':
-            if getattr(events, name).max() > self.largest:
+            least, most = getattr(events, name).min(), getattr(events, name).max()
+            if least < 0 or most > self.largest:
                 raise ValueError(f'{name} has to lie within 0 to {self.largest}, got '
-                                 f'{getattr(events, name).max()}')
-        if events.p.max() > 1:
-            raise ValueError(f'the polarity has to be 0 or 1, got {events.p.max()}')
-        return self._encode(events)
+                                 f'{least} to {most}')
+        return self._encode(replace(events, p=polarity(events.p)))
 
     @abstractmethod
     def _encode(self, events: Events) -> tuple[np.ndarray, int]:

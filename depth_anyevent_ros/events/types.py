@@ -44,6 +44,24 @@ class Events:
                         for name in ('t', 'x', 'y', 'p')))
 
 
+def polarity(values: np.ndarray) -> np.ndarray:
+    """
+    Return polarities as `Events` has them, uint8 (N,), 1 for ON, 0 for OFF.
+
+    values: 0 and 1, -1 and +1, or bool, of any type. Raises ValueError for anything else, also
+    for -1 beside 0, where nobody can tell which of them is OFF.
+    """
+    values = np.asarray(values)
+    if values.dtype == np.uint8 and not np.any(values > 1):
+        return values
+    found = np.unique(values).tolist()
+    if not (set(found) <= {0, 1} or set(found) <= {-1, 1}):
+        raise ValueError('the polarity has to be 0 or 1, or -1 or 1, got '
+                         f'{", ".join(f"{value:g}" for value in found[:4])}'
+                         f'{" and others" if len(found) > 4 else ""}')
+    return (values > 0).astype(np.uint8)
+
+
 @dataclass(frozen=True)
 class Packet:
     """
