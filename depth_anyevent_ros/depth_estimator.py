@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from depth_anyevent_ros.events.decoders import make_decoder
+from depth_anyevent_ros.events.decoders import DECODERS
 from depth_anyevent_ros.events.pipeline import EventPipeline, Window
 from depth_anyevent_ros.events.stream_health import StreamHealth
 from depth_anyevent_ros.events.surface import LatestEventSurface
@@ -205,8 +205,7 @@ class DepthEstimator:
         representation = representation_for(event_input(self.checkpoint.config.input), width,
                                             height)
         self._warm_up_runtime((representation.height, representation.width))
-        warm_up_loops(EventPipeline(*self._rules(), lambda packet: StreamHealth(width, height)),
-                      width, height)
+        warm_up_loops(width, height)
 
     def settle_on_this_thread(self) -> None:
         """Warm the student up once more, since torch keeps its worker threads per thread."""
@@ -232,15 +231,24 @@ class DepthEstimator:
                 self.settings.rule(config.window_ms))
 
 
-def warm_up_loops(pipeline: EventPipeline, width: int, height: int) -> None:
-    """Run the compiled loops once, on a packet of one event."""
-    words = np.array([0x8000, 0x6000, 0x0000, 0x2000, 0x8064], '<u2')
-    packet = Packet(words.view(np.uint8), 'evt3', width, height)
+def warm_up_loops(width: int, height: int) -> None:
+    """
+    Run the compiled loops of every encoding once, however events are put on the surface.
+
+    They are compiled then where they have never been on this machine, which takes seconds.
+    """
+    # An event for evt3; what the others say of zeros is of no interest.
+    words = np.array([0x8000, 0x6000, 0x0000, 0x2000, 0x8064], '<u2').view(np.uint8)
+    elsewhere = np.zeros((height, width, 2), np.float32)
+    for encoding, new_decoder in DECODERS.items():
+        packet = Packet(words if encoding == 'evt3' else np.zeros(8, np.uint8), encoding, width,
+                        height)
+        for coordinates, health in ((None, None), (None, StreamHealth(width, height)),
+                                    (elsewhere, None)):
+            surface = LatestEventSurface(width, height, PATCH, PATCH, coordinates, health)
+            decoder = new_decoder(width, height)
+            decoder.feed(packet)
+            decoder.room()
+            decoder.decode_until(None, surface.sink, final=True)
     for size in None, (PATCH, PATCH):
-        surface = LatestEventSurface(width, height, PATCH, PATCH, size=size)
-        decoder = make_decoder(packet)
-        decoder.feed(packet)
-        decoder.decode_until(None, surface.sink)  # a pipeline that is watched decodes to arrays
-        surface.tencode(0, 1, 0, 1)
-    for _ in pipeline.push(packet):
-        pass
+        LatestEventSurface(PATCH, PATCH, PATCH, PATCH, size=size).tencode(0, 1, 0, 1)

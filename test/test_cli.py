@@ -140,6 +140,14 @@ def test_infer_writes_depth_with_its_calibration(tmp_path, capsys):
     assert np.isfinite(images[0].data.view(np.float32)).all()
 
 
+def test_infer_cuts_windows_of_a_count_of_events(tmp_path):
+    result = tmp_path / 'infer.json'
+    assert run('infer', '--bag', write_bag(tmp_path / 'bag'), '--output', tmp_path / 'out',
+               '--window-count', 250, '--json', result) == 0
+    figures = json.loads(result.read_text())
+    assert (figures['windows'], figures['published'], figures['events']) == (4, 4, 1200)
+
+
 def test_infer_twice_gives_the_same_bytes(tmp_path):
     bag = write_bag(tmp_path / 'bag')
     depths = []

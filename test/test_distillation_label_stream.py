@@ -24,7 +24,7 @@ from depth_anyevent_ros.simulation.worlds import make_world
 @pytest.fixture(scope='module')
 def drive():
     """Return packets and pictures of a drive, in the order in which they arrive."""
-    warm_up_loops(pairing().pipeline, 173, 130)  # so that no test waits for their compilation
+    warm_up_loops(173, 130)  # so that no test waits for their compilation
     world = make_world('car', 3, 800_000_000, level=0.5, max_motion_px=6.0, binning=2)
     simulation = observed(world.simulation, 20.0, True)
     return [message for message in driver_messages(

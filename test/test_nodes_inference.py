@@ -129,6 +129,14 @@ def test_losses_and_a_changed_sensor_are_counted(client, make_node):
     assert values(client)['gaps'] == '1' and values(client)['lost_packets'] == '2'
 
 
+def test_windows_of_a_count_of_events(client, make_node):
+    make_node(window__mode='count', window__count=700)
+    listen(client)
+    play(client, 0, 35)  # 100 events in each
+    wait_for(lambda: values(client).get('published') == '5')
+    assert len(client.heard['inverse_depth/image']) == 5
+
+
 def test_without_a_subscriber_nothing_is_inferred(client, make_node):
     node = make_node()
     # The subscriptions of the test before may still be known for a moment.

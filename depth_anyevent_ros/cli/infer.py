@@ -22,7 +22,8 @@ inverse depth (32FC1, larger is nearer) with its camera_info to a new bag."""
 EXAMPLES = """\
   depth_anyevent infer --bag drive_01 --output drive_01_depth
   depth_anyevent infer --bag drive_01 --output out --rate 30 --visualization --json out.json
-  depth_anyevent infer --bag drive_01 --output out --camera-info event_camera.yaml"""
+  depth_anyevent infer --bag drive_01 --output out --camera-info event_camera.yaml
+  depth_anyevent infer --bag drive_01 --output out --window-count 30000"""
 
 
 def add_arguments(parser) -> None:
@@ -51,6 +52,9 @@ def add_arguments(parser) -> None:
                         help='windows per second of sensor time (default: %(default)s)')
     parser.add_argument('--window-ms', type=float, default=0.0,
                         help="length of a window (default: the checkpoint's)")
+    parser.add_argument('--window-count', type=int, default=0, metavar='N',
+                        help='windows of N events each, whenever they come, in place of --rate '
+                        'and --window-ms')
     parser.add_argument('--visualization', action='store_true',
                         help='write visualization/image (bgr8) too')
 
@@ -58,7 +62,8 @@ def add_arguments(parser) -> None:
 def run(arguments) -> tuple[int, dict]:
     """Infer a bag."""
     begin = time.monotonic()
-    settings = WindowSettings(rate_hz=arguments.rate, duration_ms=arguments.window_ms)
+    settings = WindowSettings('count', count=arguments.window_count) if arguments.window_count \
+        else WindowSettings(rate_hz=arguments.rate, duration_ms=arguments.window_ms)
     with open_bag(arguments.bag) as reader:
         topic = choose_event_topic(reader, arguments.topic)
         estimator = DepthEstimator(load_student(arguments.checkpoint), settings,

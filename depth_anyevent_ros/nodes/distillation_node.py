@@ -3,7 +3,6 @@
 """The node that labels events by a teacher that sees the colour camera, and trains on them."""
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 import sys
 
@@ -20,8 +19,6 @@ from depth_anyevent_ros.distillation.picture_quality import PictureQuality, Qual
 from depth_anyevent_ros.distillation.teachers import CheckpointTeacher, ForeignTeacher
 from depth_anyevent_ros.distillation.trainer_client import TrainerClient
 from depth_anyevent_ros.distillation.trainer_process import ProcessSettings
-from depth_anyevent_ros.events.stream_health import StreamHealth
-from depth_anyevent_ros.events.types import Packet
 from depth_anyevent_ros.geometry.calibration_file import calibration_from_url
 from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel
 from depth_anyevent_ros.geometry.depth import MetricScale
@@ -91,6 +88,7 @@ class DistillationNode(AutostartNode):
         self._file_cameras = {name: camera for name, camera in cameras.items() if camera}
         self._cameras = dict(self._file_cameras)
         self._student = load_student(self.value('checkpoint'))
+        event_input(self._student.config.input)  # refuses one that windows cannot be drawn for
         if self.value('teacher.source') == 'topic':
             self._teacher = ForeignTeacher()
         else:
@@ -98,8 +96,7 @@ class DistillationNode(AutostartNode):
                 self.value('teacher.checkpoint'), self.value('teacher.device'),
                 self.value('teacher.precision'))
             self._teacher.warm_up(*SENSOR_SIZE_AT_WARM_UP)
-        warm_up_loops(self._pairing(lambda packet: StreamHealth(*SENSOR_SIZE_AT_WARM_UP)).pipeline,
-                      *SENSOR_SIZE_AT_WARM_UP)
+        warm_up_loops(*SENSOR_SIZE_AT_WARM_UP)
         if self.value('extrinsics.source') == 'tf':
             self._tf = ExtrinsicsFromTf(self)
         else:
@@ -120,8 +117,7 @@ class DistillationNode(AutostartNode):
                           blurred=self.value('quality.blurred')))
         rate = self.value('label.rate_hz')
         self._stream = LabelStream(
-            self._pairing(self._hot_pixels().health_of),
-            Labeller(self._teacher, quality, self._registration),
+            self._pairing(), Labeller(self._teacher, quality, self._registration),
             round(1e9 / rate) if rate else 0, self._wanted, self._on_label, self._on_problem,
             self.value('events.queue_mb') << 20)
         if self.value('mode') == 'distill':
@@ -170,12 +166,13 @@ class DistillationNode(AutostartNode):
                               self.value('sensor_name'), self.value('hot_pixels'),
                               self.get_logger().info)
 
-    def _pairing(self, health_of: Callable[[Packet], StreamHealth]) -> FramePairing:
+    def _pairing(self) -> FramePairing:
         config = event_input(self._student.config.input)
         return FramePairing(
             lambda width, height: representation_for(config, width, height),
             round(config.window_ms * 1e6), round(self.value('events.max_gap_ms') * 1e6),
-            self.value('image.clock'), self.value('events.queue_mb') << 20, health_of)
+            self.value('image.clock'), self.value('events.queue_mb') << 20,
+            self._hot_pixels().health_of)
 
     def _settings(self) -> ProcessSettings:
         work = Path(self.value('work_dir') or cache_folder()).expanduser()
