@@ -82,6 +82,29 @@ def test_what_is_drawn_lies_in_the_split(worlds):
             made.factors['threshold'])
 
 
+@pytest.mark.parametrize('split', SPLITS)
+def test_thresholds_and_mismatch_follow_the_sensor(split):
+    made = {name: make_world('car', 5, SECOND, sensor=name, split=split, binning=4)
+            for name in ('davis346', 'vga', 'evk4')}
+    generator = np.random.default_rng([5, 0, SPLITS.index(split), 101])
+    drawn = [draw(generator, FACTORS[split].threshold, logarithmic=True),
+             draw(generator, FACTORS[split].threshold_ratio, logarithmic=True),
+             draw(generator, FACTORS[split].mismatch)]
+    keys = 'threshold', 'threshold_ratio', 'mismatch'
+    # To the last bit: recordings of a davis346 can be made again.
+    assert [made['davis346'].factors[name] for name in keys] == drawn
+    lower = (0.15 * 0.35 / (0.18 * 0.4)) ** 0.5
+    calmer = (0.01 * 0.04 / (0.02 * 0.06)) ** 0.5
+    for sensor, scales in (('davis346', (1, 1, 1)), ('vga', (lower, 1, 1)),
+                           ('evk4', (lower, 1, calmer))):
+        expected = np.array(drawn) * scales
+        assert [made[sensor].factors[name] for name in keys] == pytest.approx(expected)
+        pixels = made[sensor].simulation.sensor
+        assert pixels.mismatch == pytest.approx(expected[2])
+        assert (pixels.threshold_on * pixels.threshold_off) ** 0.5 == pytest.approx(expected[0])
+        assert pixels.threshold_on / pixels.threshold_off == pytest.approx(expected[1])
+
+
 def test_draw_takes_every_range():
     generator = np.random.default_rng(0)
     values = np.array([draw(generator, ((0.0, 1.0), (5.0, 8.0))) for _ in range(400)])

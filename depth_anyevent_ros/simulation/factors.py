@@ -85,7 +85,8 @@ class Factors:
 
     field_of_view_deg: horizontal. principal_point: how far it lies from the middle, as a share
     of the width. threshold: geometric mean of ON and OFF thresholds of the pixels, in natural
-    logarithm. threshold_ratio: ON over OFF. mismatch: of the pixels.
+    logarithm. threshold_ratio: ON over OFF. mismatch: of the pixels. Threshold and mismatch are
+    those of a davis346; sensors.py says how other sensors are scaled against it.
     """
 
     car: CarFactors

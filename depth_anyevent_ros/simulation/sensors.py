@@ -62,9 +62,18 @@ class Sensor:
     @property
     def pixels(self) -> EventCameraConfig:
         """Return settings in the middle of the ranges."""
-        middle = SensorRanges(*((math.sqrt(low * high),) * 2
-                                for low, high in vars(self.ranges).values()))
+        middle = SensorRanges(*((_middle(span),) * 2 for span in vars(self.ranges).values()))
         return middle.draw(np.random.default_rng(0), seed=0)
+
+
+def scale(sensor: Sensor, name: str) -> float:
+    """Return the middle of a sensor's range over that of davis346, which factors.py is about."""
+    return _middle(getattr(sensor.ranges, name)) / \
+        _middle(getattr(SENSORS['davis346'].ranges, name))
+
+
+def _middle(span: Range) -> float:
+    return math.sqrt(span[0] * span[1])
 
 
 SENSORS: Mapping[str, Sensor] = MappingProxyType({

@@ -23,7 +23,7 @@ from depth_anyevent_ros.simulation.event_camera import EventCameraConfig
 from depth_anyevent_ros.simulation.factors import draw, FACTORS, Factors, SPLITS
 from depth_anyevent_ros.simulation.recording import Simulation
 from depth_anyevent_ros.simulation.rgb_camera import RgbCameraConfig
-from depth_anyevent_ros.simulation.sensors import Sensor, SENSORS
+from depth_anyevent_ros.simulation.sensors import scale, Sensor, SENSORS
 from depth_anyevent_ros.simulation.trajectories import forced_pauses
 from depth_anyevent_ros.simulation.trajectory import (
     BODY_FROM_OPTICAL, body_rotation, Mounted)
@@ -130,11 +130,17 @@ def _camera(numbers: list[int], factors: Factors, sensor: Sensor) -> tuple[Camer
 
 def _pixels(numbers: list[int], factors: Factors,
             sensor: Sensor) -> tuple[EventCameraConfig, dict]:
-    """Draw the pixels: what is kept apart by factors.py, the rest as the sensor has it."""
+    """
+    Draw the pixels: what is kept apart by factors.py, the rest as the sensor has it.
+
+    The thresholds and the mismatch of factors.py are those of a davis346; other sensors have as
+    much more or less as their own ranges say.
+    """
     generator = np.random.default_rng([*numbers, PIXELS])
-    threshold = draw(generator, factors.threshold, logarithmic=True)
+    threshold = draw(generator, factors.threshold, logarithmic=True) \
+        * scale(sensor, 'threshold')
     ratio = draw(generator, factors.threshold_ratio, logarithmic=True)
-    mismatch = draw(generator, factors.mismatch)
+    mismatch = draw(generator, factors.mismatch) * scale(sensor, 'mismatch')
     ranges = replace(sensor.ranges, threshold=(threshold, threshold), bias=(ratio, ratio),
                      mismatch=(mismatch, mismatch))
     pixels = ranges.draw(generator, int(generator.integers(2 ** 31)))
