@@ -64,6 +64,18 @@ def test_scale_and_shift_of_the_prediction_do_not_count(config):
     assert float(depth_loss(3 * perfect + 2, target, config).total) < 1e-4
 
 
+@pytest.mark.parametrize('config', [
+    LossConfig(temporal=0.3), LossConfig(normalization='none'),
+    LossConfig(alignment='clip', normalization='clip')])
+def test_a_shift_of_labels_without_unit_does_not_count(config):
+    prediction, target = scene()
+    below = target - float(target.nanmean()) - 0.02
+    assert (below < 0).any() and (below > 0).any()
+    for name in ('total', 'data', 'gradient', 'temporal'):
+        assert float(getattr(depth_loss(prediction, below, config), name)) == pytest.approx(
+            float(getattr(depth_loss(prediction, target, config), name)), rel=1e-3)
+
+
 def test_frames_of_near_and_far_scenes_count_alike():
     prediction, target = scene()
     near = target.clone()

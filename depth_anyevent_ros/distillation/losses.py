@@ -44,7 +44,8 @@ def depth_loss(prediction: Tensor, target: Tensor, config: LossConfig) -> LossTe
     prediction, target = (x.float().transpose(0, 1) for x in (prediction, target))
     known = target.isfinite()
     target = target.nan_to_num(0.0)
-    near = known & (target >= config.sky_below)
+    # Labels without a unit may lie below 0, and then know no sky.
+    near = known & (target >= config.sky_below) if config.sky_below else known
     weight = _error_weight(target, near, config)
 
     def residual(over: str) -> tuple[Tensor, Tensor]:
