@@ -24,6 +24,7 @@ LABEL, LABEL_INFO, LABEL_FACTS = ('/proxy_label/image', '/proxy_label/camera_inf
                                   '/proxy_label/info')
 KEPT_BEFORE_NS = 250_000_000  # of events, so that the first window is whole
 MOST_INVERSE_DEPTH = 6e4  # that float16 holds
+HAIR = 1e-3  # of a map's range: what it may lie below 0 by mere inexactness
 
 
 class McapShard:
@@ -80,7 +81,8 @@ class SequenceShard:
     """
     The shard as a sequence folder; as several where sensor time begins anew in it.
 
-    path: of the folder to be; further ones get _2 and so on behind it. info: for sequence.json.
+    path: of the folder to be; further ones get _2 and so on behind it. info: for sequence.json,
+    whose labels.alignment says whether labels are 'relative', or 'as published' in 1/m.
     Times begin with 0 shortly before the shard, and end with its last label.
     """
 
@@ -120,8 +122,8 @@ class SequenceShard:
         if self._writer is None or time_ns <= self._last_ns:
             self.out_of_order += 1
             return
-        # float16 rounds what is below; a network's inverse depth may be a hair below 0.
-        self._writer.add_label(time_ns, np.clip(inverse_depth, 0, MOST_INVERSE_DEPTH))
+        relative = self._info['labels']['alignment'] == 'relative'
+        self._writer.add_label(time_ns, _not_negative(inverse_depth, relative))
         self._last_ns = time_ns
         self._labels_here += 1
 
@@ -165,3 +167,20 @@ class SequenceShard:
         else:
             self._writer.abandon()
         self._writer, self._labels_here, self._last_ns = None, 0, 0
+
+
+def _not_negative(inverse_depth: np.ndarray, relative: bool) -> np.ndarray:
+    """
+    Return a map (H, W) as a sequence can hold it: from 0 to MOST_INVERSE_DEPTH, NaN unknown.
+
+    What is a hair below 0 becomes 0. A relative map that goes further below is shifted, since
+    its zero means nothing; in one in 1/m nothing is behind the camera, and it is unknown there.
+    """
+    known = inverse_depth[np.isfinite(inverse_depth)]
+    least = known.min() if known.size else 0.0
+    hair = HAIR * (known.max() - least) if known.size else 0.0
+    if not relative:
+        inverse_depth = np.where(inverse_depth < -hair, np.nan, inverse_depth)
+    elif least < -hair:
+        inverse_depth = inverse_depth - least
+    return np.clip(inverse_depth, 0, MOST_INVERSE_DEPTH)
