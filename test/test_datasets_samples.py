@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from tiny_sequences import HEIGHT, PERIOD_NS, WIDTH, write_sequence
 
-from depth_anyevent_ros.datasets.samples import area_average, load_samples, SampleError
+from depth_anyevent_ros.datasets.samples import (
+    area_average, load_samples, SampleError, usable_labels)
 from depth_anyevent_ros.datasets.sequences import Sequence, SequenceError
 from depth_anyevent_ros.events.evt3_encoder import Evt3Encoder
 from depth_anyevent_ros.events.pipeline import EventPipeline
@@ -118,3 +119,18 @@ def test_sequences_without_use_are_refused(tmp_path, kind, config, words):
     sequence = Sequence(write_sequence(tmp_path / 's', **kind))
     with pytest.raises(SampleError, match=words):
         load_samples(sequence, config, 70, 84)
+
+
+def test_labels_without_a_unit_are_judged_by_their_own_size(tmp_path):
+    """A teacher's labels are known up to a scale, so that none is too small to learn from."""
+    config = InputConfig(height=70, width=84)
+    faint = Sequence(write_sequence(tmp_path / 'faint', relative=True, scale=1e-5))
+    assert load_samples(faint, config, 70, 84).usable.all()
+    with pytest.raises(SampleError, match='all sky'):
+        load_samples(Sequence(write_sequence(tmp_path / 'far', scale=1e-3)), config, 70, 84)
+    ramp = np.linspace(0, 1, 40, dtype=np.float32).reshape(1, 5, 8)
+    holes = np.where(np.arange(40).reshape(1, 5, 8) < 39, np.nan, ramp)
+    labels = np.concatenate([ramp, 1e-4 * ramp, 1e-4 * ramp - 1e-5, 1e4 + ramp, 0 * ramp,
+                             np.full_like(ramp, np.nan), holes])
+    assert usable_labels(labels, True).tolist() == [True] * 3 + [False] * 4
+    assert usable_labels(labels, False).tolist() == [True] + [False] * 2 + [True] + [False] * 3

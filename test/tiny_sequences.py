@@ -12,12 +12,13 @@ PERIOD_NS = 50_000_000
 
 
 def write_sequence(path, seed=0, labels=12, events_per_label=400, sky=False, images=True,
-                   unknown=True, size=(WIDTH, HEIGHT), relative=False, distortion=(0.0,) * 5):
+                   unknown=True, size=(WIDTH, HEIGHT), relative=False, distortion=(0.0,) * 5,
+                   scale=1.0):
     """
     Write a sequence of `labels` labels, 50 ms apart, with no events where there are to be none.
 
     The lower half is near and gets most events, at a place that depends on the seed. relative:
-    the labels have no unit, as those of a teacher.
+    the labels have no unit, as those of a teacher. scale: what labels are multiplied with.
     """
     rng = np.random.default_rng(seed)
     width, height = size
@@ -42,7 +43,7 @@ def write_sequence(path, seed=0, labels=12, events_per_label=400, sky=False, ima
                 else (1 / depth).astype(np.float32)
             if unknown and not sky:
                 inverse_depth[:5, :7] = np.nan
-            inverse_depth *= 50 if relative else 1
+            inverse_depth *= 50 * scale if relative else scale
             image = rng.integers(0, 255, (height, width, 3), np.uint8) if images else None
             writer.add_label((label + 1) * PERIOD_NS, inverse_depth, image=image)
     return path

@@ -25,7 +25,9 @@ from depth_anyevent_ros.networks.config import InputConfig
 BLOCK_NS = 1_000_000_000  # events that are read at once
 LEAST_KNOWN = 0.5  # share of a cell whose depth has to be known for the cell to have one
 LEAST_PIXELS = 0.02  # share of a label that has to be known for the label to be of use
-LEAST_SPREAD = 1e-3  # 1/m; labels flatter than this (all sky) say nothing about relative depth
+# Labels flatter than this (all sky) say nothing about relative depth: 1/m, or for labels without a
+# unit a share of their largest value.
+LEAST_SPREAD = LEAST_SPREAD_SHARE = 1e-3
 
 
 class SampleError(ValueError):
@@ -75,10 +77,11 @@ def load_samples(sequence: Sequence, config: InputConfig, height: int, width: in
     inverse_depth = np.stack([area_average(sequence.label(index), height, width)
                               for index in range(len(sequence))]) \
         if len(sequence) else np.empty((0, height, width), np.float32)
-    usable = usable_labels(inverse_depth)
+    usable = usable_labels(inverse_depth, sequence.relative)
     if not usable.any():
         raise SampleError(f'{sequence.path} has no label with depth to learn from: of its '
-                          f'{len(sequence)} labels each is unknown or all sky.')
+                          f'{len(sequence)} labels each is unknown or '
+                          f'{"all alike" if sequence.relative else "all sky"}.')
     if config.representation == 'rgb':
         images, events = _pictures(sequence, height, width), np.zeros(len(sequence), np.int64)
     else:
@@ -90,13 +93,24 @@ def load_samples(sequence: Sequence, config: InputConfig, height: int, width: in
                    sequence.relative)
 
 
-def usable_labels(inverse_depth: np.ndarray) -> np.ndarray:
-    """Return which labels (N, h, w) have enough known pixels that are not all alike."""
+def usable_labels(inverse_depth: np.ndarray, relative: bool) -> np.ndarray:
+    """
+    Return which labels (N, h, w) have enough known pixels that are not all alike.
+
+    relative: they are a teacher's, known up to scale and shift, else in 1/m.
+    """
     usable = np.zeros(len(inverse_depth), bool)
     for index, label in enumerate(inverse_depth):
         known = label[np.isfinite(label)]
-        usable[index] = len(known) >= LEAST_PIXELS * label.size and known.std() > LEAST_SPREAD
+        usable[index] = len(known) >= LEAST_PIXELS * label.size and (
+            differ(known) if relative else known.std() > LEAST_SPREAD)
     return usable
+
+
+def differ(known: np.ndarray) -> bool:
+    """Return whether the known values of a map without a unit, one at least, are not all alike."""
+    low, high = np.percentile(known, (5, 95))
+    return bool(high - low > LEAST_SPREAD_SHARE * max(float(np.abs(known).max()), 1e-9))
 
 
 def area_average(inverse_depth: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -206,5 +220,5 @@ def _compacted(image: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
-__all__ = ['area_average', 'load_samples', 'SampleError', 'Samples', 'SequenceError',
+__all__ = ['area_average', 'differ', 'load_samples', 'SampleError', 'Samples', 'SequenceError',
            'usable_labels']

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from depth_anyevent_ros.datasets.samples import area_average
+from depth_anyevent_ros.datasets.samples import area_average, differ, LEAST_PIXELS
 from depth_anyevent_ros.distillation.picture_quality import PictureQuality
 from depth_anyevent_ros.distillation.replay_buffer import LabelledFrame
 from depth_anyevent_ros.distillation.teacher_check import TeacherCheck
@@ -111,7 +111,4 @@ def usable(inverse_depth: np.ndarray) -> bool:
     """Return whether a relative map says anything: enough known pixels that differ."""
     sparse = inverse_depth[::SPARSE, ::SPARSE]
     known = sparse[np.isfinite(sparse)]
-    if len(known) < 0.02 * sparse.size:
-        return False
-    low, high = np.percentile(known, (5, 95))
-    return bool(high - low > 1e-3 * max(float(np.abs(known).max()), 1e-9))
+    return len(known) >= LEAST_PIXELS * sparse.size and differ(known)

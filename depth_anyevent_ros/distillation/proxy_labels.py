@@ -40,4 +40,4 @@ class TeacherLabels:
         for index, picture in enumerate(pictures.image):
             found = self._runtime.infer(picture.astype(np.float32) / 255)
             labels[index] = cv2.resize(found, (width, height), interpolation=cv2.INTER_AREA)
-        return with_labels(samples, labels.astype(np.float16), usable_labels(labels))
+        return with_labels(samples, labels.astype(np.float16), usable_labels(labels, True))
