@@ -4,6 +4,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from tiny_sequences import write_sequence
 import torch
 
 from depth_anyevent_ros.distillation import training_state
+from depth_anyevent_ros.distillation.data import changed_sequences
 from depth_anyevent_ros.distillation.positions import spread_positions
 from depth_anyevent_ros.distillation.run_folder import RunFolder
 from depth_anyevent_ros.distillation.schedule import learning_rate
@@ -125,25 +127,69 @@ def test_the_checkpoint_says_where_it_comes_from(data, whole):
         train(data, folder, resume=True, seed=1, loss={})
 
 
-def test_a_full_disk_leaves_the_last_state_whole(data, tmp_path, monkeypatch):
-    output, written = tmp_path / 'run', []
-
-    real = os.fsync
+def fill_disk(monkeypatch, fits):
+    """Let the disk be full after so many states; checkpoints are smaller."""
+    real, written = os.fsync, []
 
     def fsync(handle):
         size = os.fstat(handle).st_size
-        if size > 10_000_000:  # states, not checkpoints
+        if size > 10_000_000:
             written.append(size)
-            if len(written) == 2:
+            if len(written) > fits:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(handle)
 
     monkeypatch.setattr(os, 'fsync', fsync)
+
+
+def test_a_full_disk_leaves_the_last_state_whole(data, tmp_path, monkeypatch):
+    output = tmp_path / 'run'
+    fill_disk(monkeypatch, 1)
     with pytest.raises(TrainingError, match='No space left on device.*--resume'):
         train(data, output)
     assert training_state.load_state(output / 'state.safetensors')[1]['step'] == 3
     assert not list(output.glob('.*part'))
     monkeypatch.undo()
+
+
+def test_a_stage_does_not_go_on_in_other_sequences(tmp_path, monkeypatch):
+    """Lanes know sequences by number, which others would have silently."""
+    folder, output = tmp_path / 'train', tmp_path / 'run'
+    for name in 'abc':
+        write_sequence(folder / name)
+    small = {'stages': [{'height': 56, 'width': 70, 'steps': 5, 'lanes': 1, 'clip': 2}],
+             'data': {'train': [str(folder)]}}
+    fill_disk(monkeypatch, 1)
+    with pytest.raises(TrainingError, match='No space'):
+        train(tmp_path, output, **small)
+    monkeypatch.undo()
+    shutil.move(folder / 'b', tmp_path / 'b')
+    write_sequence(folder / 'b', labels=9)
+    write_sequence(folder / 'd')
+    with pytest.raises(TrainingError, match='from step 3.* no longer there: b of 12 labels; new: '
+                                            'b of 9 labels, d of 12 labels. Put back.*output='):
+        train(tmp_path, output, resume=True, **small)
+    # A state of before sequences were noted goes on as it did then.
+    tensors, facts = training_state.load_state(output / 'state.safetensors')
+    assert facts.pop('sequences') == [['a', 12], ['b', 12], ['c', 12]]
+    (tmp_path / 'older').mkdir()
+    training_state.save_state(tmp_path / 'older' / 'state.safetensors', tensors, facts)
+    assert train(tmp_path, tmp_path / 'older', resume=True, **small)['resumed_at'] == 3
+    shutil.rmtree(folder / 'b')
+    shutil.rmtree(folder / 'd')
+    shutil.move(tmp_path / 'b', folder / 'b')
+    assert train(tmp_path, output, resume=True, **small)['resumed_at'] == 3
+
+
+def test_changed_sequences_are_told_in_words():
+    before = [[f's{index}', 10] for index in range(9)]
+    assert changed_sequences(before, [list(item) for item in before]) == ''
+    assert 'another order' in changed_sequences(before, before[::-1])
+    assert changed_sequences(before, before[:1]) == (
+        'no longer there: ' + ', '.join(f's{k} of 10 labels' for k in range(1, 6))
+        + ' and 3 more')
+    # Of two of the same name one is gone.
+    assert changed_sequences([['s', 5]] * 2, [['s', 5]]) == 'no longer there: s of 5 labels'
 
 
 def test_a_teacher_gives_the_labels(data, tmp_path):

@@ -3,6 +3,7 @@
 """What a stage of a run trains and validates on."""
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from tqdm import tqdm
@@ -15,6 +16,8 @@ from depth_anyevent_ros.distillation.strict_mapping import ConfigError
 from depth_anyevent_ros.distillation.training_config import StageConfig, TrainingConfig
 from depth_anyevent_ros.distillation.validation import Validator
 from depth_anyevent_ros.evaluation.baselines import load_mean_maps, mean_maps, save_mean_maps
+
+MOST_NAMED = 5  # sequences in a sentence
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,11 @@ class StageData:
     def skipped(self) -> tuple[tuple[str, str], ...]:
         """Training sequences that could not be used, (path, reason)."""
         return self.train.skipped
+
+    @property
+    def sequences(self) -> list[list]:
+        """Names and numbers of labels of the training sequences, in order, as JSON values."""
+        return [[item.name, len(item)] for item in self.train.samples]
 
 
 def load_stage(config: TrainingConfig, stage: StageConfig, folder: RunFolder) -> StageData:
@@ -67,6 +75,23 @@ def load_stage(config: TrainingConfig, stage: StageConfig, folder: RunFolder) ->
     _tell_skipped(validation)
     return StageData(train, Validator(validation.samples, config.validation,
                                       load_mean_maps(folder.mean_map)))
+
+
+def changed_sequences(before: list[list], now: list[list]) -> str:
+    """Return in words how `StageData.sequences` changed, '' where they did not."""
+    before, now = ([tuple(item) for item in items] for items in (before, now))
+    if before == now:
+        return ''
+    parts = [f'{what} {_listed(items)}' for what, items in (
+        ('no longer there:', Counter(before) - Counter(now)),
+        ('new:', Counter(now) - Counter(before))) if items]
+    return '; '.join(parts) or 'they come in another order'
+
+
+def _listed(items: Counter) -> str:
+    named = [f'{name} of {frames} labels' for name, frames in sorted(items.elements())]
+    more = len(named) - MOST_NAMED
+    return ', '.join(named[:MOST_NAMED]) + (f' and {more} more' if more > 0 else '')
 
 
 def _long_enough(samples: SampleSet, least: int) -> SampleSet:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from depth_anyevent_ros.distillation.data import load_stage, StageData
+from depth_anyevent_ros.distillation.data import changed_sequences, load_stage, StageData
 from depth_anyevent_ros.distillation.lanes import Lanes
 from depth_anyevent_ros.distillation.losses import depth_loss
 from depth_anyevent_ros.distillation.memory import keep_all_blocks
@@ -61,6 +61,7 @@ class Trainer:
         self._best: dict | None = None
         self._bad_steps = 0
         self._saved_lanes: dict | None = None
+        self._saved_sequences: list | None = None  # which the saved lanes number
         self._folder = RunFolder(config.output, config.name)
         if resume:
             self._resume()
@@ -76,6 +77,7 @@ class Trainer:
                 continue
             data = load_stage(self.config, stage, self._folder)
             skipped = dict(data.skipped)
+            self._check_sequences(data)
             if self._step == stage_begin:
                 self._begin_stage(data)
             frames += self._run_stage(index, stage_end, data)
@@ -169,7 +171,7 @@ class Trainer:
         if data.validator and (self._step % self.config.validation.every == 0 or last):
             self._validate(data, bar)
         if self._step % self.config.save_every == 0 or last:
-            self._save(lanes, last)
+            self._save(lanes, data, last)
             self._folder.plot()
 
     def _validate(self, data: StageData, bar) -> None:
@@ -217,7 +219,7 @@ class Trainer:
                           'learning_rate': learning_rate(self.config, self._step - 1)})
         bar.set_postfix_str(f'loss {means["loss"]:.4f}, {rate:.0f} frames/s')
 
-    def _save(self, lanes: Lanes, stage_done: bool) -> None:
+    def _save(self, lanes: Lanes, data: StageData, stage_done: bool) -> None:
         """Write all that a resumed run needs; a stage that is done leaves no lanes behind."""
         tensors = {**network_tensors('network', self.network),
                    **network_tensors('average', self._average),
@@ -226,7 +228,8 @@ class Trainer:
         save_state(self._folder.state, tensors, {
             'step': self._step, 'config': self.config.to_dict(), 'best': self._best,
             'size': self._size, 'bad_steps': self._bad_steps, 'scaler': self._scaler.state_dict(),
-            'lanes': None if stage_done else lanes.state()})
+            'lanes': None if stage_done else lanes.state(),
+            'sequences': None if stage_done else data.sequences})
         self._saved_step = self._step
 
     def _resume(self) -> None:
@@ -243,9 +246,20 @@ class Trainer:
         self._step, self._best = facts['step'], facts['best']
         self._saved_step = self._step
         self._bad_steps, self._saved_lanes = facts['bad_steps'], facts['lanes']
+        self._saved_sequences = facts.get('sequences')  # which older states do not have
         self._size = tuple(facts['size'])
         self._scaler.load_state_dict(facts['scaler'])
         self._folder.cut_log(self._step)
+
+    def _check_sequences(self, data: StageData) -> None:
+        """Raise TrainingError where saved lanes would go on in other sequences."""
+        saved, self._saved_sequences = self._saved_sequences, None
+        changed = saved and changed_sequences(saved, data.sequences)
+        if changed:
+            raise TrainingError(
+                f'The run in {self.config.output} cannot go on from step {self._step}, since its '
+                f'training sequences changed: {changed}. Put back what was there, or begin anew '
+                'with another output=; init= a checkpoint takes its weights over.')
 
     def _begin_stage(self, data: StageData) -> None:
         """Carry the weights over to another size of the input."""
