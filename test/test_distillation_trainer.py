@@ -181,6 +181,21 @@ def test_a_stage_does_not_go_on_in_other_sequences(tmp_path, monkeypatch):
     assert train(tmp_path, output, resume=True, **small)['resumed_at'] == 3
 
 
+def test_sequences_that_are_too_short_are_known_by_their_path(tmp_path):
+    small = {'stages': [{'height': 56, 'width': 70, 'steps': 1, 'lanes': 1, 'clip': 3}]}
+    long = write_sequence(tmp_path / 'a' / 'long', 1)
+    short = [write_sequence(tmp_path / place / 'short', seed, labels=2)
+             for seed, place in enumerate('bc')]
+    result = train(tmp_path, tmp_path / 'run', **small,
+                   data={'train': [str(long), *map(str, short)]})
+    assert list(result['skipped']) == [str(path) for path in short]
+    assert all('2 labels are less than the 3' in why for why in result['skipped'].values())
+    # Nor are they in the mean of the training labels.
+    train(tmp_path, tmp_path / 'alone', data={'train': [str(long)]}, **small)
+    ours, alone = (np.load(tmp_path / name / 'mean_map.npz') for name in ('run', 'alone'))
+    np.testing.assert_array_equal(ours['all'], alone['all'])
+
+
 def test_changed_sequences_are_told_in_words():
     before = [[f's{index}', 10] for index in range(9)]
     assert changed_sequences(before, [list(item) for item in before]) == ''

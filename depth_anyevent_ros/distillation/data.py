@@ -61,9 +61,7 @@ def load_stage(config: TrainingConfig, stage: StageConfig, folder: RunFolder) ->
                f'{train.unusable} labels without depth to learn from, '
                f'{len(train.skipped)} sequences skipped.')
     if not folder.mean_map.exists():
-        skipped = dict(train.skipped)
-        used = [path for path in paths if str(path) not in skipped]
-        save_mean_maps(folder.mean_map, mean_maps(Sequence(path) for path in used))
+        save_mean_maps(folder.mean_map, mean_maps(Sequence(path) for path in train.paths))
     if not config.data.validation:
         return StageData(train, None)
     validation_paths = find_sequences(config.data.validation)
@@ -96,10 +94,11 @@ def _listed(items: Counter) -> str:
 
 def _long_enough(samples: SampleSet, least: int) -> SampleSet:
     """Return the samples without sequences of less than `least` labels, if others are left."""
-    kept = tuple(item for item in samples.samples if len(item) >= least)
-    short = tuple((item.name, f'{len(item)} labels are less than the {least} that a clip spans')
-                  for item in samples.samples if len(item) < least)
-    return SampleSet(kept, samples.skipped + short) if kept else samples
+    both = tuple(zip(samples.paths, samples.samples))
+    kept = tuple(item for item in both if len(item[1]) >= least)
+    short = tuple((path, f'{len(item)} labels are less than the {least} that a clip spans')
+                  for path, item in both if len(item) < least)
+    return SampleSet(*zip(*kept), samples.skipped + short) if kept else samples
 
 
 def _tell_skipped(samples: SampleSet) -> None:

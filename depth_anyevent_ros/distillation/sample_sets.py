@@ -21,8 +21,13 @@ Labeller = Callable[[Sequence, Samples], Samples]
 
 @dataclass(frozen=True)
 class SampleSet:
-    """Samples of one grid size, and the sequences that could not be used: (path, reason)."""
+    """
+    Samples of one grid size, and the sequences that could not be used: (path, reason).
 
+    paths: of the samples' sequences, as several may have the same name.
+    """
+
+    paths: tuple[str, ...]
     samples: tuple[Samples, ...]
     skipped: tuple[tuple[str, str], ...]
 
@@ -51,7 +56,7 @@ def load_sample_set(paths: list[Path], config: InputConfig, what: str, processes
     pictures are skipped. Raises SampleError where none is left, or where sensors of different
     shape give grids of different size, which cannot be in one batch.
     """
-    samples, skipped = [], []
+    samples, used, skipped = [], [], []
     with tqdm(total=len(paths), desc=f'loading {what}', unit=' sequences', disable=None) as bar:
         for path, result in zip(paths, _results(paths, config, processes)):
             bar.update()
@@ -64,6 +69,7 @@ def load_sample_set(paths: list[Path], config: InputConfig, what: str, processes
                 skipped.append((str(path), result))
             else:
                 samples.append(result)
+                used.append(str(path))
     if not samples:
         raise SampleError(f'None of the {len(paths)} sequences for {what} can be used. The '
                           f'first: {skipped[0][1] if skipped else "there is none"}')
@@ -72,7 +78,7 @@ def load_sample_set(paths: list[Path], config: InputConfig, what: str, processes
         listed = ', '.join(f'{h}x{w} ({name})' for (h, w), name in sizes.items())
         raise SampleError(f'The sequences for {what} come from sensors of different shape, which '
                           f'gives inputs of {listed}: train on sensors of one shape at a time.')
-    return SampleSet(tuple(samples), tuple(skipped))
+    return SampleSet(tuple(used), tuple(samples), tuple(skipped))
 
 
 def with_labels(samples: Samples, inverse_depth, usable) -> Samples:
