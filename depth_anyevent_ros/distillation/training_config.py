@@ -221,6 +221,10 @@ class TrainingConfig:
             for name in ('polarity_swap', 'event_dropout', 'standstill'):
                 if getattr(self.augmentation, name):
                     raise ConfigError(f'augmentation.{name} is for events, but the input is rgb.')
+        if self.input.background != 'black':
+            raise ConfigError('input.background must be black for training, not '
+                              f'{self.input.background}: augmentation fills what it leaves out '
+                              'with 0, which is black.')
         if self.data.teacher and self.loss.sky_below:
             raise ConfigError("loss.sky_below is in 1/m, but a teacher's labels have no unit: "
                               'leave it and loss.log out.')
