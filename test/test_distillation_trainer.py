@@ -4,6 +4,7 @@
 import errno
 import json
 import os
+from pathlib import Path
 import shutil
 import signal
 import subprocess
@@ -127,14 +128,13 @@ def test_the_checkpoint_says_where_it_comes_from(data, whole):
         train(data, folder, resume=True, seed=1, loss={})
 
 
-def fill_disk(monkeypatch, fits):
-    """Let the disk be full after so many states; checkpoints are smaller."""
+def fill_disk(monkeypatch, name, fits=0):
+    """Let the disk be full whenever a file was written so often."""
     real, written = os.fsync, []
 
     def fsync(handle):
-        size = os.fstat(handle).st_size
-        if size > 10_000_000:
-            written.append(size)
+        if Path(os.readlink(f'/proc/self/fd/{handle}')).name.startswith(f'.{name}.'):
+            written.append(name)
             if len(written) > fits:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(handle)
@@ -142,14 +142,26 @@ def fill_disk(monkeypatch, fits):
     monkeypatch.setattr(os, 'fsync', fsync)
 
 
-def test_a_full_disk_leaves_the_last_state_whole(data, tmp_path, monkeypatch):
+@pytest.mark.parametrize('name, fits, last', [
+    ('state.safetensors', 1, 3), ('best.safetensors', 0, 3), ('validation.png', 0, 3),
+    ('loss.png', 1, 4), ('mean_map.npz', 0, None)])
+def test_a_full_disk_leaves_the_last_state_whole(data, tmp_path, monkeypatch, name, fits, last):
     output = tmp_path / 'run'
-    fill_disk(monkeypatch, 1)
-    with pytest.raises(TrainingError, match='No space left on device.*--resume'):
+    fill_disk(monkeypatch, name, fits)
+    with pytest.raises(TrainingError, match=f'run/{name}.*No space left on device.*--resume'):
         train(data, output)
-    assert training_state.load_state(output / 'state.safetensors')[1]['step'] == 3
+    state = output / 'state.safetensors'
+    assert state.exists() == (last is not None)
+    assert last is None or training_state.load_state(state)[1]['step'] == last
     assert not list(output.glob('.*part'))
     monkeypatch.undo()
+
+
+def test_a_log_that_cannot_be_written_is_named(tmp_path):
+    folder = RunFolder(tmp_path, 'student')
+    (tmp_path / 'log.jsonl').symlink_to('/dev/full')
+    with pytest.raises(TrainingError, match='log.jsonl.*No space left on device.*--resume'):
+        folder.log({'step': 1})
 
 
 def test_a_stage_does_not_go_on_in_other_sequences(tmp_path, monkeypatch):
@@ -159,7 +171,7 @@ def test_a_stage_does_not_go_on_in_other_sequences(tmp_path, monkeypatch):
         write_sequence(folder / name)
     small = {'stages': [{'height': 56, 'width': 70, 'steps': 5, 'lanes': 1, 'clip': 2}],
              'data': {'train': [str(folder)]}}
-    fill_disk(monkeypatch, 1)
+    fill_disk(monkeypatch, 'state.safetensors', 1)
     with pytest.raises(TrainingError, match='No space'):
         train(tmp_path, output, **small)
     monkeypatch.undo()

@@ -14,6 +14,7 @@ from depth_anyevent_ros.distillation.run_folder import RunFolder
 from depth_anyevent_ros.distillation.sample_sets import load_sample_set, SampleSet
 from depth_anyevent_ros.distillation.strict_mapping import ConfigError
 from depth_anyevent_ros.distillation.training_config import StageConfig, TrainingConfig
+from depth_anyevent_ros.distillation.training_state import writing
 from depth_anyevent_ros.distillation.validation import Validator
 from depth_anyevent_ros.evaluation.baselines import load_mean_maps, mean_maps, save_mean_maps
 
@@ -46,7 +47,7 @@ def load_stage(config: TrainingConfig, stage: StageConfig, folder: RunFolder) ->
     """
     Load the samples of a stage, and make the mean map of the training labels at the first time.
 
-    Raises SampleError, SequenceError, CheckpointError or ConfigError.
+    Raises SampleError, SequenceError, CheckpointError, ConfigError or TrainingError.
     """
     inputs = replace(config.input, height=stage.height, width=stage.width)
     paths = find_sequences(config.data.train)
@@ -61,7 +62,9 @@ def load_stage(config: TrainingConfig, stage: StageConfig, folder: RunFolder) ->
                f'{train.unusable} labels without depth to learn from, '
                f'{len(train.skipped)} sequences skipped.')
     if not folder.mean_map.exists():
-        save_mean_maps(folder.mean_map, mean_maps(Sequence(path) for path in train.paths))
+        maps = mean_maps(Sequence(path) for path in train.paths)
+        with writing(folder.mean_map):
+            save_mean_maps(folder.mean_map, maps)
     if not config.data.validation:
         return StageData(train, None)
     validation_paths = find_sequences(config.data.validation)

@@ -9,6 +9,7 @@ resume from, best.safetensors (the best by validation so far), and NAME.safetens
 from __future__ import annotations
 
 from collections.abc import Mapping
+import io
 import json
 from pathlib import Path
 
@@ -17,11 +18,12 @@ import numpy as np
 import yaml
 
 from depth_anyevent_ros.distillation.training_config import TrainingConfig
-from depth_anyevent_ros.distillation.training_state import TrainingError, write_atomically
+from depth_anyevent_ros.distillation.training_state import (
+    TrainingError, write_atomically, writing)
 
 
 class RunFolder:
-    """Where a run writes."""
+    """Where a run writes; TrainingError, with the name of the file, where the disk refuses."""
 
     def __init__(self, path: str | Path, name: str):
         self.path = Path(path)
@@ -46,7 +48,7 @@ class RunFolder:
 
     def log(self, entry: Mapping) -> None:
         """Append a line to the log."""
-        with open(self._log, 'a') as file:
+        with writing(self._log), open(self._log, 'a') as file:
             file.write(json.dumps(entry) + '\n')
 
     def entries(self) -> list[dict]:
@@ -88,4 +90,6 @@ class RunFolder:
             other = axes.twinx()
             other.plot(*zip(*ratios), color='tab:red', marker='.')
             other.set_ylabel('validation error / that of the mean map', color='tab:red')
-        figure.savefig(self.path / 'loss.png', dpi=110)
+        data = io.BytesIO()
+        figure.savefig(data, format='png', dpi=110)
+        write_atomically(self.path / 'loss.png', data.getvalue())

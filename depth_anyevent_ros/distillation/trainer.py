@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from dataclasses import replace
+from pathlib import Path
 import time
 
 import numpy as np
@@ -30,7 +31,8 @@ from depth_anyevent_ros.distillation.training_config import (
     BUNDLED, changed_keys, TrainingConfig)
 from depth_anyevent_ros.distillation.training_state import (
     load_network, load_optimizer, load_recurrent, load_state, network_tensors,
-    optimizer_tensors, recurrent_tensors, save_state, TrainingError, write_atomically)
+    optimizer_tensors, recurrent_tensors, save_state, TrainingError, write_atomically,
+    writing)
 from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.networks.checkpoint import (
     CheckpointError, load_checkpoint, save_checkpoint)
@@ -188,16 +190,20 @@ class Trainer:
         if self._best is None or self._best['size'] != size \
                 or result.metrics[main] < self._best[main]:
             self._best = {'step': self._step, 'size': size, **result.metrics}
-            save_checkpoint(self._folder.best, self._export(data), self._model(data, self._best))
+            self._write_checkpoint(self._folder.best, data)
 
     def _finish(self, data: StageData) -> dict:
         """Write the checkpoint: the best by validation, or the last where there is none."""
         if self._best is not None:
             write_atomically(self._folder.final, self._folder.best.read_bytes())
         else:
-            save_checkpoint(self._folder.final, self._export(data), self._model(data, None))
+            self._write_checkpoint(self._folder.final, data)
         return {'checkpoint': str(self._folder.final), 'validation': self._best,
                 'sha256': load_checkpoint(self._folder.final).sha256}
+
+    def _write_checkpoint(self, path: Path, data: StageData) -> None:
+        with writing(path):
+            save_checkpoint(path, self._export(data), self._model(data, self._best))
 
     def _export(self, data: StageData) -> DepthNetwork:
         """Return the average of the weights as it is used, also at other sizes."""

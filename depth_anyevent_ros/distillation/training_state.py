@@ -8,6 +8,8 @@ replaced in one step. Nothing is pickled.
 """
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 import json
 from pathlib import Path
 
@@ -28,18 +30,26 @@ class TrainingError(ValueError):
     """Training cannot go on; the message says why, and what to do."""
 
 
+@contextmanager
+def writing(what: object) -> Iterator[None]:
+    """Raise TrainingError with the name of a file of the run where the disk refuses it."""
+    try:
+        yield
+    except OSError as error:
+        raise TrainingError(
+            f'{what} could not be written: {error.strerror or error}. What was saved before is '
+            'whole: make room, then go on with --resume, or begin anew if no state was saved '
+            'yet.') from error
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """
     Replace a file in one step, and have it on the disk.
 
     Raises TrainingError where the disk refuses; the file is then as it was.
     """
-    try:
+    with writing(f'{path} ({len(data) / 1e6:.1f} MB)'):
         replace_file(path, data)
-    except OSError as error:
-        raise TrainingError(
-            f'{path} ({len(data) / 1e6:.0f} MB) could not be written: {error.strerror}. What '
-            'was saved before is whole: make room, then go on with --resume.') from error
 
 
 def save_state(path: Path, tensors: dict[str, Tensor], facts: dict) -> None:
