@@ -84,8 +84,8 @@ def add_arguments(parser) -> None:
     parser.add_argument('--flow', action='store_true',
                         help='keep the exact motion of the pixels too (sequences)')
     parser.add_argument('--max-motion-px', type=float, default=0.7, metavar='PX',
-                        help='no pixel moves further between two renders; more is faster and '
-                        'less exact (default: %(default)s)')
+                        help='no pixel moves further than about this between two renders; more '
+                        'is faster and less exact (default: %(default)s)')
     parser.add_argument('--max-step-ms', type=float, default=5.0, metavar='MS',
                         help='longest time between two renders; more is faster where little '
                         'moves (default: %(default)s)')

@@ -149,7 +149,8 @@ SIMULATOR_PARAMETERS = (
     Parameter('loop', False,
               'At the end go on with the world of the next seed; the event stream begins anew.'),
     Parameter('max_motion_px', 0.7,
-              'No pixel moves further between two renders; more is faster and less exact.',
+              'No pixel moves further than about this between two renders; more is faster and '
+              'less exact.',
               bounds=(0.1, 20.0)),
     Parameter('publish_clock', False, 'Publish /clock, in the time of the simulation.'),
     Parameter('wait_for_subscribers', 0,

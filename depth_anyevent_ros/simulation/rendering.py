@@ -114,8 +114,9 @@ def sampled_frames(view: View, begin_ns: int, end_ns: int, max_motion_px: float,
     """
     Yield (time, frame), so close together that no pixel moves by more than max_motion_px.
 
-    The first frame is that of the beginning, the last that of the end. Where lamps flicker,
-    frames come in between that are interpolated.
+    That holds within 5 %, and as far as a render each microsecond allows. The first frame is that
+    of the beginning, the last that of the end. Where lamps flicker, frames come in between that
+    are interpolated.
     """
     time_ns = begin_ns
     frame = view.render(time_ns)
