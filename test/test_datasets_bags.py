@@ -64,6 +64,23 @@ def independent_cdr(packet: Packet, little_endian: bool = True) -> bytes:
     return bytes(store.serialize_cdr(message, EVENT_PACKET, little_endian=little_endian))
 
 
+@pytest.mark.parametrize('storage', FORMATS)
+def test_packets_under_the_older_name_of_their_type(tmp_path, storage):
+    packets = [make_packet(index) for index in range(5)]
+    older = 'event_array_msgs/msg/EventArray'
+    store = independent_typestore()
+    store.register({older: ([], store.get_msgdef(EVENT_PACKET).fields)})
+    with Writer(tmp_path / 'bag', version=9, storage_plugin={
+            'sqlite3': StoragePlugin.SQLITE3, 'mcap': StoragePlugin.MCAP}[storage]) as writer:
+        connection = writer.add_connection(TOPIC, older, typestore=store)
+        for packet in packets:
+            writer.write(connection, packet.stamp_ns, independent_cdr(packet))
+    with open_bag(tmp_path / 'bag') as reader:
+        assert event_topics(reader) == [TOPIC] and reader.topics[TOPIC].type == older
+        found = [decode_event_packet(raw) for raw in reader.messages()]
+    assert len(found) == 5 and all(map(same, found, packets))
+
+
 @pytest.mark.parametrize('name', [
     'test_data_evt3_trigger', 'test_data_libcaer_rollover', 'test_data_mono_cd'])
 def test_real_recordings(shared_data, name):

@@ -3,10 +3,11 @@
 """
 Damaged packets of every encoding: no crash, no hang, no write out of bounds, all counted.
 
-100,000 packets each; `python -m pytest test/test_events_fuzz.py --fuzz-packets 10000000` tries
+100,000 packets each; `./scripts/test.sh test/test_events_fuzz.py --fuzz-packets 10000000` tries
 more.
 """
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,9 +15,12 @@ import pytest
 from depth_anyevent_ros.events.decoders import DECODERS, make_decoder
 from depth_anyevent_ros.events.evt3_encoder import Evt3Encoder
 from depth_anyevent_ros.events.packet_encoders import ENCODERS
+from depth_anyevent_ros.events.pipeline import EventPipeline, Representation
 from depth_anyevent_ros.events.sinks import ArraySink, SurfaceSink
+from depth_anyevent_ros.events.stream_health import StreamHealth
 from depth_anyevent_ros.events.surface import grid_of_pixels
-from depth_anyevent_ros.events.types import Events, Packet
+from depth_anyevent_ros.events.types import Events, Packet, PacketError
+from depth_anyevent_ros.events.windows import CountWindows, TimeWindows
 
 START_NS = 1_700_000_000_000_000_000
 WIDTH, HEIGHT = 64, 48
@@ -145,6 +149,60 @@ def test_damaged_packets(encoding, request):
     assert all(counters[name] > 0 for name in dropped if (encoding, name) != ('mono', 'truncated')
                ), counters
     assert set(seen) == set(DAMAGES)
+
+
+def misdescribed(packets, rng):
+    """Yield the packets, some of which say something wrong of themselves."""
+    encodings = (*DECODERS, 'evt9', '')
+    for index, (packet, _) in enumerate(packets):
+        # Packets of 3 ms.
+        packet = replace(packet, stamp_ns=10**18 + index * 3_000_000)
+        what = rng.integers(60)
+        if what == 0:
+            packet = replace(packet, width=int(rng.choice([0, 1, 14, 32, 128, 4096, 1 << 31])))
+        elif what == 1:
+            packet = replace(packet, encoding=str(rng.choice(encodings)))
+        elif what == 2:
+            packet = replace(packet, seq=max(packet.seq + int(rng.choice([-7, 5, 1 << 40])), 0))
+        elif what == 3:
+            leap = int(rng.choice([-10**18, -10**9, 10**9, 10**17]))
+            packet = replace(packet, stamp_ns=packet.stamp_ns + leap)
+        elif what == 4:
+            packet = replace(packet, events=packet.events[:0])
+        yield packet
+
+
+@pytest.mark.parametrize('encoding', DECODERS)
+@pytest.mark.parametrize('windows', [TimeWindows(20_000_000, 9_000_000, 10**9),
+                                     CountWindows(40, 10**9)])
+def test_damaged_packets_on_their_way_to_windows(encoding, windows, request):
+    rng = np.random.default_rng(21)
+    count = max(1500, request.config.getoption('--fuzz-packets') // 100)
+    pipeline = EventPipeline(
+        lambda width, height: Representation(min(height, 42), min(width, 56)), windows,
+        lambda packet: StreamHealth(packet.width, packet.height, every_ns=10**9))
+    table = rng.uniform(-20, 80, (HEIGHT, WIDTH, 2))
+    before, made, refused = Counter(), 0, 0
+    whole = whole_packets(encoding, rng, count)
+    for index, packet in enumerate(misdescribed(damaged_packets(encoding, rng, whole), rng)):
+        if index in (count // 3, 2 * count // 3):
+            pipeline.rectify(table if index == count // 3 else None)
+        try:
+            for window in pipeline.push(packet):
+                made += 1
+                assert window.t_start < window.t_end and window.stamp_ns > 0
+                assert window.image.min() >= 0 and window.image.max() <= 1
+        except PacketError:
+            refused += 1
+        counters = Counter(pipeline.counters())
+        assert all(counters[name] >= value for name, value in before.items()), (before, counters)
+        before = counters
+    list(pipeline.finish())
+    assert made > 20 and refused > 5
+    assert before['restarts'] and before['gaps'] and before['size_changes']
+    # Refused, taken twice for one, or decoded: nothing else becomes of a packet.
+    assert before['packets'] + before['bad_packets'] + before['duplicates'] == count
+    assert before['bad_packets'] == refused
 
 
 def long_packets(encoding, rng, count=12, most=2000):

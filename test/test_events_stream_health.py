@@ -11,6 +11,7 @@ from depth_anyevent_ros.cli.main import execute
 from depth_anyevent_ros.datasets.bags import BagWriter
 from depth_anyevent_ros.events.evt3_encoder import Evt3Encoder
 from depth_anyevent_ros.events.pipeline import EventPipeline, Representation
+from depth_anyevent_ros.events.rate_control import ceiling_of
 from depth_anyevent_ros.events.sinks import ArraySink
 from depth_anyevent_ros.events.stream_health import StreamHealth
 from depth_anyevent_ros.events.types import Events, Packet
@@ -251,6 +252,11 @@ def test_inspect_writes_the_hot_pixels_of_a_bag(tmp_path, capsys):
             writer.write_event_packet(topic, sent[0], sent[0].stamp_ns)
     assert execute(['inspect', str(tmp_path / 'two'), '--hot-pixels', str(file)]) == 1
     assert 'needs one topic with events' in capsys.readouterr().err
+
+
+def test_a_second_without_events_has_no_ceiling():
+    with np.errstate(all='raise'):
+        assert ceiling_of([np.zeros(100, np.int64)] * 3) is None
 
 
 @pytest.mark.parametrize('known', [

@@ -19,6 +19,7 @@ from depth_anyevent_ros.events.types import Packet, PacketError
 from depth_anyevent_ros.events.windows import (
     CountWindows, OpenWindow, PlannedWindows, TimeWindows)
 
+
 @dataclass(frozen=True)
 class Representation:
     """

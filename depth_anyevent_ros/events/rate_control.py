@@ -44,6 +44,8 @@ def ceiling_of(looks: list[np.ndarray]) -> float | None:
     """Return the ceiling in events a second; looks: events in each 10 ms, for each look."""
     rates = np.concatenate(looks)
     top = np.sort(rates)[-max(1, round(ABOVE * len(rates)))]
+    if not top:  # hardly anything has happened
+        return None
     near = rates[(rates > (1 - 2 * FLAT) * top) & (rates <= top)]
     level = float(np.median(near))
     if level < LEAST_EVENTS or np.mean(rates > (1 + FLAT) * level) > ABOVE:

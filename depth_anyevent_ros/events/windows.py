@@ -163,7 +163,9 @@ class CountCutter:
                 window.add(segment.events, segment.t_first, segment.t_last)
                 if window.events >= self.rule.count:
                     self._window = None
-                    window.t_end = window.t_last + 1
+                    # A damaged stream may fall back a little within a window.
+                    window.t_start = min(window.t_first, window.t_last)
+                    window.t_end = max(window.t_first, window.t_last) + 1
                     yield window
             elif window and decoder.time_ns is not None and decoder.time_ns >= limit:
                 self.interruptions += 1
