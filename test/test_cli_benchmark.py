@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from depth_anyevent_ros.benchmarks import (
-    decode, event_streams, label, numpy_events, representation, simulator, training)
+    decode, event_streams, inference, label, numpy_events, representation, simulator, training)
 from depth_anyevent_ros.benchmarks.case import compare, Work
 from depth_anyevent_ros.benchmarks.numpy_caster import cast_depth
 from depth_anyevent_ros.cli.benchmark import BENCHMARKS
 from depth_anyevent_ros.cli.main import execute
 from depth_anyevent_ros.distillation.teachers import CheckpointTeacher
 from depth_anyevent_ros.events.pipeline import Representation
+from depth_anyevent_ros.networks.cuda_runtime import CudaRuntime
 from depth_anyevent_ros.simulation.boxes import boxes_simulation, DAVIS346
 from depth_anyevent_ros.simulation.raycaster import RayCaster
 from depth_anyevent_ros.simulation.scene import Ellipsoid
@@ -139,6 +140,20 @@ def test_benchmark_label(monkeypatch, untrained_teacher):
         assert case.min == case.median == case.max > 0
         # All of the labelling holds the teacher's part, but a busy machine may slow that alone.
         assert 0 < case.ratio < 3
+
+
+def test_a_graph_that_gives_no_number_is_told(monkeypatch):
+    class Overflowing(CudaRuntime):
+        frames = 0
+
+        def infer(self, image):
+            self.frames += 1
+            result = super().infer(image)
+            return result * np.nan if self.frames == 4 else result  # two of them to warm up
+    for name, value in (('CudaRuntime', Overflowing), ('GPU_PRESET', 'tiny-r'),
+                        ('GPU_SIZE', (70, 98)), ('GPU_FRAMES', 3)):
+        monkeypatch.setattr(inference, name, value)
+    assert 'off by nan%' in inference._graph(repeats=1, seed=0).name
 
 
 @pytest.mark.parametrize('arguments, words', [

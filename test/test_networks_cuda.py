@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The path of a GPU: what of it can be shown on a CPU, and the rest where there is one."""
 import contextlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from depth_anyevent_ros.networks import cuda_runtime, runtime as torch_runtime
 from depth_anyevent_ros.networks.checkpoint import untrained_student
-from depth_anyevent_ros.networks.cuda_runtime import CudaRuntime, is_device_error
-from depth_anyevent_ros.networks.runtime import TorchRuntime
+from depth_anyevent_ros.networks.cuda_runtime import CudaRuntime, is_device_error, PROOF_FRAMES
+from depth_anyevent_ros.networks.runtime import Placement, TorchRuntime
 from depth_anyevent_ros.networks.static_step import StaticStep
 
 SIZE = (70, 98)
@@ -25,6 +27,46 @@ def advance(static, image):
     static.pixels.copy_(torch.from_numpy(image))
     static.advance()
     return static.output[:-1].reshape(SIZE).numpy().copy()
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """
+    Let the CPU pass for a GPU in all that CudaRuntime does, but for kernels and half precision.
+
+    Gives what each capture was asked. A replay is one more frame of the step that was made last.
+    """
+    steps, captures = [], []
+
+    class Step(StaticStep):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            steps.append(self)
+
+    @contextlib.contextmanager
+    def capture(_graph, **asked):
+        captures.append(asked)
+        yield
+    empty = torch.empty
+    stream = SimpleNamespace(wait_stream=lambda _: None, synchronize=lambda: None)
+    for place, name, fake in (
+            # 'cpu:0' is the CPU to torch, and what is not 'cpu' is a GPU to the runtimes.
+            (torch_runtime, 'choose_placement', lambda *_: Placement('cpu:0', 'fp32', None)),
+            (cuda_runtime, 'StaticStep', Step),
+            (torch, 'empty', lambda *shape, pin_memory=False, **more: empty(*shape, **more)),
+            (torch.cuda, 'device', contextlib.nullcontext),
+            (torch.cuda, 'stream', contextlib.nullcontext),
+            (torch.cuda, 'Stream', lambda: stream),
+            (torch.cuda, 'current_stream', lambda *_: stream),
+            (torch.cuda, 'CUDAGraph', lambda: SimpleNamespace(replay=lambda: steps[-1].advance())),
+            (torch.cuda, 'graph', capture)):
+        monkeypatch.setattr(place, name, fake)
+    return captures
+
+
+def assert_same(runtime, plain, count=4):
+    for image in frames(count):
+        np.testing.assert_allclose(runtime.infer(image), plain.infer(image), atol=1e-5)
 
 
 @pytest.mark.parametrize('preset', ['tiny-r', 'tiny'])
@@ -51,6 +93,34 @@ def test_a_state_that_is_broken_is_told_with_the_frame():
     assert static.output[-1] != 1
     static.reset()
     np.testing.assert_array_equal(advance(static, image), right)
+
+
+def test_a_graph_is_used_where_it_gives_the_same_depth(gpu):
+    student = untrained_student('tiny-r')
+    runtime, plain = CudaRuntime(student), TorchRuntime(student, 'cpu')
+    for _ in range(2):
+        assert_same(runtime, plain)
+        runtime.reset()
+        plain.reset()
+    assert len(gpu) == 1 and 'CUDA graph' in runtime.runtime and runtime.fallback is None
+
+
+@pytest.mark.parametrize('bad', range(PROOF_FRAMES))
+def test_a_graph_that_overflows_from_a_frame_on_is_not_used(gpu, bad):
+    class Overflowing(CudaRuntime):
+        replays = 0
+
+        def _predict(self, image):
+            result = super()._predict(image)
+            if self._graph is not None:
+                result[0, 0] = np.nan if self.replays >= bad else result[0, 0]
+                self.replays += 1
+            return result
+    student = untrained_student('tiny-r')
+    runtime = Overflowing(student)
+    assert_same(runtime, TorchRuntime(student, 'cpu'), 2)
+    assert len(gpu) == 1 and 'CUDA graph' not in runtime.runtime
+    assert 'No CUDA graph is used: its output differs' in runtime.fallback
 
 
 @pytest.mark.parametrize('error', [

@@ -123,7 +123,7 @@ class CudaRuntime(TorchRuntime):
         return f'its output differs from that in fp32 by {off:.2g} of the range'
 
     def _difference(self, size: tuple[int, int]) -> float:
-        """Return how far the graph is from torch in fp32, over the range of the output."""
+        """Return how far the graph is from torch in fp32, of the range; NaN where it has NaN."""
         generator, graph, precision = np.random.default_rng(0), self._graph, self.precision
         images = [(generator.random((self.config.input.channels, *size), np.float32)
                    * (generator.random(size) < 0.3)).astype(np.float32)
@@ -135,8 +135,9 @@ class CudaRuntime(TorchRuntime):
             expected = [super(CudaRuntime, self)._predict(image) for image in images]
         finally:
             self._graph, self.precision = graph, precision
-        return max(float(np.abs(a - b).max()) / (float(np.ptp(b)) or 1.0)
-                   for a, b in zip(found, expected))
+        # Of a number that is none, np.max makes none; Python's max drops it, but for the first.
+        return float(np.max([np.abs(a - b).max() / (float(np.ptp(b)) or 1.0)
+                             for a, b in zip(found, expected)]))
 
     def _autocast_for_graph(self):
         if self.precision == 'fp32':
