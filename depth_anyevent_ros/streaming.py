@@ -145,10 +145,16 @@ class StreamWorker:
         try:
             action()
         except Exception as error:  # the thread must outlive a lost device or a lack of memory
-            self.counts['failed'] += 1
+            self._tell(error)
             self._waiting.clear()
-            self.estimator.reset()
-            self._report(f'{type(error).__name__}: {error}')
+            try:
+                self.estimator.reset()
+            except Exception as next_error:  # as of a device that is lost; a window may do better
+                self._tell(next_error)
+
+    def _tell(self, error: Exception) -> None:
+        self.counts['failed'] += 1
+        self._report(f'{type(error).__name__}: {error}')
 
     def _step(self, packets: list[tuple[Packet, int]], lost: bool) -> None:
         if self._requests:

@@ -143,6 +143,26 @@ def test_a_gpu_that_fails_makes_the_cpu_go_on(error):
     assert 'cuda:0 has failed' in about['fallback'] and 'more' not in about['fallback']
 
 
+@pytest.mark.parametrize('action', [
+    lambda runtime: runtime.reset(), lambda runtime: runtime.warm_up(*SIZE)])
+def test_a_gpu_that_fails_in_a_reset_makes_the_cpu_go_on(gpu, monkeypatch, action):
+    student = untrained_student('tiny-r')
+    runtime, plain = CudaRuntime(student), TorchRuntime(student, 'cpu')
+    runtime.infer(frames(1)[0])
+
+    def fail_with(message):
+        def fail(_step):
+            raise RuntimeError(message)
+        monkeypatch.setattr(StaticStep, 'reset', fail)
+    fail_with('shapes do not match')
+    with pytest.raises(RuntimeError, match='shapes'):
+        action(runtime)
+    fail_with('CUDA error: device lost')
+    action(runtime)
+    assert runtime.device == 'cpu' and 'device lost' in runtime.fallback
+    assert_same(runtime, plain)
+
+
 def test_an_error_of_the_program_is_not_the_devices():
     assert not is_device_error(RuntimeError('shapes do not match'))
     assert not is_device_error(ValueError('H and W'))

@@ -322,6 +322,28 @@ def test_the_thread_outlives_whatever_goes_wrong_and_begins_anew(worker):
     assert calls[2] is True  # the state of before is gone
 
 
+def test_the_thread_outlives_a_reset_that_fails_too(worker):
+    runtime = worker.worker.estimator.runtime
+    infer, reset, failures = runtime.infer, runtime.reset, []
+
+    def lost_once(image):
+        if not failures:
+            failures.append('infer')
+            raise MemoryError('no memory')
+        return infer(image)
+
+    def lost_after_it():
+        if failures == ['infer']:
+            failures.append('reset')
+            raise RuntimeError('CUDA error: device lost')
+        reset()
+    runtime.infer, runtime.reset = lost_once, lost_after_it
+    feed(worker, stream(0.65), 0.01)
+    worker.wait_for(lambda: len(worker.results) >= 2)
+    assert worker.worker.alive and worker.worker.counts['failed'] == 2
+    assert worker.problems == ['MemoryError: no memory', 'RuntimeError: CUDA error: device lost']
+
+
 def test_of_a_burst_the_newest_is_seen_and_what_is_lost_is_counted(worker):
     rng = np.random.default_rng(0)
     count = 100_000  # in a millisecond: 100 million a second

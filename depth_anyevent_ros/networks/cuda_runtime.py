@@ -50,16 +50,15 @@ class CudaRuntime(TorchRuntime):
         try:
             return super().infer(image)
         except RuntimeError as error:
-            if self.device == 'cpu' or not is_device_error(error):
-                raise
             self._go_on_without_gpu(error)
             return super().infer(image)
 
     def reset(self) -> None:
-        """Forget the frames so far: the next one starts a sequence."""
-        super().reset()
-        if self._static is not None:
-            self._static.reset()
+        """Forget the frames so far, as `TorchRuntime.reset`; on the CPU if the GPU fails in it."""
+        try:
+            self._forget()
+        except RuntimeError as error:
+            self._go_on_without_gpu(error)
 
     def release(self) -> None:
         """Give the device's memory back; the runtime cannot be used any more."""
@@ -75,7 +74,13 @@ class CudaRuntime(TorchRuntime):
             return
         why_not = self._capture(size)
         self.fallback = f'No CUDA graph is used: {why_not}.' if why_not else None
-        self.reset()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Empty the state; whatever the device raises passes."""
+        super().reset()
+        if self._static is not None:
+            self._static.reset()
 
     def _predict(self, image: np.ndarray) -> np.ndarray:
         if self._graph is None:
@@ -128,7 +133,7 @@ class CudaRuntime(TorchRuntime):
         images = [(generator.random((self.config.input.channels, *size), np.float32)
                    * (generator.random(size) < 0.3)).astype(np.float32)
                   for _ in range(PROOF_FRAMES)]
-        self.reset()
+        self._forget()
         found = [self._predict(image) for image in images]
         self._graph, self.precision = None, 'fp32'
         try:
@@ -145,7 +150,9 @@ class CudaRuntime(TorchRuntime):
         return torch.autocast('cuda', dtype=HALF[self.precision], cache_enabled=False)
 
     def _go_on_without_gpu(self, error: RuntimeError) -> None:
-        """Run on the CPU from now on; what was on the device may be lost."""
+        """Run on the CPU from now on, or raise an error that is not the device's."""
+        if self.device == 'cpu' or not is_device_error(error):
+            raise error
         lost, self._graph, self._static = self.device, None, None
         self.device, self.precision = 'cpu', 'fp32'
         self._load(self._checkpoint)
