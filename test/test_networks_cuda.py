@@ -51,7 +51,8 @@ def gpu(monkeypatch):
     stream = SimpleNamespace(wait_stream=lambda _: None, synchronize=lambda: None)
     for place, name, fake in (
             # 'cpu:0' is the CPU to torch, and what is not 'cpu' is a GPU to the runtimes.
-            (torch_runtime, 'choose_placement', lambda *_: Placement('cpu:0', 'fp32', None)),
+            (torch_runtime, 'choose_placement', lambda device, *_: Placement(
+                'cpu' if device == 'cpu' else 'cpu:0', 'fp32', None)),
             (cuda_runtime, 'StaticStep', Step),
             (torch, 'empty', lambda *shape, pin_memory=False, **more: empty(*shape, **more)),
             (torch.cuda, 'device', contextlib.nullcontext),
@@ -102,7 +103,38 @@ def test_a_graph_is_used_where_it_gives_the_same_depth(gpu):
         assert_same(runtime, plain)
         runtime.reset()
         plain.reset()
-    assert len(gpu) == 1 and 'CUDA graph' in runtime.runtime and runtime.fallback is None
+    # Of one thread, since the worker's goes on with the GPU while a new student is captured.
+    assert gpu == [{'capture_error_mode': 'thread_local'}]
+    assert 'CUDA graph' in runtime.runtime and runtime.fallback is None
+
+
+@pytest.mark.parametrize('where', ['capture', 'comparison'])
+def test_without_memory_for_a_graph_the_gpu_goes_on_without_one(gpu, monkeypatch, where):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB.')
+    if where == 'capture':
+        monkeypatch.setattr(torch.cuda, 'graph', full)
+    else:
+        monkeypatch.setattr(CudaRuntime, '_difference', full)
+    student = untrained_student('tiny-r')
+    runtime = CudaRuntime(student)
+    assert_same(runtime, TorchRuntime(student, 'cpu'))
+    assert (runtime.device, runtime.runtime) == ('cpu:0', TorchRuntime.runtime)
+    assert 'No CUDA graph is used' in runtime.fallback and 'out of memory' in runtime.fallback
+
+
+def test_without_memory_for_a_frame_the_cpu_goes_on(gpu, monkeypatch):
+    predict = TorchRuntime._predict
+
+    def full(self, image):
+        if self.device != 'cpu':
+            raise torch.OutOfMemoryError('CUDA out of memory')
+        return predict(self, image)
+    monkeypatch.setattr(TorchRuntime, '_predict', full)
+    student = untrained_student('tiny-r')
+    runtime = CudaRuntime(student)
+    assert_same(runtime, TorchRuntime(student, 'cpu'))
+    assert runtime.device == 'cpu' and 'out of memory' in runtime.fallback
 
 
 @pytest.mark.parametrize('bad', range(PROOF_FRAMES))

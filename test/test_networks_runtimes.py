@@ -246,7 +246,7 @@ def test_a_gpu_without_memory_leaves_the_cpu(recurrent, monkeypatch):
     def full(*_):
         raise torch.OutOfMemoryError('CUDA out of memory')
     monkeypatch.setattr(runtimes, 'CudaRuntime', full)
-    monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda gpu: (9, 0))
+    monkeypatch.setattr(torch.cuda, 'get_device_capability', full)  # nor does it answer
     runtime = make_runtime(recurrent)
     assert runtime.device == 'cpu' and 'out of memory' in runtime.fallback
     assert np.isfinite(runtime.infer(frames(1)[0].astype(np.float32))).all()

@@ -101,31 +101,38 @@ class CudaRuntime(TorchRuntime):
 
     def _capture(self, size: tuple[int, int]) -> str:
         """Make the graph for this size and try it; return why there is none, '' for nothing."""
-        step = self.step()
-        with torch.cuda.device(self.device):
-            try:
-                static = StaticStep(step, size, self.config.input.channels, self.device,
-                                    self._autocast_for_graph)
-                side = torch.cuda.Stream()
-                side.wait_stream(torch.cuda.current_stream())
-                with torch.cuda.stream(side):
-                    for _ in range(WARM_UP_FRAMES):
-                        static.advance()
-                torch.cuda.current_stream().wait_stream(side)
-                graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(graph):
-                    static.advance()
-            except RuntimeError as error:
-                if isinstance(error, getattr(torch, 'OutOfMemoryError', ())):
-                    raise
-                return f'it could not be captured ({error})'
-            self._flat = torch.empty(static.output.shape, pin_memory=True)
-            self._static, self._graph = static, graph
-        off = self._difference(size)
+        try:
+            with torch.cuda.device(self.device):
+                self._static, self._graph = self._captured(size)
+            off = self._difference(size)
+        except RuntimeError as error:
+            # A graph needs memory of its own, and without one the GPU may do all the same: it is
+            # given up only when plain torch fails on it, too.
+            self._graph = self._static = None
+            return f'it could not be captured and compared ({_first_line(error)})'
         if off <= TOLERANCE:
             return ''
         self._graph = self._static = None
         return f'its output differs from that in fp32 by {off:.2g} of the range'
+
+    def _captured(self, size: tuple[int, int]) -> tuple[StaticStep, torch.cuda.CUDAGraph]:
+        """Return the tensors of a frame of this size, and the graph that computes in them."""
+        static = StaticStep(self.step(), size, self.config.input.channels, self.device,
+                            self._autocast_for_graph)
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UP_FRAMES):
+                static.advance()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        # A new student is captured on another thread than that of the worker, whose student uses
+        # the GPU meanwhile: in the mode 'global', the default, a call of any thread that may
+        # synchronise or allocate breaks the capture.
+        with torch.cuda.graph(graph, capture_error_mode='thread_local'):
+            static.advance()
+        self._flat = torch.empty(static.output.shape, pin_memory=True)
+        return static, graph
 
     def _difference(self, size: tuple[int, int]) -> float:
         """Return how far the graph is from torch in fp32, of the range; NaN where it has NaN."""
@@ -157,4 +164,9 @@ class CudaRuntime(TorchRuntime):
         self.device, self.precision = 'cpu', 'fp32'
         self._load(self._checkpoint)
         self.fallback = (f'{lost} has failed, so the network runs on the CPU in fp32 from now on: '
-                         f'{str(error).splitlines()[0]}')
+                         f'{_first_line(error)}')
+
+
+def _first_line(error: RuntimeError) -> str:
+    """Return what happened, without the advice to those who debug kernels."""
+    return str(error).partition('\n')[0]

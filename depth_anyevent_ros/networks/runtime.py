@@ -78,7 +78,8 @@ class TorchRuntime:
     runtime = f'torch {torch.__version__}'
 
     def __init__(self, checkpoint: Checkpoint, device: str = 'auto', precision: str = 'auto'):
-        gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        # A GPU that is not to be used is not asked, since a broken one may raise.
+        gpus = torch.cuda.device_count() if device != 'cpu' and torch.cuda.is_available() else 0
         # From Ampere on; torch's own answer counts slow emulation as support.
         bf16 = all(torch.cuda.get_device_capability(gpu) >= (8, 0) for gpu in range(gpus))
         self.device, self.precision, self.fallback = choose_placement(
