@@ -162,6 +162,20 @@ def test_the_config_of_another_program_is_not_theirs(tmp_path):
     assert load_checkpoint(path).config.input.representation == 'rgb'
 
 
+@pytest.mark.parametrize('content', [
+    json.dumps(SETTINGS)[:-20].encode(), b'', b'\xff\xfe{}', b'[' * 100_000,
+    b' ' * (1 << 20) + b'{}', None])
+def test_settings_that_are_damaged_are_told(tmp_path, content):
+    path = tmp_path / 'NAME.pth'
+    torch.save(random_weights(recurrent=False), path)
+    if content is None:
+        (tmp_path / 'config.json').mkdir()
+    else:
+        (tmp_path / 'config.json').write_bytes(content)
+    with pytest.raises(CheckpointError, match='config.json.*beside NAME.pth.*cannot be read'):
+        load_checkpoint(path)
+
+
 @pytest.mark.parametrize('model, words', [
     ({'encoder': 'vitg'}, 'encoder'), ({'encoder': 'vitb'}, 'do not fit'),
     ({'activation': 'tanh'}, 'activation'), ({'inv_prediction': 'yes'}, 'inv_prediction'),

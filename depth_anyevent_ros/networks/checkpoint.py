@@ -123,12 +123,22 @@ def load_checkpoint_bytes(data: bytes, name: str, max_depth: float | None = None
 
 
 def _settings_beside(path: Path) -> Any:
-    """Return the config.json beside a file, None where there is none that could be read."""
+    """Return the config.json beside a file, None where there is none; CheckpointError."""
+    beside = path.with_name(SETTINGS_FILE)
     try:
-        with open(path.with_name(SETTINGS_FILE), encoding='utf-8') as file:
-            return json.loads(file.read(MAX_SETTINGS_BYTES))
-    except (OSError, ValueError, RecursionError):
+        with open(beside, 'rb') as file:
+            data = file.read(MAX_SETTINGS_BYTES + 1)
+        if len(data) > MAX_SETTINGS_BYTES:
+            raise ValueError(f'it is larger than {MAX_SETTINGS_BYTES} bytes')
+        return json.loads(data)
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError, RecursionError) as error:
+        # Without it weights of the authors would be taken for those of Depth Anything V2.
+        raise CheckpointError(
+            f'{beside}, which lies beside {path.name} and may say what its weights mean, cannot '
+            f'be read ({error}): copy it again, or take it away if it belongs to something else.'
+        ) from error
 
 
 def save_checkpoint(path: str | os.PathLike, network: DepthNetwork, config: ModelConfig) -> str:
