@@ -14,11 +14,12 @@ import torch
 
 from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
 from depth_anyevent_ros.cli.main import execute
-from depth_anyevent_ros.networks import openvino_runtime, runtimes
+from depth_anyevent_ros.networks import onnx_runtime, openvino_runtime, runtimes
 from depth_anyevent_ros.networks.checkpoint import checkpoint_bytes, untrained_student
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.initialization import initialize_weights
-from depth_anyevent_ros.networks.onnx_file import METADATA_KEY
+from depth_anyevent_ros.networks.onnx_file import (
+    check_facts, facts_of, FORMAT_VERSION, METADATA_KEY)
 from depth_anyevent_ros.networks.onnx_runtime import cached_file, KEEP, OnnxRuntime
 from depth_anyevent_ros.networks.proved_runtime import ProvedRuntime
 from depth_anyevent_ros.networks.runtime import TorchRuntime
@@ -252,26 +253,55 @@ def test_a_gpu_without_memory_leaves_the_cpu(recurrent, monkeypatch):
     assert np.isfinite(runtime.infer(frames(1)[0].astype(np.float32))).all()
 
 
-def test_the_onnx_file_of_another_model_is_not_used(recurrent):
+@pytest.mark.parametrize('kind', ['of another model', 'cut short'])
+def test_a_wrong_file_in_the_cache_is_made_again(recurrent, kind):
     needs('onnxruntime')
-    other = untrained_student('tiny-r', seed=1)
-    runtime = OnnxRuntime(recurrent)
+    OnnxRuntime(recurrent).warm_up(*SIZE)
+    content = cached_file(recurrent.sha256, SIZE).read_bytes()
+    student = untrained_student('tiny-r', seed=1)
+    path = cached_file(student.sha256, SIZE)
+    path.write_bytes(content if kind == 'of another model' else content[:len(content) // 2])
+    runtime = OnnxRuntime(student)
     runtime.warm_up(*SIZE)
-    mine, path = cached_file(recurrent.sha256, SIZE), cached_file(other.sha256, SIZE)
-    path.write_bytes(mine.read_bytes())
-    mistaken = OnnxRuntime(other)
-    mistaken.warm_up(*SIZE)
-    assert mistaken.runtime.startswith('torch') and 'of another model' in mistaken.fallback
-    assert_same(mistaken, TorchRuntime(other, 'cpu'), frames(2))
-    # For another size, damaged, cut short, or from another program.
-    content = mine.read_bytes()
-    for changed, words in (
-            (content, 'for another size'), (content[:len(content) // 2], ''), (b'', ''),
-            (content.replace(METADATA_KEY.encode(), b'x' * len(METADATA_KEY)), 'does not say')):
-        cached_file(recurrent.sha256, (84, 98)).write_bytes(changed)
-        refused = OnnxRuntime(recurrent)
-        refused.warm_up(84, 98)
-        assert refused.runtime.startswith('torch') and words in refused.fallback
+    assert runtime.runtime.startswith('onnxruntime') and runtime.fallback is None
+    assert_same(runtime, TorchRuntime(student, 'cpu'), frames(2))
+    kept = path.read_bytes()
+    assert kept != content and len(kept) > len(content) // 2
+
+
+@pytest.mark.parametrize('before', [True, False])
+def test_a_file_that_is_wrong_again_leaves_torch(recurrent, monkeypatch, before):
+    needs('onnxruntime')
+    path, made = cached_file(recurrent.sha256, (84, 98)), []
+    if before:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b'')
+
+    def damaged(_checkpoint, _step, _size, path):
+        made.append(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b'no network')
+    monkeypatch.setattr(onnx_runtime, 'export_onnx', damaged)
+    runtime = OnnxRuntime(recurrent)
+    runtime.warm_up(84, 98)
+    path.unlink()
+    assert made == [path] and 'could not be converted' in runtime.fallback
+    assert runtime.runtime.startswith('torch')
+
+
+@pytest.mark.parametrize('changed, words', [
+    ({}, ''), ({'format_version': FORMAT_VERSION + 1}, 'of another version'),
+    ({'sha256': '0' * 64}, 'of another model'), ({'height': 84}, 'for another size'),
+    ({'width': 84}, 'for another size'), ({'sha256': None}, 'of another model'),
+    (None, 'does not say'), ('no json', 'does not say'), ('[]', 'does not say'),
+    ('{}', 'does not say')])
+def test_a_file_is_taken_for_the_checkpoint_and_the_size_that_it_names(recurrent, changed, words):
+    if isinstance(changed, dict):
+        changed = json.dumps({**facts_of(recurrent, SIZE), **changed})
+    metadata = {} if changed is None else {METADATA_KEY: changed}
+    with pytest.raises(ValueError, match=f'x.onnx.*{words}') if words \
+            else contextlib.nullcontext():
+        check_facts(metadata, recurrent, SIZE, 'x.onnx')
 
 
 def test_the_newest_onnx_files_are_kept(recurrent, tmp_path, monkeypatch):
@@ -286,6 +316,8 @@ def test_the_newest_onnx_files_are_kept(recurrent, tmp_path, monkeypatch):
     names = {path.name for path in folder.iterdir()}
     assert len(names) == KEEP and '0.onnx' not in names
     assert cached_file(recurrent.sha256, SIZE).name in names
+    # Of another version of the format there would be a file of its own.
+    assert f'_v{FORMAT_VERSION}.onnx' in cached_file(recurrent.sha256, SIZE).name
 
 
 def test_export_writes_a_file_that_other_programs_run(recurrent, tmp_path):

@@ -4,7 +4,7 @@
 A student on a CPU by onnxruntime, where it is installed.
 
 Making the ONNX file takes some seconds, so it is kept in the cache folder, the newest KEEP of
-them; a file of another model is not used.
+them. One that is damaged, or of another model, is made once more.
 """
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import torch
 
 from depth_anyevent_ros.model_downloads import cache_folder
 from depth_anyevent_ros.networks.checkpoint import Checkpoint
-from depth_anyevent_ros.networks.onnx_file import check_facts, export_onnx, state_names
+from depth_anyevent_ros.networks.onnx_file import (
+    check_facts, export_onnx, FORMAT_VERSION, state_names)
 from depth_anyevent_ros.networks.proved_runtime import ProvedRuntime, Run
 
 KEEP = 8  # files; an adapting student makes one with each promotion
@@ -23,7 +24,8 @@ KEEP = 8  # files; an adapting student makes one with each promotion
 
 def cached_file(sha256: str, size: tuple[int, int]) -> Path:
     """Return where the file of a checkpoint for an input of (height, width) is kept."""
-    return cache_folder() / 'onnx' / f'{sha256[:16]}_{size[0]}x{size[1]}.onnx'
+    name = f'{sha256[:16]}_{size[0]}x{size[1]}_v{FORMAT_VERSION}.onnx'
+    return cache_folder() / 'onnx' / name
 
 
 class OnnxRuntime(ProvedRuntime):
@@ -42,11 +44,19 @@ class OnnxRuntime(ProvedRuntime):
 
     def compile(self, size: tuple[int, int], precision: str) -> Run:
         """Return what runs `Step` for this size (height, width)."""
-        import onnxruntime
         path = cached_file(self.sha256, size)
-        if not path.exists():
-            export_onnx(self._checkpoint, self._step, size, path)
-            _keep_newest(path.parent)
+        if path.exists():
+            try:
+                return self._opened(path, size)
+            except Exception:  # onnxruntime's own have no other base
+                path.unlink(missing_ok=True)
+        export_onnx(self._checkpoint, self._step, size, path)
+        _keep_newest(path.parent)
+        return self._opened(path, size)
+
+    def _opened(self, path: Path, size: tuple[int, int]) -> Run:
+        """Return what runs a file; ValueError if it is another's, or an error of onnxruntime."""
+        import onnxruntime
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         session = onnxruntime.InferenceSession(str(path), options,
