@@ -107,7 +107,6 @@ class DepthEstimator:
         self._rectification: Rectification | None = None
         self._unseen: tuple[Rectification, np.ndarray] | None = None
         self.calibration_problem = ''
-        self._warm: tuple[TorchRuntime, tuple[int, int]] | None = None
 
     def cautions(self) -> list[str]:
         """Return what a user must know before trusting the output, in sentences."""
@@ -209,7 +208,7 @@ class DepthEstimator:
 
     def settle_on_this_thread(self) -> None:
         """Warm the student up once more, since torch keeps its worker threads per thread."""
-        self.runtime.warm_up(*self._warm[1] if self._warm else self.input_size(self.checkpoint))
+        self.runtime.warm_up(*self.runtime.size or self.input_size(self.checkpoint))
 
     def adapt_to_sensor(self) -> None:
         """Warm the student up for the sensor that sends, if it is not yet."""
@@ -217,9 +216,8 @@ class DepthEstimator:
             self._warm_up_runtime(self.input_size(self.checkpoint))
 
     def _warm_up_runtime(self, size: tuple[int, int]) -> None:
-        if self._warm != (self.runtime, size):
+        if self.runtime.size != size:
             self.runtime.warm_up(*size)
-            self._warm = self.runtime, size
 
     def _new_pipeline(self) -> EventPipeline:
         return EventPipeline(*self._rules(), self._health_of)

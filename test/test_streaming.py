@@ -1,6 +1,7 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Queue, estimator and worker, with a real student on a real stream."""
+import gc
 import subprocess
 import sys
 import threading
@@ -304,6 +305,24 @@ def test_another_student_is_swapped_in(worker, student):
     worker.wait_for(lambda: worker.results)
     assert estimator.checkpoint is other
     assert np.isfinite(worker.results[0].inverse_depth).all()
+
+
+def test_a_student_that_was_replaced_frees_its_memory(student):
+    estimator = estimator_of(student)
+    estimator.warm_up(WIDTH, HEIGHT)
+    list(estimator.push(stream(0.01)[0]))
+    before = weakref.ref(estimator.runtime)
+    other = untrained_student('tiny', seed=3)
+    after = estimator.runtime_for(other)
+    estimator.replace_model(other, after)
+    gc.collect()
+    assert before() is None
+    warmed = []
+    after.warm_up = lambda *size: warmed.append(size)
+    estimator.adapt_to_sensor()
+    assert not warmed  # it came warm
+    estimator.settle_on_this_thread()
+    assert warmed == [estimator.input_size(other)]
 
 
 def test_the_thread_outlives_whatever_goes_wrong_and_begins_anew(worker):

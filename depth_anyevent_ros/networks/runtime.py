@@ -103,6 +103,11 @@ class TorchRuntime:
         self._size: tuple[int, int] | None = None
         self._state = None
 
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) of the frames that it is ready for; None before the first one."""
+        return self._size
+
     def infer(self, image: np.ndarray) -> np.ndarray:
         """
         Predict the next frame of the sequence.
