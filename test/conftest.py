@@ -52,6 +52,19 @@ def untrained_file(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='session')
+def trained_file(tmp_path_factory) -> Path:
+    """Return a checkpoint that says it was trained, which leaves nothing to warn of."""
+    from dataclasses import replace
+
+    from depth_anyevent_ros.networks.checkpoint import save_checkpoint, untrained_student
+    path = tmp_path_factory.mktemp('trained') / 'trained.safetensors'
+    student = untrained_student()
+    config = replace(student.config, name='trained', provenance={'trained_on': 'events of tests'})
+    save_checkpoint(path, student.network, config)
+    return path
+
+
+@pytest.fixture(scope='session')
 def untrained_teacher(tmp_path_factory) -> Path:
     """Return the checkpoint of an untrained network on RGB."""
     from dataclasses import replace

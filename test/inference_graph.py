@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An inference node in a real graph: what it is sent, and a client that hears what it says."""
 import contextlib
+import itertools
 import time
 
 from event_camera_msgs.msg import EventPacket
@@ -50,6 +51,22 @@ def play(client, begin, end, **fields):
     wait_for(lambda: listens(client), what='the node to subscribe')
     for i in range(begin, end):
         client.events.publish(message(i, **fields))
+
+
+def play_until(client, condition, begin=0):
+    """Publish packets at the pace of their stream until the condition holds."""
+    wait_for(lambda: listens(client), what='the node to subscribe')
+    numbers = itertools.count(begin)
+
+    def holds():
+        client.events.publish(message(next(numbers)))
+        return condition()
+    wait_for(holds)
+
+
+def status(client):
+    """Return (level, sentence) of the node on /diagnostics."""
+    return client.diagnostics(f'{client.name}: inference')[:2]
 
 
 def listens(client):

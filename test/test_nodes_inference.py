@@ -4,12 +4,15 @@
 import itertools
 import json
 import math
+import re
+import sys
 import threading
 import time
 
 from event_camera_msgs.msg import EventPacket
 from inference_graph import (
-    calibrate, calibration, EPOCH_S, inference_client, listen, message, play, values)
+    calibrate, calibration, EPOCH_S, inference_client, listen, message, play, play_until,
+    status, values)
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
@@ -22,6 +25,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from depth_anyevent_ros.models import bundled_file
 from depth_anyevent_ros.networks.checkpoint import save_checkpoint, untrained_student
 from depth_anyevent_ros.networks.config import UNTRAINED
 from depth_anyevent_ros.nodes import topics
@@ -204,6 +208,30 @@ def test_a_bad_checkpoint_is_a_failed_transition(make_node, tmp_path, capfd, con
     assert not node.started and not node.configured
     output = ''.join(capfd.readouterr())
     assert words in output and 'Traceback' not in output
+
+
+def test_a_runtime_that_is_not_installed_is_told(client, make_node, trained_file, monkeypatch,
+                                                 capfd):
+    monkeypatch.setitem(sys.modules, 'openvino', None)
+    make_node(checkpoint=str(trained_file), runtime='openvino', rate_hz=2.0)
+    words = 'OpenVINO was asked for, but it is not installed'
+    assert re.search(rf'\[WARN\].*{words}', ''.join(capfd.readouterr()))
+    listen(client)
+    play_until(client, lambda: words in status(client)[1])
+    assert status(client)[0] == 1 and 'so torch runs the network' in status(client)[1]
+    assert words in values(client)['fallback'] and 'torch' in values(client)['runtime']
+
+
+def test_without_a_checkpoint_the_bundled_student_runs(client, make_node, capfd):
+    make_node(checkpoint='', rate_hz=2.0)
+    path, digest = bundled_file('student')
+    log = ''.join(capfd.readouterr())
+    assert re.search(rf'\[INFO\].*Student: {path.name}, trained on .*simulated scenes', log)
+    listen(client)
+    play_until(client, lambda: 'simulated scenes' in status(client)[1])
+    assert status(client)[0] == 0
+    assert (values(client)['checkpoint'], values(client)['sha256']) == (path.name, digest[:12])
+    play_until(client, lambda: client.heard['inverse_depth/image'], begin=10_000)
 
 
 def announce(client, **fields):

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the inference node does with the camera: its calibration, and its hot pixels."""
 import json
+import re
 import time
 
 from inference_graph import (
-    calibrate, calibration, HEIGHT, inference_client, listen, listens, play, values, WIDTH)
+    calibrate, calibration, EPOCH_S, HEIGHT, inference_client, listen, listens, play,
+    play_until, status, values, WIDTH)
 import numpy as np
 import pytest
 from ros_graph import node_maker, wait_for, write_calibration
@@ -187,3 +189,50 @@ def test_new_hot_pixels_are_kept_when_the_node_ends(client, make_node, tmp_path)
     file = tmp_path / 'front_camera_140x98.json'
     wait_for(file.exists)
     assert json.loads(file.read_text())['hot_pixels'] == [[33, 44]]
+
+
+def light(rates, flicker_hz):
+    """
+    Return events of three bursts, 4 s apart, in each of which the stream is looked at for 1 s.
+
+    rates: of events a second in each tenth of a second. flicker_hz: of light that swings, with ON
+    events while it rises and OFF events while it falls; 0 for either at any time.
+    """
+    rng = np.random.default_rng(0)
+    once = np.concatenate([np.linspace(i * 10**8, (i + 1) * 10**8, rate // 10, endpoint=False)
+                           for i, rate in enumerate(rates)])
+    t = np.concatenate([once + begin for begin in (0, 4 * 10**9, 8 * 10**9)]).astype(np.int64)
+    x, y = rng.integers(0, WIDTH, len(t)), rng.integers(0, HEIGHT, len(t))
+    p = np.sin(2e-9 * np.pi * flicker_hz * t) > 0 if flicker_hz else rng.random(len(t)) < 0.5
+    return Events(t, x.astype(np.uint16), y.astype(np.uint16), p.astype(np.uint8))
+
+
+@pytest.mark.parametrize('rates, flicker_hz, name, value, words', [
+    ([60_000] * 13, 100, 'flicker (Hz)', 100, 'The light flickers at 100 Hz'),
+    ([300_000] * 7 + [150_000] * 6, 0, 'rate ceiling (events/s)', 300_000,
+     'held at 0.3 million a second')])
+def test_what_the_events_tell_of_light_and_sensor_is_told(
+        client, make_node, trained_file, tmp_path, capfd, rates, flicker_hz, name, value, words):
+    make_node(checkpoint=str(trained_file), state_dir=str(tmp_path), rate_hz=1.0)
+    listen(client)
+    wait_for(lambda: listens(client), what='the node to subscribe')
+    events, encoder = light(rates, flicker_hz), Evt3Encoder()
+    tenths, after = np.unique(events.t // 10**8), 1000  # of messages of 10 ms, for 10 s
+    for seq, begin in enumerate(tenths * 10**8, start=after - len(tenths)):
+        first, last = np.searchsorted(events.t, (begin, begin + 10**8))
+        part = Events(*(getattr(events, field)[first:last] for field in 'txyp'))
+        client.events.publish(encode_event_packet(Packet(
+            encoder.encode(part, end_ns=int(begin) + 10**8), 'evt3', WIDTH, HEIGHT, seq,
+            stamp_ns=EPOCH_S * 10**9 + int(begin), frame_id='event_camera_optical_frame')))
+        time.sleep(0.01)
+    play_until(client, lambda: words in status(client)[1], begin=after)
+    assert status(client)[0] == 1
+    assert float(values(client)[name]) == pytest.approx(value, rel=0.03)
+    log = []
+
+    def warned():
+        log.append(''.join(capfd.readouterr()))
+        return re.findall(rf'\[WARN\].*{words}', ''.join(log))
+    wait_for(warned)
+    time.sleep(0.5)
+    assert len(warned()) == 1  # although it is looked at five times a second
