@@ -195,6 +195,14 @@ def test_a_gpu_that_fails_in_a_reset_makes_the_cpu_go_on(gpu, monkeypatch, actio
     assert_same(runtime, plain)
 
 
+def test_what_was_said_before_the_graph_is_still_said(gpu):
+    runtime = cuda_runtime.CudaRuntime(untrained_student('tiny-r'), 'cuda:0')
+    runtime.fallback = 'OpenVINO was asked for, but a GPU is used.'
+    for size in ((28, 42), (42, 42)):
+        runtime.warm_up(*size)
+        assert runtime.fallback == 'OpenVINO was asked for, but a GPU is used.'
+
+
 def test_an_error_of_the_program_is_not_the_devices():
     assert not is_device_error(RuntimeError('shapes do not match'))
     assert not is_device_error(ValueError('H and W'))

@@ -69,11 +69,14 @@ class CudaRuntime(TorchRuntime):
         if size == self._size:
             return
         self._graph = self._static = None
+        if self._size is None:
+            self._said = self.fallback  # before there was a graph, as of another runtime
         super()._set_size(size)
         if self.device == 'cpu':
             return
         why_not = self._capture(size)
-        self.fallback = f'No CUDA graph is used: {why_not}.' if why_not else None
+        self.fallback = ' '.join(filter(None, (
+            self._said, f'No CUDA graph is used: {why_not}.' if why_not else None))) or None
         self._forget()
 
     def _forget(self) -> None:
