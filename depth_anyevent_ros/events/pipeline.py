@@ -226,6 +226,8 @@ class EventPipeline:
     def _watch_sequence(self, packet: Packet) -> None:
         """Notice lost packets, and a stream that began anew."""
         self._loss_noted, noted = False, self._loss_noted
+        if self._order.last is None:
+            return
         missing = self._order.missing(packet)
         if missing and not noted and not self._order.falls_back(packet):
             self._counts['gaps'] += 1
