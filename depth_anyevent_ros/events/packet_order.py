@@ -57,19 +57,21 @@ class PacketOrder:
         """
         if self.last is None:
             return False
-        between = packet.stamp_ns - self.last.stamp_ns \
-            if packet.stamp_ns and self.last.stamp_ns else 0
-        return self.falls_back(packet) or (leaps and between > LONGEST_GAP_NS)
+        return self.falls_back(packet) or (
+            leaps and _between(self.last, packet) > LONGEST_GAP_NS)
+
+
+def _between(last: Packet, packet: Packet) -> int:
+    """Return ns from stamp to stamp, 0 where one is not in use."""
+    return packet.stamp_ns - last.stamp_ns if packet.stamp_ns and last.stamp_ns else 0
 
 
 def _falls_back(last: Packet, packet: Packet) -> bool:
-    between = packet.stamp_ns - last.stamp_ns if packet.stamp_ns and last.stamp_ns else 0
-    return (packet.seq < last.seq or between < -STAMP_STEP_BACK_NS
+    return (packet.seq < last.seq or _between(last, packet) < -STAMP_STEP_BACK_NS
             or packet.time_base < last.time_base - STAMP_STEP_BACK_NS)
 
 
 def _leaps(before: Packet, last: Packet) -> bool:
     """Return whether a packet is further from the one before it than its neighbours are."""
-    between = last.stamp_ns - before.stamp_ns if last.stamp_ns and before.stamp_ns else 0
-    return (last.seq > before.seq + 1 or between > STAMP_STEP_BACK_NS
+    return (last.seq > before.seq + 1 or _between(before, last) > STAMP_STEP_BACK_NS
             or last.time_base > before.time_base + STAMP_STEP_BACK_NS)
