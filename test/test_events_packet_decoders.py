@@ -402,26 +402,6 @@ def test_packets_that_cannot_be_are_refused(fields):
         windows_of([packet], TimeWindows(5 * MS, 5 * MS, 10**9))
 
 
-@pytest.mark.parametrize('encoding', DECODERS)
-@pytest.mark.parametrize('other', [
-    lambda p: p.astype(bool), lambda p: 2 * p.astype(np.int8) - 1, lambda p: 2.0 * p - 1,
-    lambda p: p.astype(np.int64)])
-def test_polarity_may_be_told_otherwise(encoding, other):
-    events = random_events(17, 200)
-
-    def encode(p):
-        written = replace(events, p=p)
-        if encoding == 'evt3':
-            return Evt3Encoder().encode(replace(written, t=events.t - START_NS))
-        return ENCODERS[encoding](START_NS).encode(written)[0]
-    np.testing.assert_array_equal(encode(other(events.p)), encode(events.p))
-    for wrong in (np.int8(2), np.int8(-2), 0.5):
-        with pytest.raises(ValueError, match='polarity has to be 0 or 1, or -1 or 1'):
-            encode(np.r_[other(events.p)[:-1], wrong])
-    with pytest.raises(ValueError, match='polarity'):
-        encode(events.p.astype(np.int8) - 1)  # -1 and 0
-
-
 def test_the_encoders_refuse_what_does_not_fit():
     events = random_events(16)
     for encoding in ALL:
