@@ -79,7 +79,7 @@ class EventTopic:
         if self._stamps:
             figures['first_stamp'], figures['last_stamp'] = self._stamps[0], self._stamps[-1]
         if self._health is not None:
-            figures['sensor'] = {'hot_pixels': int(np.count_nonzero(self._health.mask)),
+            figures['sensor'] = {'hot_pixels': self._health.masked,
                                  'hot_pixels_at': pixels_of(self._health.mask),
                                  'flicker_hz': self._health.flicker_hz,
                                  'rate_ceiling': round(self._health.rate_ceiling),

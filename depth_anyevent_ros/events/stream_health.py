@@ -37,6 +37,11 @@ class StreamHealth:
         return self._hot_pixels.mask
 
     @property
+    def masked(self) -> int:
+        """How many pixels are left out."""
+        return self._hot_pixels.masked
+
+    @property
     def flicker_hz(self) -> int:
         """100 or 120 where the light swings so often, 0 where it does not."""
         return self._flicker.hz or 0

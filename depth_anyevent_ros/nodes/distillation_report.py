@@ -6,11 +6,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import numpy as np
-
 from depth_anyevent_ros.distillation.label_stream import LabelStream
 from depth_anyevent_ros.distillation.trainer_client import TrainerClient
-from depth_anyevent_ros.events.stream_health import StreamHealth
 from depth_anyevent_ros.nodes.diagnostics import Report
 
 SILENCE_S = 3.0
@@ -55,6 +52,7 @@ class DistillationReport:
         stream, trainer = self._stream, self._trainer
         if stream is None:
             return Report('ok', 'not active', {})
+        health = stream.pairing.pipeline.health
         values = {
             'label rate (Hz)': round(stream.times.rate(), 2),
             'label age p50 (ms)': _rounded(stream.age_ms.percentile(50)),
@@ -67,7 +65,7 @@ class DistillationReport:
                for name, value in stream.labeller.check.means().items()},
             'flip disagreement': round(stream.labeller.check.flip, 3),
             'rectified': stream.pairing.pipeline.rectified,
-            'hot pixels': _masked(stream.pairing.pipeline.health),
+            'hot pixels': health.masked if health else 0,
             'problems': self.problems, **self._about}
         if trainer is not None:
             values |= {f'frames {name}': count for name, count in trainer.counts.items()}
@@ -112,7 +110,3 @@ class DistillationReport:
 
 def _rounded(value: float | None) -> float | str:
     return '' if value is None else round(value, 2)
-
-
-def _masked(health: StreamHealth | None) -> int:
-    return 0 if health is None else int(np.count_nonzero(health.mask))

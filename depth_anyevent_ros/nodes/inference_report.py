@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import time
 
-import numpy as np
-
 from depth_anyevent_ros.depth_estimator import DepthEstimator
 from depth_anyevent_ros.events.stream_health import StreamHealth
 from depth_anyevent_ros.geometry.calibration_choice import CalibrationChoice
@@ -115,7 +113,7 @@ class InferenceReport:
 def _health(health: StreamHealth | None) -> dict[str, int]:
     if health is None:
         return {}
-    return {'hot pixels': int(np.count_nonzero(health.mask)),
+    return {'hot pixels': health.masked,
             'flicker (Hz)': health.flicker_hz,
             'rate ceiling (events/s)': round(health.rate_ceiling)}
 
