@@ -11,6 +11,7 @@ import torch
 from depth_anyevent_ros.networks import cuda_runtime, runtime as torch_runtime
 from depth_anyevent_ros.networks.checkpoint import untrained_student
 from depth_anyevent_ros.networks.cuda_runtime import CudaRuntime, is_device_error, PROOF_FRAMES
+from depth_anyevent_ros.networks.half_weights import in_half
 from depth_anyevent_ros.networks.runtime import Placement, TorchRuntime
 from depth_anyevent_ros.networks.static_step import StaticStep
 
@@ -94,6 +95,47 @@ def test_a_state_that_is_broken_is_told_with_the_frame():
     assert static.output[-1] != 1
     static.reset()
     np.testing.assert_array_equal(advance(static, image), right)
+
+
+@pytest.mark.parametrize('preset', ['tiny-r', 'vits-r'])
+@pytest.mark.parametrize('dtype, close', [
+    (torch.float32, 1e-5), (torch.bfloat16, 0.05), (torch.float16, 0.02)])
+def test_a_step_made_ready_for_half_precision_gives_the_same_depth(preset, dtype, close):
+    student = untrained_student(preset)
+    for block in student.network.pretrained.blocks:
+        for scale in (block.ls1, block.ls2):
+            torch.nn.init.uniform_(scale.gamma, 0.5, 1.5)
+    plain = TorchRuntime(student, 'cpu')
+    before = [weight.clone() for weight in plain.step().state_dict().values()]
+    static = StaticStep(in_half(plain.step(), dtype, SIZE), SIZE, 3, 'cpu', lambda: torch.autocast(
+        'cpu', dtype=dtype, enabled=dtype != torch.float32))
+    for image in frames(3):
+        expected = plain.infer(image)
+        np.testing.assert_allclose(advance(static, image), expected, rtol=0,
+                                   atol=close * np.ptp(expected))
+    for weight, kept in zip(plain.step().state_dict().values(), before):
+        assert torch.equal(weight, kept)  # it is a copy
+
+
+@pytest.mark.parametrize('off, used, words', [
+    ({'fp16': 0.001}, 'fp16', None),
+    ({'fp16': np.nan, 'bf16': 0.001}, 'bf16', 'fp16 is not used: its output differs'),
+    ({'fp16': np.nan, 'bf16': 0.02, 'fp32': 1e-6}, 'fp32', 'bf16 is not used'),
+    ({'fp16': 1.0, 'bf16': 0.02, 'fp32': 0.03}, 'fp32', 'No CUDA graph is used'),
+])
+def test_auto_is_the_first_precision_that_gives_the_depth(gpu, monkeypatch, off, used, words):
+    monkeypatch.setattr(torch_runtime, 'choose_placement',
+                        lambda *_: Placement('cpu:0', 'bf16', None))
+    monkeypatch.setattr(cuda_runtime, 'in_half', lambda step, *_: step)
+    monkeypatch.setattr(CudaRuntime, '_autocast', contextlib.nullcontext)
+    monkeypatch.setattr(CudaRuntime, '_autocast_for_graph', contextlib.nullcontext)
+    monkeypatch.setattr(CudaRuntime, '_difference', lambda self, _: off[self.precision])
+    student = untrained_student('tiny-r')
+    runtime = CudaRuntime(student)
+    assert_same(runtime, TorchRuntime(student, 'cpu'))
+    assert runtime.precision == used and len(gpu) == len(off)
+    assert words is None and runtime.fallback is None or words in runtime.fallback
+    assert ('CUDA graph' in runtime.runtime) == (words != 'No CUDA graph is used')
 
 
 def test_a_graph_is_used_where_it_gives_the_same_depth(gpu):
@@ -213,15 +255,16 @@ def test_an_error_of_the_program_is_not_the_devices():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
-@pytest.mark.parametrize('precision', ['fp32', 'bf16', 'fp16'])
-def test_a_graph_gives_the_depth_of_fp32(precision):
+@pytest.mark.parametrize('precision, close', [
+    ('auto', 0.01), ('fp32', 0.01), ('fp16', 0.01)])
+def test_a_graph_gives_the_depth_of_fp32(precision, close):
     student = untrained_student('vits-r')
     runtime, plain = CudaRuntime(student, 'cuda', precision), TorchRuntime(student, 'cpu')
     for images in (frames(5), frames(5, seed=1)):
         for image in images:
             expected = plain.infer(image)
             np.testing.assert_allclose(runtime.infer(image), expected,
-                                       atol=0.01 * np.ptp(expected))
+                                       atol=close * np.ptp(expected))
         runtime.reset()
         plain.reset()
     assert 'CUDA graph' in runtime.runtime and runtime.fallback is None

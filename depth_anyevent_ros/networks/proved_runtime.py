@@ -117,7 +117,9 @@ class ProvedRuntime(TorchRuntime):
         try:
             run = self.compile(size, self._asked)
         except Exception as error:  # whatever a converter may raise, torch can go on
-            return None, f'the network could not be converted ({error})'
+            # Some print the whole network after the first line.
+            return None, 'the network could not be converted ' \
+                f'({str(error).strip().partition(chr(10))[0] or type(error).__name__})'
         generator = np.random.default_rng(0)
         state, most, mean = None, 0.0, 0.0
         for _ in range(PROOF_FRAMES):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+import math
 
 import torch
 
@@ -25,7 +26,11 @@ class StaticStep:
         self._step, self._autocast = step, autocast
         self.size = size
         self.pixels = torch.zeros(channels, *size, device=device)
-        self.state = [torch.zeros(shape, device=device) for shape in step.state_shapes(*size)]
+        # One piece of memory, whose being finite is asked once rather than for each level.
+        shapes = step.state_shapes(*size)
+        self._memory = torch.zeros(sum(map(math.prod, shapes)), device=device)
+        self.state = [part.view(shape) for part, shape in zip(
+            self._memory.split(list(map(math.prod, shapes))), shapes)]
         self.output = torch.zeros(size[0] * size[1] + 1, device=device)
 
     def advance(self) -> None:
@@ -33,13 +38,10 @@ class StaticStep:
         with torch.no_grad(), self._autocast():
             inverse_depth, *after = self._step(self.pixels[None], *self.state)
             self.output[:-1].copy_(inverse_depth.reshape(-1))
-            finite = torch.ones((), device=self.output.device)
             for before, tensor in zip(self.state, after):
                 before.copy_(tensor)
-                finite = finite * tensor.isfinite().all()
-            self.output[-1].copy_(finite)
+            self.output[-1].copy_(self._memory.isfinite().all())
 
     def reset(self) -> None:
         """Forget the frames so far."""
-        for tensor in self.state:
-            tensor.zero_()
+        self._memory.zero_()
