@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from depth_anyevent_ros.datasets.samples import Samples
+from depth_anyevent_ros.distillation.clips import Clip, ClipMaker
 from depth_anyevent_ros.distillation.lanes import Lanes
 from depth_anyevent_ros.distillation.training_config import AugmentationConfig
 
@@ -21,12 +22,23 @@ def samples(index, frames, usable=True):
                    np.full(frames, usable))
 
 
+class Clips:
+    """Lanes and the clips that they plan, as arrays."""
+
+    def __init__(self, items, lanes, clip, config, seed):
+        self.lanes = Lanes([len(item) for item in items], lanes, clip, config, seed)
+        self.maker = ClipMaker(items)
+
+    def next(self):
+        return Clip(*(part.numpy() for part in vars(self.maker.make(self.lanes.next())).values()))
+
+
 SET = [samples(0, 40), samples(1, 23), samples(2, 3), samples(3, 64)]
 PLAIN = AugmentationConfig(flip=False, strides=(1, 2), visit_frames=12)
 
 
 def test_frames_of_a_lane_follow_each_other_until_a_start():
-    lanes = Lanes(SET, 3, 4, PLAIN, seed=1)
+    lanes = Clips(SET, 3, 4, PLAIN, seed=1)
     last, strides, seen, lengths = [None] * 3, set(), set(), []
     for _ in range(200):
         clip = lanes.next()
@@ -53,13 +65,13 @@ def test_frames_of_a_lane_follow_each_other_until_a_start():
 def test_a_restored_state_gives_the_same_clips():
     config = AugmentationConfig(polarity_swap=True, gain=0.2, visit_frames=8, zoom=1.5,
                                 event_dropout=0.5, standstill=0.7, roll_deg=30)
-    lanes = Lanes(SET, 3, 4, config, seed=5)
+    lanes = Clips(SET, 3, 4, config, seed=5)
     for _ in range(7):
         lanes.next()
-    state = json.loads(json.dumps(lanes.state()))
+    state = json.loads(json.dumps(lanes.lanes.state()))
     expected = [lanes.next() for _ in range(20)]
-    again = Lanes(SET, 3, 4, config, seed=99)
-    again.restore(state)
+    again = Clips(SET, 3, 4, config, seed=99)
+    again.lanes.restore(state)
     for clip in expected:
         other = again.next()
         for name in ('image', 'inverse_depth', 'starts', 'gain'):
@@ -68,7 +80,7 @@ def test_a_restored_state_gives_the_same_clips():
 
 def test_flips_and_swaps_last_for_a_visit():
     config = AugmentationConfig(polarity_swap=True, strides=(1,), visit_frames=12)
-    lanes = Lanes([samples(1, 12)], 1, 4, config, seed=0)
+    lanes = Clips([samples(1, 12)], 1, 4, config, seed=0)
     kinds, kind = set(), None
     for _ in range(60):
         clip = lanes.next()
@@ -88,7 +100,7 @@ def test_roll_turns_picture_and_label_alike_about_the_middle():
     whole = Samples('s', 'car', np.tile(cells, (4, 3, 1, 1)), np.tile(cells, (4, 1, 1)).astype(
         np.float16), np.ones(4, int), np.arange(4), np.full(4, True))
     config = AugmentationConfig(flip=False, strides=(1,), visit_frames=4, roll_deg=180)
-    lanes = Lanes([whole], 1, 2, config, seed=0)
+    lanes = Clips([whole], 1, 2, config, seed=0)
     pictures = []
     for _ in range(40):
         clip = lanes.next()
@@ -114,7 +126,7 @@ def test_zoom_shows_a_part_of_picture_and_label_for_a_visit():
     label = (rows * 1.0 + columns * 64.0).astype(np.float16)[None].repeat(12, 0)
     item = Samples('s', 'car', image, label, np.ones(12, int), np.arange(12), np.ones(12, bool))
     config = AugmentationConfig(flip=False, strides=(1,), visit_frames=12, zoom=2.0)
-    lanes = Lanes([item], 1, 4, config, seed=0)
+    lanes = Clips([item], 1, 4, config, seed=0)
     seen, heights = None, []
     for _ in range(60):
         clip = lanes.next()
@@ -133,7 +145,7 @@ def test_event_dropout_empties_cells_anew_in_each_frame():
     item = samples(1, 12)
     item.image[:] = 9
     config = AugmentationConfig(flip=False, strides=(1,), visit_frames=12, event_dropout=0.8)
-    lanes = Lanes([item], 1, 12, config, seed=0)
+    lanes = Clips([item], 1, 12, config, seed=0)
     shares = []
     for _ in range(200):
         image = lanes.next().image[:, 0]
@@ -152,7 +164,7 @@ def test_at_a_standstill_the_label_stays_and_there_is_only_noise():
     label = np.broadcast_to(frames[:, None, None], (40, 30, 40)).astype(np.float16)
     item = Samples('s', 'car', image, label, np.ones(40, int), frames, np.ones(40, bool))
     config = AugmentationConfig(flip=False, strides=(1, 2), visit_frames=12, standstill=1.0)
-    lanes = Lanes([item], 1, 4, config, seed=0)
+    lanes = Clips([item], 1, 4, config, seed=0)
     visits, noise = [], []
     for _ in range(200):
         clip = lanes.next()
@@ -176,10 +188,10 @@ def test_at_a_standstill_the_label_stays_and_there_is_only_noise():
 
 
 def test_labels_that_say_nothing_are_unknown():
-    clip = Lanes([samples(0, 8, usable=False)], 1, 4, PLAIN, 0).next()
+    clip = Clips([samples(0, 8, usable=False)], 1, 4, PLAIN, 0).next()
     assert np.isnan(clip.inverse_depth).all()
 
 
 def test_sequences_that_are_all_too_short_are_refused():
     with pytest.raises(ValueError, match='the longest has 3'):
-        Lanes([SET[2]], 1, 4, PLAIN, 0)
+        Clips([SET[2]], 1, 4, PLAIN, 0)

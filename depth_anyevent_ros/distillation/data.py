@@ -11,12 +11,14 @@ from tqdm import tqdm
 from depth_anyevent_ros.datasets.sequences import find_sequences, Sequence
 from depth_anyevent_ros.distillation.proxy_labels import TeacherLabels
 from depth_anyevent_ros.distillation.run_folder import RunFolder
-from depth_anyevent_ros.distillation.sample_sets import load_sample_set, SampleSet
+from depth_anyevent_ros.distillation.sample_sets import (
+    load_sample_set, Map, SampleSet, workers)
 from depth_anyevent_ros.distillation.strict_mapping import ConfigError
 from depth_anyevent_ros.distillation.training_config import StageConfig, TrainingConfig
 from depth_anyevent_ros.distillation.training_state import writing
 from depth_anyevent_ros.distillation.validation import Validator
-from depth_anyevent_ros.evaluation.baselines import load_mean_maps, mean_maps, save_mean_maps
+from depth_anyevent_ros.evaluation.baselines import (
+    label_sums, load_mean_maps, mean_of_sums, save_mean_maps)
 
 MOST_NAMED = 5  # sequences in a sentence
 
@@ -49,10 +51,16 @@ def load_stage(config: TrainingConfig, stage: StageConfig, folder: RunFolder) ->
 
     Raises SampleError, SequenceError, CheckpointError, ConfigError or TrainingError.
     """
+    with workers(config.data.processes) as map_:
+        return _load_stage(config, stage, folder, map_)
+
+
+def _load_stage(config: TrainingConfig, stage: StageConfig, folder: RunFolder,
+                map_: Map) -> StageData:
     inputs = replace(config.input, height=stage.height, width=stage.width)
     paths = find_sequences(config.data.train)
     teacher = TeacherLabels(config.data.teacher) if config.data.teacher else None
-    train = load_sample_set(paths, inputs, 'training', config.data.processes, teacher)
+    train = load_sample_set(paths, inputs, 'training', map_, teacher)
     if config.loss.sky_below and any(item.relative for item in train.samples):
         raise ConfigError("loss.sky_below is in 1/m, but some of the labels are a teacher's and "
                           'have no unit: leave it and loss.log out, as finetune.yaml does.')
@@ -62,7 +70,7 @@ def load_stage(config: TrainingConfig, stage: StageConfig, folder: RunFolder) ->
                f'{train.unusable} labels without depth to learn from, '
                f'{len(train.skipped)} sequences skipped.')
     if not folder.mean_map.exists():
-        maps = mean_maps(Sequence(path) for path in train.paths)
+        maps = mean_of_sums(map_(_label_sums, train.paths))
         with writing(folder.mean_map):
             save_mean_maps(folder.mean_map, maps)
     if not config.data.validation:
@@ -72,10 +80,14 @@ def load_stage(config: TrainingConfig, stage: StageConfig, folder: RunFolder) ->
     if both:
         tqdm.write(f'{len(both)} sequences are both trained on and validated on: the validation '
                    'error says nothing about other sequences.')
-    validation = load_sample_set(validation_paths, inputs, 'validation', config.data.processes)
+    validation = load_sample_set(validation_paths, inputs, 'validation', map_)
     _tell_skipped(validation)
     return StageData(train, Validator(validation.samples, config.validation,
                                       load_mean_maps(folder.mean_map)))
+
+
+def _label_sums(path: str) -> dict:
+    return label_sums(Sequence(path))
 
 
 def changed_sequences(before: list[list], now: list[list]) -> str:

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from depth_anyevent_ros.datasets.samples import Samples
 from depth_anyevent_ros.distillation.training_config import AugmentationConfig
 
 STOP_FRAMES = 40  # that the camera stands still at most
@@ -26,10 +25,11 @@ class Visit:
     """
     A lane in a sequence: where it is, how it walks, and what is changed about the frames.
 
-    keep: share of the cells that keep their events. zoom: see `_enlarged`. roll_deg: see
-    `_turned`. At position stop_at
-    the camera stands still for stop_left frames (0 where it never does): the label stays, and of
-    events there is only noise, in this share of the cells.
+    keep: share of the cells that keep their events. zoom: the part that is seen is 1 / zoom[0] as
+    high and wide, and lies, from 0, at the upper and left border, to 1, at zoom[1] down and
+    zoom[2] to the right. roll_deg: clockwise, about the middle. At position stop_at the camera
+    stands still for stop_left frames (0 where it never does): the label stays, and of events there
+    is only noise, in this share of the cells.
     """
 
     sequence: int
@@ -48,51 +48,64 @@ class Visit:
 
 
 @dataclass(frozen=True)
-class Clip:
+class ClipPlan:
     """
-    T frames of L lanes.
+    Which T frames L lanes see next, and what is changed about them.
 
-    image: as in Samples, (T, L, C, h, w). inverse_depth: float16 (T, L, h, w), all NaN where a
-    label is not usable. starts: bool (L,), lanes that begin a visit. gain: float32 (L,).
+    sequence: int64 (L,), and frames: int64 (T, L), their numbers in it. still: bool (T, L), frames
+    in which nothing moves. starts: bool (L,), lanes that begin a visit. flip, swap: bool (L,).
+    gain, keep, noise, roll_deg: float64 (L,), zoom: float64 (L, 3), all as in Visit. seed: of what
+    is drawn for each cell.
     """
 
-    image: np.ndarray
-    inverse_depth: np.ndarray
+    sequence: np.ndarray
+    frames: np.ndarray
+    still: np.ndarray
     starts: np.ndarray
+    flip: np.ndarray
+    swap: np.ndarray
     gain: np.ndarray
+    keep: np.ndarray
+    noise: np.ndarray
+    roll_deg: np.ndarray
+    zoom: np.ndarray
+    seed: int
 
 
 class Lanes:
-    """Draws clips from samples of one size; the same seed gives the same clips."""
+    """Plans clips of sequences of so many frames each; the same seed gives the same plans."""
 
-    def __init__(self, samples: List[Samples], lanes: int, clip: int,
+    def __init__(self, lengths: List[int], lanes: int, clip: int,
                  config: AugmentationConfig, seed: int):
-        self._samples, self._clip, self._config = samples, clip, config
+        self._lengths, self._clip, self._config = tuple(lengths), clip, config
         self._random = np.random.default_rng(seed)
         self._queue: list[int] = []
         self._visits: list[Visit | None] = [None] * lanes
         # Sequences that are long enough for a clip at one of the strides.
         self._strides = [[stride for stride in config.strides
-                          if (clip - 1) * stride < len(item)] for item in samples]
+                          if (clip - 1) * stride < length] for length in lengths]
         if not any(self._strides):
-            longest = max((len(item) for item in samples), default=0)
+            longest = max(lengths, default=0)
             raise ValueError(f'No sequence has the {clip} frames of a clip at the strides '
                              f'{config.strides}; the longest has {longest}: use shorter clips '
                              'or longer sequences.')
 
-    def next(self) -> Clip:
-        """Return the next clip of every lane."""
-        images, labels, starts, gains = [], [], [], []
+    def next(self) -> ClipPlan:
+        """Return the plan of the next clip of every lane."""
+        starts = []
         for lane, visit in enumerate(self._visits):
             starts.append(visit is None or not visit.frames_left)
             if starts[-1]:
-                visit = self._visits[lane] = self._new_visit()
-            image, label = self._take(visit)
-            images.append(image)
-            labels.append(label)
-            gains.append(visit.gain)
-        return Clip(np.stack(images, 1), np.stack(labels, 1), np.array(starts),
-                    np.array(gains, np.float32))
+                self._visits[lane] = self._new_visit()
+        frames, still = zip(*map(self._walk, self._visits))
+
+        def of_all(name: str) -> np.ndarray:
+            return np.array([getattr(visit, name) for visit in self._visits])
+        return ClipPlan(
+            of_all('sequence'), np.stack(frames, 1), np.stack(still, 1), np.array(starts),
+            *(of_all(item) for item in ('flip', 'swap', 'gain', 'keep', 'noise', 'roll_deg',
+                                        'zoom')),
+            int(self._random.integers(2 ** 63)))
 
     def state(self) -> dict:
         """Return all that determines the clips to come, as JSON values."""
@@ -108,11 +121,11 @@ class Lanes:
     def _new_visit(self) -> Visit:
         while True:
             if not self._queue:
-                self._queue = self._random.permutation(len(self._samples)).tolist()
+                self._queue = self._random.permutation(len(self._lengths)).tolist()
             sequence = self._queue.pop()
             if self._strides[sequence]:
                 break
-        config, frames = self._config, len(self._samples[sequence])
+        config, frames = self._config, self._lengths[sequence]
         stride = int(self._random.choice(self._strides[sequence]))
         visit_frames = config.visit_frames or frames
         # Of any length, so that not all lanes change scenes in the same step. The start is such
@@ -137,31 +150,6 @@ class Lanes:
             visit.roll_deg = float(self._random.uniform(-config.roll_deg, config.roll_deg))
         return visit
 
-    def _take(self, visit: Visit) -> tuple[np.ndarray, np.ndarray]:
-        """Return image (T, C, h, w) and label (T, h, w), and move the visit on."""
-        samples = self._samples[visit.sequence]
-        frames, still = self._walk(visit)
-        image, label = samples.image[frames], samples.inverse_depth[frames]
-        for index in np.flatnonzero(still):
-            image[index] = _noise(self._random, image[index], visit.noise)
-        unusable = ~samples.usable[frames]
-        if unusable.any():
-            label = np.where(unusable[:, None, None], np.float16(np.nan), label)
-        if visit.roll_deg:
-            image = _turned(image, visit.roll_deg, 0)
-            label = _turned(label, visit.roll_deg, np.nan)
-        if self._config.zoom > 1:
-            image, label = _enlarged(image, *visit.zoom), _enlarged(label, *visit.zoom)
-        if self._config.event_dropout:
-            kept = self._random.random(image[:, :1].shape, np.float32) < visit.keep
-            image = np.where(kept, image, image.dtype.type(0))
-        if visit.flip:
-            image, label = image[..., ::-1], label[..., ::-1]
-        if visit.swap:
-            # Tencode has ON and OFF in its first and last channel, a voxel grid has signs.
-            image = image[:, ::-1] if image.shape[1] == 3 else -image
-        return image, label
-
     def _walk(self, visit: Visit) -> tuple[np.ndarray, np.ndarray]:
         """Move the visit on by a clip; return its labels' numbers (T,), and where it stands."""
         frames, still = np.zeros(self._clip, np.int64), np.zeros(self._clip, bool)
@@ -175,44 +163,3 @@ class Lanes:
                 visit.position += visit.stride
         visit.frames_left -= self._clip
         return frames, still
-
-
-def _noise(random: np.random.Generator, image: np.ndarray, share: float) -> np.ndarray:
-    """Return an image (C, h, w) with the events of one, anywhere, in a share of the cells."""
-    cells = image.reshape(len(image), -1)
-    with_events = cells[:, (cells != 0).any(0)]
-    noisy = np.zeros_like(cells)
-    if with_events.shape[1]:
-        at = np.flatnonzero(random.random(cells.shape[1]) < share)
-        noisy[:, at] = with_events[:, random.integers(with_events.shape[1], size=len(at))]
-    return noisy.reshape(image.shape)
-
-
-def _turned(array: np.ndarray, degrees: float, outside: float) -> np.ndarray:
-    """
-    Return (..., h, w) turned clockwise about its middle, of the nearest cell.
-
-    outside: what stands where nothing is known.
-    """
-    height, width = array.shape[-2:]
-    angle = np.radians(degrees)
-    down, right = np.mgrid[:height, :width].astype(np.float32)
-    down, right = down - (height - 1) / 2, right - (width - 1) / 2
-    rows = np.rint(np.cos(angle) * down - np.sin(angle) * right + (height - 1) / 2).astype(int)
-    columns = np.rint(np.sin(angle) * down + np.cos(angle) * right + (width - 1) / 2).astype(int)
-    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    turned = array[..., rows.clip(0, height - 1), columns.clip(0, width - 1)]
-    return np.where(inside, turned, array.dtype.type(outside))
-
-
-def _enlarged(array: np.ndarray, zoom: float, down: float, right: float) -> np.ndarray:
-    """
-    Return the part of (..., h, w) that is 1 / zoom as high and wide, at the same size.
-
-    down, right: where it lies, from 0, at the upper and left border, to 1. Of the nearest cell:
-    a mean of two times or two depths would be neither.
-    """
-    rows, columns = (
-        ((share * (1 - 1 / zoom) * side) + (np.arange(side) + 0.5) / zoom).astype(np.int64)
-        for share, side in zip((down, right), array.shape[-2:]))
-    return array[..., rows[:, None], columns]

@@ -3,8 +3,9 @@
 """All samples of a stage in memory: many sequences, with what had to be skipped."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 import multiprocessing
 from pathlib import Path
@@ -17,6 +18,7 @@ from depth_anyevent_ros.networks.config import InputConfig
 from depth_anyevent_ros.networks.input_size import input_size
 
 Labeller = Callable[[Sequence, Samples], Samples]
+Map = Callable[[Callable, Iterable], Iterable]  # as the builtin one, maybe of many processes
 
 
 @dataclass(frozen=True)
@@ -47,18 +49,30 @@ class SampleSet:
         return self.samples[0].size
 
 
-def load_sample_set(paths: list[Path], config: InputConfig, what: str, processes: int = 1,
+@contextmanager
+def workers(processes: int) -> Iterator[Map]:
+    """Give a map of so many processes, or the builtin one."""
+    if processes == 1:
+        yield map
+        return
+    # Spawned, since torch's threads may hold locks that a fork would never see released.
+    context = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        yield pool.map
+
+
+def load_sample_set(paths: list[Path], config: InputConfig, what: str, map_: Map = map,
                     relabel: Labeller | None = None) -> SampleSet:
     """
     Load sequences for an input of about config.height x config.width; show a progress bar.
 
-    relabel: puts other labels in place of the truth. Sequences without events, depth or needed
-    pictures are skipped. Raises SampleError where none is left, or where sensors of different
+    map_: of `workers`. relabel: puts other labels in place of the truth. Sequences without events,
+    depth or needed pictures are skipped. Raises SampleError where none is left, or where sensors of different
     shape give grids of different size, which cannot be in one batch.
     """
     samples, used, skipped = [], [], []
     with tqdm(total=len(paths), desc=f'loading {what}', unit=' sequences', disable=None) as bar:
-        for path, result in zip(paths, _results(paths, config, processes)):
+        for path, result in zip(paths, map_(_load, [(path, config) for path in paths])):
             bar.update()
             if relabel and not isinstance(result, str):
                 try:
@@ -84,18 +98,6 @@ def load_sample_set(paths: list[Path], config: InputConfig, what: str, processes
 def with_labels(samples: Samples, inverse_depth, usable) -> Samples:
     """Return samples with other labels, (N, h, w) and (N,)."""
     return replace(samples, inverse_depth=inverse_depth, usable=usable)
-
-
-def _results(paths: list[Path], config: InputConfig, processes: int):
-    """Yield Samples, or a sentence why there are none, in the order of the paths."""
-    tasks = [(path, config) for path in paths]
-    if processes == 1 or len(paths) < 2:
-        yield from map(_load, tasks)
-        return
-    # Spawned, since torch's threads may hold locks that a fork would never see released.
-    context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(min(processes, len(paths)), mp_context=context) as pool:
-        yield from pool.map(_load, tasks)
 
 
 def _load(task: tuple[Path, InputConfig]) -> Samples | str:

@@ -5,9 +5,6 @@ from __future__ import annotations
 
 import math
 
-import torch
-from torch import nn
-
 from depth_anyevent_ros.distillation.training_config import TrainingConfig
 
 
@@ -28,14 +25,11 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
                                          + (1 - optimizer.final_share) * fall)
 
 
-@torch.no_grad()
-def update_average(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+def average_share(config: TrainingConfig, step: int) -> float:
     """
-    Move the exponential moving average of the weights towards the network's, in place.
+    Return by which share the average of the weights moves towards them in a step.
 
-    Early on the decay is smaller, (1 + step) / (10 + step), so that the average does not
+    Early on it is larger than 1 - ema_decay, 9 / (10 + step), so that the average does not
     remember the random start.
     """
-    share = 1 - min(decay, (1 + step) / (10 + step))
-    for mean, weight in zip(average.parameters(), network.parameters()):
-        mean.lerp_(weight, share)
+    return 1 - min(config.optimizer.ema_decay, (1 + step) / (10 + step))

@@ -5,6 +5,8 @@ Training of teachers and students, recurrent or not, on sequences in memory.
 
 A step takes the next clip of every lane, runs all but the ConvLSTM cells on all frames at once,
 and carries the recurrent state, cut from its graph, on to the next step.
+
+On a GPU the frames of a stage lie there too, and a step is one CUDA graph: `TrainingStep`.
 """
 from __future__ import annotations
 
@@ -14,32 +16,33 @@ from dataclasses import replace
 from pathlib import Path
 import time
 
-import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from depth_anyevent_ros.distillation.clips import Clip, ClipMaker
 from depth_anyevent_ros.distillation.data import changed_sequences, load_stage, StageData
 from depth_anyevent_ros.distillation.lanes import Lanes
-from depth_anyevent_ros.distillation.losses import depth_loss
 from depth_anyevent_ros.distillation.memory import keep_all_blocks
 from depth_anyevent_ros.distillation.positions import spread_positions
 from depth_anyevent_ros.distillation.provenance import provenance
 from depth_anyevent_ros.distillation.run_folder import RunFolder
-from depth_anyevent_ros.distillation.schedule import learning_rate, update_average
+from depth_anyevent_ros.distillation.schedule import average_share, learning_rate
 from depth_anyevent_ros.distillation.training_config import (
     BUNDLED, changed_keys, TrainingConfig)
 from depth_anyevent_ros.distillation.training_state import (
     load_network, load_optimizer, load_recurrent, load_state, network_tensors,
     optimizer_tensors, recurrent_tensors, save_state, TrainingError, write_atomically,
     writing)
+from depth_anyevent_ros.distillation.training_step import TrainingStep
 from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.networks.checkpoint import (
     CheckpointError, load_checkpoint, save_checkpoint)
 from depth_anyevent_ros.networks.config import ModelConfig
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.initialization import initialize_weights
-from depth_anyevent_ros.networks.runtime import choose_placement
+from depth_anyevent_ros.networks.runtime import choose_placement, HALF
+from depth_anyevent_ros.networks.state import RecurrentState
 
 LOG_EVERY = 10  # steps
 MOST_BAD_STEPS = 10  # one after another with a gradient that is not finite
@@ -54,14 +57,13 @@ class Trainer:
         self._place()
         self.network = self._new_network()
         self._average = copy.deepcopy(self.network).requires_grad_(False).eval()
-        self._optimizer = _optimizer(self.network, config)
+        self._optimizer = new_optimizer(self.network, config, self._device)
         self._scaler = torch.amp.GradScaler('cuda', enabled=self._precision == 'fp16')
         self._step = 0  # steps done
         self._saved_step = 0  # of the state in the folder
-        self._recurrent = None
+        self._saved_recurrent: RecurrentState | None = None  # that a resumed stage begins with
         self._size: tuple[int, int] | None = None  # of the input in the last step
         self._best: dict | None = None
-        self._bad_steps = 0
         self._saved_lanes: dict | None = None
         self._saved_sequences: list | None = None  # which the saved lanes number
         self._folder = RunFolder(config.output, config.name)
@@ -94,25 +96,29 @@ class Trainer:
         augmentation = self.config.augmentation
         if stage.visit_frames is not None:
             augmentation = replace(augmentation, visit_frames=stage.visit_frames)
-        lanes = Lanes(data.train.samples, stage.lanes, stage.clip, augmentation,
+        samples = data.train.samples
+        lanes = Lanes([len(item) for item in samples], stage.lanes, stage.clip, augmentation,
                       self.config.seed + 7919 * index)
+        clips = ClipMaker(samples, self._device)
+        step = TrainingStep(self.network, self._average, self._optimizer, self._scaler,
+                            self.config, self._precision,
+                            (stage.clip, stage.lanes, *samples[0].image.shape[1:]))
         if self._saved_lanes is not None:
             lanes.restore(self._saved_lanes)
-            self._saved_lanes = None
-        frames, losses, began = 0, [], time.monotonic()
+            step.restore(self._saved_recurrent)
+            self._saved_lanes = self._saved_recurrent = None
+        frames, first, began = 0, self._step, time.monotonic()
         size = '{}x{}'.format(*data.train.size)
         with tqdm(total=end, initial=self._step, desc=f'training {size}', unit=' steps',
                   disable=None) as bar:
             try:
                 while self._step < end:
-                    losses.append(self._one_step(lanes))
-                    frames += stage.lanes * stage.clip
+                    self._one_step(step, clips.make(lanes.next()))
                     bar.update()
+                    frames = (self._step - first) * stage.lanes * stage.clip
                     if self._step % LOG_EVERY == 0 or self._step == end:
-                        rate = frames / (time.monotonic() - began)
-                        self._log(losses, rate, bar)
-                        losses = []
-                    self._now_and_then(lanes, end, data, bar)
+                        self._look(step, frames / (time.monotonic() - began), bar)
+                    self._now_and_then(lanes, step, end, data, bar)
             except KeyboardInterrupt:
                 # Between steps or within one: what is saved is the last state that was whole.
                 tqdm.write(f'Interrupted after step {self._step}. ' + (
@@ -121,59 +127,21 @@ class Trainer:
                 raise
         return frames
 
-    def _one_step(self, lanes: Lanes) -> dict[str, float]:
-        """Do a step of the optimizer; return the terms of the loss."""
-        clip = lanes.next()
-        images = self._prepare(clip.image, clip.gain)
-        target = torch.from_numpy(np.ascontiguousarray(clip.inverse_depth)).to(self._device)
-        resets = None
-        if self.config.network.recurrent:
-            resets = torch.zeros(clip.image.shape[:2], dtype=torch.bool)
-            resets[0] = torch.from_numpy(clip.starts)
-            resets = resets.to(self._device)
-        rate = learning_rate(self.config, self._step)
-        for group in self._optimizer.param_groups:
-            group['lr'] = rate * group['share']
-        self._optimizer.zero_grad(set_to_none=True)
-        with self._autocast():
-            prediction, state = self.network.forward_sequence(images, self._recurrent, resets)
-        terms = depth_loss(prediction, target, self.config.loss)
-        self._scaler.scale(terms.total).backward()
-        self._scaler.unscale_(self._optimizer)
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(),
-                                              self.config.optimizer.clip_norm)
-        self._recurrent = state.detach() if state is not None else None
-        self._update(bool(norm.isfinite()))
+    def _one_step(self, step: TrainingStep, clip: Clip) -> None:
+        step.images.copy_(self._prepare(clip.image, clip.gain))
+        step.target.copy_(clip.inverse_depth)
+        step.starts.copy_(clip.starts)
+        step(learning_rate(self.config, self._step), average_share(self.config, self._step))
         self._step += 1
-        return {'loss': terms.total.item(), 'data': terms.data.item(),
-                'gradient': terms.gradient.item(), 'temporal': terms.temporal.item(),
-                'log': terms.log.item(),
-                'gradient_norm': norm.item()}
 
-    def _update(self, finite: bool) -> None:
-        """Change the weights, unless the gradient is not finite."""
-        if finite:
-            self._bad_steps = 0
-            self._scaler.step(self._optimizer)
-            update_average(self._average, self.network, self.config.optimizer.ema_decay,
-                           self._step)
-        else:
-            self._bad_steps += 1
-            self._recurrent = None
-            if self._bad_steps > MOST_BAD_STEPS:
-                raise TrainingError(
-                    f'The gradient was not finite in {self._bad_steps} steps one after another, '
-                    f'up to step {self._step}: lower the learning rate, or use precision=fp32. '
-                    'The last state saved is from before.')
-        self._scaler.update()
-
-    def _now_and_then(self, lanes: Lanes, end: int, data: StageData, bar) -> None:
+    def _now_and_then(self, lanes: Lanes, step: TrainingStep, end: int, data: StageData,
+                      bar) -> None:
         """Validate and save where it is time to."""
         last = self._step == end
         if data.validator and (self._step % self.config.validation.every == 0 or last):
             self._validate(data, bar)
         if self._step % self.config.save_every == 0 or last:
-            self._save(lanes, data, last)
+            self._save(lanes, step, data, last)
             self._folder.plot()
 
     def _validate(self, data: StageData, bar) -> None:
@@ -218,22 +186,29 @@ class Trainer:
                            provenance(self.config, data, self._command, self._step, metrics,
                                       self._start))
 
-    def _log(self, losses: list[dict[str, float]], rate: float, bar) -> None:
-        means = {name: round(float(np.mean([item[name] for item in losses])), 6)
-                 for name in losses[0]}
+    def _look(self, step: TrainingStep, rate: float, bar) -> None:
+        """Log what the last steps came to; raise TrainingError where they lead nowhere."""
+        bad = step.bad_steps
+        if bad > MOST_BAD_STEPS:
+            raise TrainingError(
+                f'The gradient was not finite in {bad} steps one after another, '
+                f'up to step {self._step}: lower the learning rate, or use precision=fp32. '
+                'The last state saved is from before.')
+        means = {name: round(value, 6) for name, value in step.means().items()}
         self._folder.log({'step': self._step, **means, 'frames_per_second': round(rate, 1),
                           'learning_rate': learning_rate(self.config, self._step - 1)})
         bar.set_postfix_str(f'loss {means["loss"]:.4f}, {rate:.0f} frames/s')
 
-    def _save(self, lanes: Lanes, data: StageData, stage_done: bool) -> None:
+    def _save(self, lanes: Lanes, step: TrainingStep, data: StageData,
+              stage_done: bool) -> None:
         """Write all that a resumed run needs; a stage that is done leaves no lanes behind."""
         tensors = {**network_tensors('network', self.network),
                    **network_tensors('average', self._average),
                    **optimizer_tensors(self._optimizer, self.network),
-                   **({} if stage_done else recurrent_tensors(self._recurrent))}
+                   **({} if stage_done else recurrent_tensors(step.state))}
         save_state(self._folder.state, tensors, {
             'step': self._step, 'config': self.config.to_dict(), 'best': self._best,
-            'size': self._size, 'bad_steps': self._bad_steps, 'scaler': self._scaler.state_dict(),
+            'size': self._size, 'scaler': self._scaler.state_dict(),
             'lanes': None if stage_done else lanes.state(),
             'sequences': None if stage_done else data.sequences})
         self._saved_step = self._step
@@ -248,10 +223,10 @@ class Trainer:
         load_network('network', self.network, tensors)
         load_network('average', self._average, tensors)
         load_optimizer(self._optimizer, self.network, tensors)
-        self._recurrent = load_recurrent(tensors, self._device)
+        self._saved_recurrent = load_recurrent(tensors, self._device)
         self._step, self._best = facts['step'], facts['best']
         self._saved_step = self._step
-        self._bad_steps, self._saved_lanes = facts['bad_steps'], facts['lanes']
+        self._saved_lanes = facts['lanes']
         self._saved_sequences = facts.get('sequences')  # which older states do not have
         self._size = tuple(facts['size'])
         self._scaler.load_state_dict(facts['scaler'])
@@ -269,7 +244,6 @@ class Trainer:
 
     def _begin_stage(self, data: StageData) -> None:
         """Carry the weights over to another size of the input."""
-        self._recurrent = None
         if self._size is not None and self._size != data.train.size:
             for network in (self.network, self._average):
                 spread_positions(network, *self._size)
@@ -312,29 +286,31 @@ class Trainer:
         self._factor = 1 / std if inputs.representation == 'voxel' else 1 / (255 * std)
         self._offset = -mean / std
 
-    def _prepare(self, images: np.ndarray, gain: np.ndarray | None = None) -> Tensor:
+    def _prepare(self, images: Tensor, gain: Tensor | None = None) -> Tensor:
         """Return images (T, N, C, h, w) of samples as the network takes them."""
-        x = torch.from_numpy(np.ascontiguousarray(images)).to(self._device).float()
+        x = images.to(self._device).float()
         if gain is not None and self.config.augmentation.gain:
-            x = (x * torch.from_numpy(gain).to(self._device)[:, None, None, None]).clamp(0, 255)
+            x = (x * gain[:, None, None, None]).clamp(0, 255)
         return x * self._factor + self._offset
 
     def _autocast(self):
         if self._precision == 'fp32':
             return contextlib.nullcontext()
-        return torch.autocast('cuda', dtype={'bf16': torch.bfloat16,
-                                             'fp16': torch.float16}[self._precision])
+        return torch.autocast('cuda', dtype=HALF[self._precision])
 
 
-def _optimizer(network: DepthNetwork, config: TrainingConfig) -> torch.optim.AdamW:
+def new_optimizer(network: DepthNetwork, config: TrainingConfig,
+                  device: str) -> torch.optim.AdamW:
     """Return AdamW; biases, norms, tokens and positions do not decay."""
     groups: dict[tuple[bool, bool], list] = {}
     for name, weight in network.named_parameters():
         decays = weight.dim() >= 2 and not name.endswith(('pos_embed', 'cls_token', 'mask_token'))
         groups.setdefault((decays, name.startswith('pretrained.')), []).append(weight)
-    settings = config.optimizer
+    settings, on_gpu = config.optimizer, device != 'cpu'
     return torch.optim.AdamW(
         [{'params': weights, 'weight_decay': settings.weight_decay if decays else 0.0,
-          'share': settings.encoder_share if encoder else 1.0}
+          'share': settings.encoder_share if encoder else 1.0,
+          # In memory, where a captured step finds the rate of the day.
+          'lr': torch.zeros((), device=device) if on_gpu else 0.0}
          for (decays, encoder), weights in groups.items()],
-        betas=(settings.beta1, settings.beta2), fused=True)
+        betas=(settings.beta1, settings.beta2), fused=True, capturable=on_gpu)

@@ -64,7 +64,7 @@ class Validator:
             resize_map(maps.get(samples[index].world, maps[ALL_WORLDS]), *samples[index].size)
         ] * len(self._frames[index]))
 
-    def run(self, network: DepthNetwork, prepare: Callable[[np.ndarray], Tensor]
+    def run(self, network: DepthNetwork, prepare: Callable[[Tensor], Tensor]
             ) -> ValidationResult:
         """
         Return the network's metrics; `ratio` is its main one over the mean map's, also by world.
@@ -118,11 +118,11 @@ class Validator:
 
 @torch.no_grad()
 def predict_sequence(network: DepthNetwork, images: np.ndarray, frames: range,
-                     prepare: Callable[[np.ndarray], Tensor]) -> list[np.ndarray]:
+                     prepare: Callable[[Tensor], Tensor]) -> list[np.ndarray]:
     """Return inverse depth float32 (h, w) of frames of a sequence, from an empty state."""
     state, predictions = None, []
     for begin in range(0, len(frames), CHUNK):
-        chosen = images[list(frames[begin:begin + CHUNK])][:, None]
+        chosen = torch.from_numpy(images[list(frames[begin:begin + CHUNK])][:, None])
         inverse_depth, state = network.forward_sequence(prepare(chosen), state)
         predictions.extend(inverse_depth[:, 0].float().cpu().numpy())
     return predictions

@@ -1,0 +1,143 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A step of the optimizer in tensors that stay where they are, on a GPU as one CUDA graph.
+
+Launched kernel by kernel a step of the tiny student takes 70 ms of Python, however many frames
+it has; as a graph an H200 does it in 8 ms for 12 frames of 126x168 and in 15 for 64.
+"""
+from __future__ import annotations
+
+import contextlib
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from depth_anyevent_ros.distillation.losses import depth_loss
+from depth_anyevent_ros.distillation.training_config import TrainingConfig
+from depth_anyevent_ros.networks.depth_network import DepthNetwork
+from depth_anyevent_ros.networks.runtime import HALF
+from depth_anyevent_ros.networks.state import RecurrentState
+
+TERMS = ('loss', 'data', 'gradient', 'temporal', 'log', 'gradient_norm')
+EAGER_STEPS = 3  # before a graph is captured: what is made once has to be there
+
+
+class TrainingStep:
+    """
+    Steps of one shape; fill images, target and starts, then call it.
+
+    images: float32 (T, L, C, h, w), normalised. target: float32 (T, L, h, w), inverse depth, NaN
+    unknown. starts: bool (L,), lanes whose state is zeroed first. state: after the last frame,
+    None if not recurrent. A gradient that is not finite changes no weight, and zeroes the state.
+    """
+
+    def __init__(self, network: DepthNetwork, average: DepthNetwork,
+                 optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler,
+                 config: TrainingConfig, precision: str, shape: tuple[int, ...]):
+        self._network, self.optimizer, self._scaler = network, optimizer, scaler
+        self._weights, self._means = list(network.parameters()), list(average.parameters())
+        self._config, self._precision = config, precision
+        device = self._weights[0].device
+        steps, lanes, _, height, width = shape
+        self.images = torch.zeros(shape, device=device)
+        self.target = torch.zeros((steps, lanes, height, width), device=device)
+        self._resets = torch.zeros((steps, lanes), dtype=torch.bool, device=device)
+        self.starts = self._resets[0]
+        self.state: RecurrentState | None = None
+        if config.network.recurrent:
+            self.state = RecurrentState(tuple(
+                tuple(torch.zeros(part, device=device) for _ in range(network.state_parts))
+                for part in network.state_shapes(lanes, height, width).values()))
+        self._share = torch.zeros((), device=device)
+        self._sums, self._count = torch.zeros(len(TERMS), device=device), 0
+        self._bad_steps = torch.zeros((), dtype=torch.int64, device=device)
+        self._graph: torch.cuda.CUDAGraph | None = None
+        # The scale of a loss in fp16 is changed by Python, out of a graph's sight.
+        self._graphed = device.type == 'cuda' and not scaler.is_enabled()
+        self._done = 0
+
+    def __call__(self, rate: float, average_share: float) -> None:
+        """Do a step at a learning rate, and move the average by a share towards the weights."""
+        for group in self.optimizer.param_groups:
+            if isinstance(group['lr'], Tensor):
+                group['lr'].fill_(rate * group['share'])
+            else:
+                group['lr'] = rate * group['share']
+        self._share.fill_(average_share)
+        if not self._graphed:
+            self._step()
+        elif self._done < EAGER_STEPS:
+            self._on_a_side_stream()
+        else:
+            if self._graph is None:
+                self._graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(self._graph):
+                    self._step()
+            self._graph.replay()
+        self._done += 1
+        self._count += 1
+
+    @property
+    def bad_steps(self) -> int:
+        """How many of the last steps, one after another, had a gradient that is not finite."""
+        return int(self._bad_steps)
+
+    def restore(self, state: RecurrentState | None) -> None:
+        """Go on from a recurrent state; None leaves zeros."""
+        for before, saved in zip(self.state.levels if self.state else (),
+                                 state.levels if state else ()):
+            for tensor, value in zip(before, saved):
+                tensor.copy_(value)
+
+    def means(self) -> dict[str, float]:
+        """Return the means of `TERMS` since the last call; waits for the device."""
+        means = (self._sums / max(self._count, 1)).tolist()
+        self._sums.zero_()
+        self._count = 0
+        return dict(zip(TERMS, means))
+
+    def _step(self) -> None:
+        for weight in self._weights:
+            weight.grad = None
+        with self._autocast():
+            prediction, after = self._network.forward_sequence(
+                self.images, self.state, self._resets if self.state is not None else None)
+        terms = depth_loss(prediction, self.target, self._config.loss)
+        self._scaler.scale(terms.total).backward()
+        self._scaler.unscale_(self.optimizer)
+        norm = clip_grad_norm_(self._weights, self._config.optimizer.clip_norm)
+        finite = norm.isfinite()
+        if self._scaler.is_enabled():
+            self._scaler.step(self.optimizer)
+            self._scaler.update()
+        else:
+            # By which the fused AdamW knows, without a look from Python, to do nothing.
+            self.optimizer.found_inf = (~finite).float()
+            self.optimizer.step()
+        with torch.no_grad():
+            share = self._share * finite
+            for mean, weight in zip(self._means, self._weights):
+                mean.lerp_(weight, share)
+            self._bad_steps.copy_(torch.where(finite, 0, self._bad_steps + 1))
+            self._sums += torch.stack((terms.total, terms.data, terms.gradient, terms.temporal,
+                                       terms.log, norm)).detach()
+            for before, now in zip(self.state.levels if self.state else (),
+                                   after.levels if after else ()):
+                for old, new in zip(before, now):
+                    old.copy_(torch.where(finite, new.detach(), 0))
+
+    def _on_a_side_stream(self) -> None:
+        """As torch asks of what is captured next."""
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            self._step()
+        torch.cuda.current_stream().wait_stream(side)
+
+    def _autocast(self):
+        if self._precision == 'fp32':
+            return contextlib.nullcontext()
+        # A graph would outlive the cache of cast weights.
+        return torch.autocast('cuda', dtype=HALF[self._precision], cache_enabled=False)

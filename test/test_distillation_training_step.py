@@ -1,0 +1,135 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A step of the optimizer in place: as in a plain loop, and none where it is not finite."""
+import copy
+
+import pytest
+import torch
+
+from depth_anyevent_ros.distillation.losses import depth_loss
+from depth_anyevent_ros.distillation.trainer import new_optimizer
+from depth_anyevent_ros.distillation.training_config import training_config
+from depth_anyevent_ros.distillation.training_step import EAGER_STEPS, TrainingStep
+from depth_anyevent_ros.networks.depth_network import DepthNetwork
+from depth_anyevent_ros.networks.initialization import initialize_weights
+
+STEPS, LANES, SIZE = 3, 2, (42, 56)
+RATE, SHARE = 1e-3, 0.1
+
+
+def config(preset):
+    return training_config({
+        'name': 'x', 'network': {'preset': preset, 'features': 16}, 'data': {'train': ['.']},
+        'stages': [{'height': SIZE[0], 'width': SIZE[1], 'steps': 9}],
+        'loss': {'temporal': 0.1, 'gradient': 0.5}, 'optimizer': {'weight_decay': 0.01}})
+
+
+def training_step(preset='tiny-r', device='cpu', precision='fp32'):
+    """Return a network, its average, and steps of it."""
+    settings = config(preset)
+    network = DepthNetwork(settings.network)
+    initialize_weights(network, 0)
+    network.to(device).train()
+    average = copy.deepcopy(network).requires_grad_(False)
+    optimizer = new_optimizer(network, settings, device)
+    scaler = torch.amp.GradScaler('cuda', enabled=precision == 'fp16')
+    return network, average, TrainingStep(network, average, optimizer, scaler, settings,
+                                          precision, (STEPS, LANES, 3, *SIZE))
+
+
+def batches(count):
+    generator = torch.Generator().manual_seed(1)
+    for index in range(count):
+        target = torch.rand((STEPS, LANES, *SIZE), generator=generator) + 0.1
+        target[0, 0, :5] = torch.nan
+        yield (torch.rand((STEPS, LANES, 3, *SIZE), generator=generator), target,
+               torch.tensor([index == 0, index % 3 == 0]))
+
+
+def flat(network):
+    return torch.cat([weight.detach().flatten() for weight in network.parameters()])
+
+
+def fill(step, batch):
+    for place, value in zip((step.images, step.target, step.starts), batch):
+        place.copy_(value)
+
+
+@pytest.mark.parametrize('preset', ['tiny-r', 'tiny'])
+def test_steps_are_those_of_a_plain_loop(preset):
+    network, average, step = training_step(preset)
+    plain, mean = copy.deepcopy(network), copy.deepcopy(average)
+    begin = flat(network)
+    optimizer = torch.optim.AdamW([
+        {'params': [weight], 'weight_decay': 0.01 if weight.dim() >= 2 and not name.endswith(
+            ('embed', 'token')) else 0} for name, weight in plain.named_parameters()],
+        lr=RATE, betas=(0.9, 0.99), foreach=False)
+    state, losses = None, []
+    for images, target, starts in batches(5):
+        fill(step, (images, target, starts))
+        step(RATE, SHARE)
+        resets = torch.zeros((STEPS, LANES), dtype=torch.bool)
+        resets[0] = starts
+        prediction, state = plain.forward_sequence(
+            images, state, resets if preset == 'tiny-r' else None)
+        loss = depth_loss(prediction, target, config(preset).loss).total
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(plain.parameters(), 1.0)
+        optimizer.step()
+        state = state and state.detach()
+        losses.append(loss.item())
+        with torch.no_grad():
+            for before, now in zip(mean.parameters(), plain.parameters()):
+                before.copy_((1 - SHARE) * before + SHARE * now)
+    for found, expected in ((network, plain), (average, mean)):
+        # As a whole: where a gradient is next to nothing, AdamW blows up how it was rounded.
+        moved = (flat(expected) - begin).norm()
+        assert moved > 0.1 and (flat(found) - flat(expected)).norm() < 0.01 * moved
+    assert step.means()['loss'] == pytest.approx(sum(losses) / 5, rel=1e-4)
+    assert step.bad_steps == 0
+
+
+def test_a_gradient_that_is_not_finite_changes_nothing():
+    network, average, step = training_step()
+    good, bad, other = batches(3)
+    fill(step, good)
+    step(RATE, SHARE)
+    before = [weight.clone() for weight in (*network.parameters(), *average.parameters())]
+    counts = [state['step'].clone() for state in step.optimizer.state.values()]
+    for count in (1, 2):
+        fill(step, (torch.full_like(bad[0], torch.inf), *bad[1:]))
+        step(RATE, SHARE)
+        assert step.bad_steps == count
+    for weight, kept in zip((*network.parameters(), *average.parameters()), before):
+        assert torch.equal(weight, kept)
+    assert counts == [state['step'] for state in step.optimizer.state.values()]
+    assert not any(tensor.any() for level in step.state.levels for tensor in level)
+    fill(step, other)
+    step(RATE, SHARE)
+    assert step.bad_steps == 0
+    assert not torch.equal(next(network.parameters()), before[0])
+    assert all(weight.isfinite().all() for weight in network.parameters())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.parametrize('precision, close', [('fp32', 0.01), ('bf16', 0.05), ('fp16', 0.05)])
+def test_a_graph_learns_as_the_cpu_does(precision, close):
+    network, _, step = training_step('tiny-r', 'cuda', precision)
+    _, _, plain = training_step()
+    losses = []
+    for one in (step, plain):
+        found = []
+        for _ in range(3):
+            for batch in batches(EAGER_STEPS + 1):
+                fill(one, batch)
+                one(RATE, SHARE)
+                found.append(one.means()['loss'])
+        losses.append(found)
+    assert losses[0] == pytest.approx(losses[1], rel=close)
+    assert losses[0][-1] < losses[0][0]
+    fill(step, (torch.full_like(step.images, torch.inf), step.target, step.starts))
+    before = [weight.clone() for weight in network.parameters()]
+    step(RATE, SHARE)
+    assert step.bad_steps == 1
+    assert all(torch.equal(weight, kept) for weight, kept in zip(network.parameters(), before))
