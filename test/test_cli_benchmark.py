@@ -156,6 +156,17 @@ def test_a_graph_that_gives_no_number_is_told(monkeypatch):
     assert 'off by nan%' in inference._graph(repeats=1, seed=0).name
 
 
+def test_an_interruption_keeps_what_was_measured(monkeypatch, tmp_path, capsys):
+    def cases(repeats, seed):
+        yield next(label.cases(repeats, seed))
+        raise KeyboardInterrupt
+    monkeypatch.setattr(simulator, 'cases', cases)
+    assert execute(['benchmark', 'simulator', '--repeats', '1', '--json',
+                    str(tmp_path / 'b.json')]) == 130
+    assert len(json.loads((tmp_path / 'b.json').read_text())['cases']) == 1
+    assert 'the 1 cases so far are kept' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('arguments, words', [
     (['magic'], ', '.join(BENCHMARKS)), (['--repeats', '0'], 'repeats')])
 def test_what_cannot_be_done_is_a_sentence(capsys, arguments, words):

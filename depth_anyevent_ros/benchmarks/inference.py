@@ -20,6 +20,7 @@ from depth_anyevent_ros.networks.runtimes import make_runtime
 
 SIZES = ((196, 252), (126, 168))
 GPU_PRESET, GPU_SIZE, GPU_FRAMES = 'vits-r', (266, 350), 200
+PLAIN_FRAMES = 40  # of those, by what is slow
 FRAMES = 10  # in one measurement
 SENSOR, EVENT_RATE, RATE_HZ, DURATION_NS = (346, 260), 3e6, 20.0, 1_000_000_000
 FILLED = 0.3  # share of pixels with an event
@@ -28,20 +29,20 @@ FILLED = 0.3  # share of pixels with an event
 def cases(repeats: int, seed: int) -> Iterator[Case]:
     """Yield the rate of each other way to run the student, then that of a stream."""
     student = load_student('')
-    ways = [('openvino', 'cpu', 'fp32'), ('openvino', 'cpu', 'bf16'),
-            ('onnxruntime', 'cpu', 'fp32')] + [
-        ('torch', 'cuda:0', precision) for precision in ('fp32', 'bf16')
-        if torch.cuda.is_available()]
-    for way in ways:
+    gpu = torch.cuda.is_available()
+    if gpu:
+        yield _graph(repeats, seed)
+    ways = [('torch', 'cuda:0', precision) for precision in ('fp32', 'fp16') if gpu] + [
+        ('openvino', 'cpu', 'fp32'), ('openvino', 'cpu', 'bf16'), ('onnxruntime', 'cpu', 'fp32')]
+    streams = [('auto', 'auto', 'torch'), ('cpu', 'fp32', 'openvino'), ('cpu', 'bf16', 'openvino')]
+    for index, way in enumerate(ways):
+        if gpu and index == 2:  # all of the GPU's first
+            yield _stream(student, streams.pop(0), repeats, seed)
         runtime = make_runtime(student, *way[1:], way[0])
         for size in SIZES:
             yield _frames(student, runtime, size, repeats, seed)
-    if torch.cuda.is_available():
-        yield _graph(repeats, seed)
-    for way in (('auto', 'auto', 'torch'), ('cpu', 'fp32', 'openvino'),
-                ('cpu', 'bf16', 'openvino')):
-        yield _stream(DepthEstimator(student, WindowSettings(rate_hz=RATE_HZ), *way), repeats,
-                      seed)
+    for way in streams:
+        yield _stream(student, way, repeats, seed)
 
 
 def _frames(student: Checkpoint, runtime: TorchRuntime, size: tuple[int, int], repeats: int,
@@ -87,11 +88,13 @@ def _graph(repeats: int, seed: int) -> Case:
                    f'{off:.2%} of the range at most', 'frames/s',
                    Work(lambda: [graph.infer(image) for image in images], GPU_FRAMES),
                    f'{TorchRuntime.runtime} in fp32 on the GPU, no graph',
-                   Work(lambda: [plain.infer(image) for image in images], GPU_FRAMES), repeats)
+                   Work(lambda: [plain.infer(image) for image in images[:PLAIN_FRAMES]],
+                        len(images[:PLAIN_FRAMES])), repeats)
 
 
-def _stream(estimator: DepthEstimator, repeats: int, seed: int) -> Case:
+def _stream(student: Checkpoint, way: tuple[str, str, str], repeats: int, seed: int) -> Case:
     """Decode, render and infer a stream, against the time that it lasts."""
+    estimator = DepthEstimator(student, WindowSettings(rate_hz=RATE_HZ), *way)
     stream = made_up('evt3', *SENSOR, EVENT_RATE, DURATION_NS, seed)
     estimator.warm_up(*SENSOR)
     windows = 0

@@ -13,7 +13,7 @@ import sys
 
 HELP = """\
 Time the parts on this machine. Each case stands beside a baseline that is timed in the same run,
-by turns with it; the ratio is above 1 when the case is faster."""
+by turns with it; the ratio is above 1 when the case is faster. Ctrl-C keeps what was measured."""
 EXAMPLES = """\
   depth_anyevent benchmark
   depth_anyevent benchmark decode representation --bag recordings/street
@@ -33,6 +33,7 @@ BENCHMARKS = {
 }
 PLACES = {'node': 'nodes.node_benchmark'}  # it knows ROS
 WITH_BAGS = ('decode', 'representation')
+INTERRUPTED = 130  # as shells say it
 
 
 def add_arguments(parser) -> None:
@@ -57,20 +58,31 @@ def run(arguments) -> tuple[int, dict]:
     for name in arguments.names:
         if name not in BENCHMARKS:
             raise ValueError(f'there is no benchmark {name}; there are {", ".join(BENCHMARKS)}')
-    found = []
+    found, status = [], 0
+    try:
+        for case in _cases(arguments):
+            found.append(asdict(case))
+            print(f'{case.name}\n    {case.median:.4g} {case.unit} ({case.min:.4g} to '
+                  f'{case.max:.4g}); {case.ratio:.3g} times {case.baseline}', flush=True)
+    except KeyboardInterrupt:
+        if not found:
+            raise
+        status = INTERRUPTED
+        print(f'Interrupted: the {len(found)} cases so far are kept.', file=sys.stderr)
+    command = shlex.join(['depth_anyevent', 'benchmark', *arguments.names, *(
+        word for bag in arguments.bags for word in ('--bag', bag.name)), '--repeats',
+        str(arguments.repeats)])
+    return status, {'command': command, 'cases': found, 'repeats': arguments.repeats,
+                    **machine()}
+
+
+def _cases(arguments):
     for name in arguments.names or BENCHMARKS:
         print(f'{name} ...', file=sys.stderr, flush=True)
         module = importlib.import_module(
             f'depth_anyevent_ros.{PLACES.get(name, f"benchmarks.{name}")}')
         more = (arguments.bags,) if name in WITH_BAGS else ()
-        for case in module.cases(arguments.repeats, arguments.seed, *more):
-            found.append(asdict(case))
-            print(f'{case.name}\n    {case.median:.4g} {case.unit} ({case.min:.4g} to '
-                  f'{case.max:.4g}); {case.ratio:.3g} times {case.baseline}', flush=True)
-    command = shlex.join(['depth_anyevent', 'benchmark', *arguments.names, *(
-        word for bag in arguments.bags for word in ('--bag', bag.name)), '--repeats',
-        str(arguments.repeats)])
-    return 0, {'command': command, 'cases': found, 'repeats': arguments.repeats, **machine()}
+        yield from module.cases(arguments.repeats, arguments.seed, *more)
 
 
 def machine() -> dict:

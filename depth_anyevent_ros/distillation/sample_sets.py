@@ -67,8 +67,8 @@ def load_sample_set(paths: list[Path], config: InputConfig, what: str, map_: Map
     Load sequences for an input of about config.height x config.width; show a progress bar.
 
     map_: of `workers`. relabel: puts other labels in place of the truth. Sequences without events,
-    depth or needed pictures are skipped. Raises SampleError where none is left, or where sensors of different
-    shape give grids of different size, which cannot be in one batch.
+    depth or needed pictures are skipped. Raises SampleError where none is left, or where sensors
+    of different shape give grids of different size, which cannot be in one batch.
     """
     samples, used, skipped = [], [], []
     with tqdm(total=len(paths), desc=f'loading {what}', unit=' sequences', disable=None) as bar:
