@@ -28,13 +28,13 @@ NO_GPU = ('No figure of a GPU: none was there. On a machine with one, `depth_any
           'inference` adds its cases, the CUDA graph beside plain torch among them.')
 
 
-def chapter(found: dict) -> str:
-    """Return a chapter for one run."""
+def chapter(found: dict, remark: str) -> str:
+    """Return a chapter for one run; the remark stands above the table."""
     gpu = found['gpu'] or 'no GPU was there'
     lines = [f'## {found["processor"]}, {found["cpus"]} cores, {gpu}', '',
              f'{found["system"]}, {found["machine"]}, Python {found["python"]}, torch '
              f'{found["torch"]}; {found["repeats"]} repeats.', '', '```sh', found['command'],
-             '```', '', *([] if found['gpu'] else [NO_GPU, '']),
+             '```', '', *([remark, ''] if remark else []),
              '| case | median | from | to | unit | times | baseline |',
              '|---|---|---|---|---|---|---|']
     for case in found['cases']:
@@ -51,7 +51,9 @@ def main() -> None:
     parser.add_argument('files', nargs='+', type=Path, metavar='JSON')
     parser.add_argument('--output', type=Path, default=ROOT / 'docs' / 'performance.md')
     arguments = parser.parse_args()
-    chapters = [chapter(json.loads(path.read_text())) for path in arguments.files]
+    runs = [json.loads(path.read_text()) for path in arguments.files]
+    remark = '' if any(found['gpu'] for found in runs) else NO_GPU
+    chapters = [chapter(found, remark) for found in runs]
     arguments.output.write_text('\n'.join([BEGINNING, *chapters]))
 
 

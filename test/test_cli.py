@@ -191,6 +191,15 @@ def test_events_that_fill_no_window_are_no_success(tmp_path, capsys):
     assert 'window' in capsys.readouterr().err
 
 
+def test_an_interruption_within_a_compiled_loop_is_one(monkeypatch, capsys):
+    """As numba lets it out, which a user would read as a fault of the program."""
+    def loop(_arguments):
+        raise SystemError('look returned a result with an exception set') from KeyboardInterrupt()
+    monkeypatch.setattr('depth_anyevent_ros.cli.models.run', loop)
+    assert run('models', 'list') == 130
+    assert capsys.readouterr().err == 'Interrupted.\n'
+
+
 def test_debug_shows_the_traceback(capsys):
     assert run('inspect', '/nowhere', '--debug') == 1
     assert 'Traceback' in capsys.readouterr().err

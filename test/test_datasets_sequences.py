@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
+from depth_anyevent_ros.datasets.part_folder import FolderInUse
 from depth_anyevent_ros.datasets.sequences import (find_sequences, Sequence, SequenceError,
                                                    SequenceWriter)
 from depth_anyevent_ros.events.types import Events
@@ -166,6 +167,18 @@ def test_a_sequence_is_whole_or_not_there(tmp_path):
     assert not (tmp_path / 'one' / 'image').exists()
     with pytest.raises(SequenceError, match='exists already'):
         SequenceWriter(tmp_path / 'one', INFO)
+
+
+def test_two_do_not_write_the_same_sequence(tmp_path):
+    with SequenceWriter(tmp_path / 'one', INFO) as writer:
+        writer.add_events(make_events())
+        with pytest.raises(FolderInUse, match='by another process'):
+            SequenceWriter(tmp_path / 'one', INFO)
+    assert equal(Sequence(tmp_path / 'one').events(0, 10**9), make_events())
+    with pytest.raises(KeyboardInterrupt):
+        with SequenceWriter(tmp_path / 'two', INFO):
+            raise KeyboardInterrupt
+    write(tmp_path / 'two')  # nobody holds it any more
 
 
 def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path):

@@ -57,7 +57,8 @@ def add_arguments(parser) -> None:
                         help='only the first N frames of each sequence (default: all)')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--precision', default='auto', choices=PRECISIONS,
-                        help='arithmetic: auto is bf16 on a GPU, fp32 on a CPU')
+                        help='arithmetic: auto is fp16 on a GPU where that comes close to fp32, '
+                        'fp32 on a CPU')
     parser.add_argument('--runtime', default='torch', choices=RUNTIMES,
                         help='what runs the checkpoint, as in infer (default: %(default)s)')
     parser.add_argument('--picture', metavar='FILE',

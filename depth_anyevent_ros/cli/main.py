@@ -59,6 +59,9 @@ def execute(argv: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:  # the last resort of a command: a sentence, not a traceback
+        if isinstance(error, SystemError) and isinstance(error.__cause__, KeyboardInterrupt):
+            print('Interrupted.', file=sys.stderr)  # within a compiled loop
+            return 130
         if arguments.debug:
             traceback.print_exc()
         else:

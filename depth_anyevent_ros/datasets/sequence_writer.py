@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 import json
 from pathlib import Path
-import shutil
 from typing import Any
 
 import cv2
@@ -14,10 +13,11 @@ import numpy as np
 
 from depth_anyevent_ros.datasets.event_file import EventFileWriter
 from depth_anyevent_ros.datasets.hdf5_output import Hdf5Output
+from depth_anyevent_ros.datasets.part_folder import PartFolder
 from depth_anyevent_ros.datasets.sequence_format import (
     camera_from_json, camera_to_json, COMPRESSION, EVENTS_FILE, FORMAT_VERSION, IMAGE_FOLDER,
-    image_name, INFO_DEFAULTS, INFO_FILE, LABELS_FILE, OPTIONAL_LABELS, PART_SUFFIX,
-    REQUIRED_INFO, SequenceError)
+    image_name, INFO_DEFAULTS, INFO_FILE, LABELS_FILE, OPTIONAL_LABELS, REQUIRED_INFO,
+    SequenceError)
 from depth_anyevent_ros.events.types import Events
 from depth_anyevent_ros.geometry.camera import CameraModel
 
@@ -34,20 +34,19 @@ class SequenceWriter:
     (a CameraModel) and `duration_ns` are needed, others of INFO_DEFAULTS may be left out, and
     more may be added.
 
-    Raise SequenceError (a ValueError) for what does not fit, OSError where the disk is full.
+    Raise SequenceError (a ValueError) for what does not fit, FolderInUse (another) where another
+    process is writing it, OSError where the disk is full.
     """
 
     def __init__(self, path: str | Path, info: Mapping[str, Any]) -> None:
         self.path = Path(path)
-        self._part = self.path.with_name(self.path.name + PART_SUFFIX)
         self._info = _complete(info, self.path)
         self._camera = camera_from_json(self._info['camera'], self.path)
         if self.path.exists():
             raise SequenceError(f'{self.path} exists already and is not overwritten; give '
                                 'another path or remove it first.')
-        if self._part.exists():
-            shutil.rmtree(self._part)
-        self._part.mkdir(parents=True)
+        self._folder = PartFolder(self.path)
+        self._part = self._folder.path
         self._times: list[int] = []
         self._image_times: list[int] = []
         self._optional: tuple[str, ...] | None = None
@@ -127,6 +126,7 @@ class SequenceWriter:
         self._info['events'] = self._events.count
         (self._part / INFO_FILE).write_text(json.dumps(self._info, indent=2) + '\n')
         self._part.rename(self.path)
+        self._folder.release()
 
     def abandon(self) -> None:
         """Remove what was written."""
@@ -135,7 +135,7 @@ class SequenceWriter:
                 if file is not None:
                     file.abandon()
         finally:
-            shutil.rmtree(self._part, ignore_errors=True)
+            self._folder.remove()
 
     @property
     def _size(self) -> tuple[int, int]:

@@ -23,8 +23,9 @@ def provenance(config, data, command: str, step: int, metrics: dict | None,
     labelled = any(samples.relative for samples in data.train.samples)
     trained_on = SIMULATED if simulated else 'sequences of ' + (
         ', '.join(worlds) or ('labelled bags' if labelled else 'unknown origin'))
+    before = f', and before that on {start}' if start not in (None, trained_on) else ''
     return {
-        'trained_on': trained_on + (f', and before that on {start}' if start else ''),
+        'trained_on': trained_on + before,
         'labels': 'teacher' if config.data.teacher or labelled else 'truth',
         'data': {'sequences': len(data.train.samples), 'labels': data.train.frames,
                  'worlds': worlds, 'skipped': len(data.train.skipped)},

@@ -71,8 +71,9 @@ INFERENCE_PARAMETERS = (
     Parameter('device', 'auto',
               'Where the student runs: auto (the first GPU, else the CPU), cpu, cuda, cuda:N.'),
     Parameter('precision', 'auto',
-              'Arithmetic of the student; auto is bf16 on a GPU and fp32 on a CPU. bf16 on a CPU '
-              'needs the runtime openvino and a processor that computes in it.',
+              'Arithmetic of the student; auto is fp32 on a CPU, and on a GPU the first of fp16, '
+              'bf16 and fp32 that comes close to fp32 at the start. bf16 on a CPU needs the '
+              'runtime openvino and a processor that computes in it.',
               choices=('auto', 'fp32', 'bf16', 'fp16')),
     Parameter('runtime', 'torch',
               'What runs the student: torch; openvino or onnxruntime, where they are installed, '

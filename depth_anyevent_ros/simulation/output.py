@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 import json
 from pathlib import Path
-import shutil
 import sqlite3
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from depth_anyevent_ros.datasets.bag_types import BagError
 from depth_anyevent_ros.datasets.bag_writer import BagWriter
-from depth_anyevent_ros.datasets.sequence_format import PART_SUFFIX
+from depth_anyevent_ros.datasets.part_folder import PartFolder
 from depth_anyevent_ros.datasets.sequence_writer import SequenceWriter
 from depth_anyevent_ros.events.decoders import make_decoder
 from depth_anyevent_ros.events.types import Packet
@@ -107,8 +106,8 @@ def write_bag(path: Path, simulation: Simulation, driver: DriverConfig, info: di
                        'remove it first.')
     counts = Counts()
     # Inside, since the bag's files have the name of their folder.
-    part = path.with_name(path.name + PART_SUFFIX)
-    shutil.rmtree(part, ignore_errors=True)
+    folder = PartFolder(path)
+    part = folder.path
     try:
         with BagWriter(part / path.name, storage) as writer:
             if simulation.rgb is not None and simulation.rgb.own_view:
@@ -122,7 +121,7 @@ def write_bag(path: Path, simulation: Simulation, driver: DriverConfig, info: di
     except sqlite3.Error as error:
         raise OSError(f'{path} cannot be written: {error}') from error
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        folder.remove()
     return counts
 
 
