@@ -72,8 +72,8 @@ class AugmentationConfig:
     loses its events, as with a higher threshold. zoom: up to this factor is zoomed in, anywhere.
     roll_deg: the camera is turned about its axis by up to this, either way, in half of the
     visits, which leaves depth as it is.
-    standstill: this share of the visits stops once, see `Visit`; where clips have one frame none
-    does, since nothing could be learned from it.
+    standstill: this share of the visits stops once, for standstill_frames at most, see `Visit`;
+    where clips have one frame none does, since nothing could be learned from it.
     """
 
     flip: bool = True
@@ -85,6 +85,7 @@ class AugmentationConfig:
     zoom: float = 1.0
     roll_deg: float = 0.0
     standstill: float = 0.0
+    standstill_frames: int = 40
 
     def __post_init__(self):
         _booleans(self, 'augmentation', 'flip', 'polarity_swap')
@@ -99,6 +100,7 @@ class AugmentationConfig:
         number('augmentation.zoom', self.zoom, 1, 4)
         number('augmentation.roll_deg', self.roll_deg, 0, 180)
         number('augmentation.standstill', self.standstill, 0, 1)
+        integer('augmentation.standstill_frames', self.standstill_frames, 1, 100_000)
 
 
 @dataclass(frozen=True)
