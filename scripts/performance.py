@@ -31,9 +31,10 @@ NO_GPU = ('No figure of a GPU: none was there. On a machine with one, `depth_any
 def chapter(found: dict, remark: str) -> str:
     """Return a chapter for one run; the remark stands above the table."""
     gpu = found['gpu'] or 'no GPU was there'
+    cut = ' It was interrupted: cases are missing.' if found.get('interrupted') else ''
     lines = [f'## {found["processor"]}, {found["cpus"]} cores, {gpu}', '',
              f'{found["system"]}, {found["machine"]}, Python {found["python"]}, torch '
-             f'{found["torch"]}; {found["repeats"]} repeats.', '', '```sh', found['command'],
+             f'{found["torch"]}; {found["repeats"]} repeats.{cut}', '', '```sh', found['command'],
              '```', '', *([remark, ''] if remark else []),
              '| case | median | from | to | unit | times | baseline |',
              '|---|---|---|---|---|---|---|']

@@ -11,7 +11,7 @@ import pytest
 
 from depth_anyevent_ros.benchmarks import (
     decode, event_streams, inference, label, numpy_events, representation, simulator, training)
-from depth_anyevent_ros.benchmarks.case import compare, Work
+from depth_anyevent_ros.benchmarks.case import Case, compare, Work
 from depth_anyevent_ros.benchmarks.numpy_caster import cast_depth
 from depth_anyevent_ros.cli.benchmark import BENCHMARKS
 from depth_anyevent_ros.cli.main import execute
@@ -157,13 +157,14 @@ def test_a_graph_that_gives_no_number_is_told(monkeypatch):
 
 
 def test_an_interruption_keeps_what_was_measured(monkeypatch, tmp_path, capsys):
-    def cases(repeats, seed):
-        yield next(label.cases(repeats, seed))
-        raise KeyboardInterrupt
+    def cases(*_):
+        yield Case('one', 2.0, 1.0, 3.0, 'things/s', 'another', 2.0)
+        raise SystemError('as a compiled loop lets it out') from KeyboardInterrupt()
     monkeypatch.setattr(simulator, 'cases', cases)
     assert execute(['benchmark', 'simulator', '--repeats', '1', '--json',
                     str(tmp_path / 'b.json')]) == 130
-    assert len(json.loads((tmp_path / 'b.json').read_text())['cases']) == 1
+    found = json.loads((tmp_path / 'b.json').read_text())
+    assert len(found['cases']) == 1 and found['interrupted']
     assert 'the 1 cases so far are kept' in capsys.readouterr().err
 
 

@@ -181,12 +181,6 @@ def test_a_stage_does_not_go_on_in_other_sequences(tmp_path, monkeypatch):
     with pytest.raises(TrainingError, match='from step 3.* no longer there: b of 12 labels; new: '
                                             'b of 9 labels, d of 12 labels. Put back.*output='):
         train(tmp_path, output, resume=True, **small)
-    # A state of before sequences were noted goes on as it did then.
-    tensors, facts = training_state.load_state(output / 'state.safetensors')
-    assert facts.pop('sequences') == [['a', 12], ['b', 12], ['c', 12]]
-    (tmp_path / 'older').mkdir()
-    training_state.save_state(tmp_path / 'older' / 'state.safetensors', tensors, facts)
-    assert train(tmp_path, tmp_path / 'older', resume=True, **small)['resumed_at'] == 3
     shutil.rmtree(folder / 'b')
     shutil.rmtree(folder / 'd')
     shutil.move(tmp_path / 'b', folder / 'b')

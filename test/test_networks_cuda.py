@@ -119,8 +119,8 @@ def test_a_step_made_ready_for_half_precision_gives_the_same_depth(preset, dtype
 
 @pytest.mark.parametrize('off, used, words', [
     ({'fp16': 0.001}, 'fp16', None),
-    ({'fp16': np.nan, 'bf16': 0.001}, 'bf16', 'fp16 is not used: its output differs'),
-    ({'fp16': np.nan, 'bf16': 0.02, 'fp32': 1e-6}, 'fp32', 'bf16 is not used'),
+    ({'fp16': np.nan, 'bf16': 0.001}, 'bf16', None),
+    ({'fp16': np.nan, 'bf16': 0.02, 'fp32': 1e-6}, 'fp32', None),
     ({'fp16': 1.0, 'bf16': 0.02, 'fp32': 0.03}, 'fp32', 'No CUDA graph is used'),
 ])
 def test_auto_is_the_first_precision_that_gives_the_depth(gpu, monkeypatch, off, used, words):
@@ -255,16 +255,15 @@ def test_an_error_of_the_program_is_not_the_devices():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
-@pytest.mark.parametrize('precision, close', [
-    ('auto', 0.01), ('fp32', 0.01), ('fp16', 0.01)])
-def test_a_graph_gives_the_depth_of_fp32(precision, close):
+@pytest.mark.parametrize('precision', ['auto', 'fp32', 'fp16'])
+def test_a_graph_gives_the_depth_of_fp32(precision):
     student = untrained_student('vits-r')
     runtime, plain = CudaRuntime(student, 'cuda', precision), TorchRuntime(student, 'cpu')
     for images in (frames(5), frames(5, seed=1)):
         for image in images:
             expected = plain.infer(image)
             np.testing.assert_allclose(runtime.infer(image), expected,
-                                       atol=close * np.ptp(expected))
+                                       atol=0.01 * np.ptp(expected))
         runtime.reset()
         plain.reset()
     assert 'CUDA graph' in runtime.runtime and runtime.fallback is None

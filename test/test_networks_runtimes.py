@@ -14,7 +14,7 @@ import torch
 
 from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
 from depth_anyevent_ros.cli.main import execute
-from depth_anyevent_ros.networks import onnx_runtime, openvino_runtime, runtimes
+from depth_anyevent_ros.networks import dinov2, onnx_runtime, openvino_runtime, runtimes
 from depth_anyevent_ros.networks.checkpoint import checkpoint_bytes, untrained_student
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.initialization import initialize_weights
@@ -302,6 +302,15 @@ def test_a_file_is_taken_for_the_checkpoint_and_the_size_that_it_names(recurrent
     with pytest.raises(ValueError, match=f'x.onnx.*{words}') if words \
             else contextlib.nullcontext():
         check_facts(metadata, recurrent, SIZE, 'x.onnx')
+
+
+def test_an_export_at_a_size_that_was_never_run_leaves_numbers(recurrent, monkeypatch):
+    """What an exporter computes with are no numbers, and must not be kept for what runs next."""
+    needs('onnxruntime')
+    monkeypatch.setattr(dinov2, '_MATRICES', {})
+    runtime = OnnxRuntime(recurrent, 'cpu')
+    assert_same(runtime, TorchRuntime(recurrent, 'cpu'), frames(2, (56, 70)))
+    assert runtime.runtime.startswith('onnxruntime') and runtime.fallback is None
 
 
 def test_the_newest_onnx_files_are_kept(recurrent, tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ import yaml
 from depth_anyevent_ros.bag_labels.shard_reader import BEFORE, Slot, WITHIN
 from depth_anyevent_ros.datasets.bag_writer import BagWriter
 from depth_anyevent_ros.datasets.messages import EVENT_PACKET
+from depth_anyevent_ros.datasets.part_folder import PartFolder
 from depth_anyevent_ros.datasets.sequence_format import PART_SUFFIX
 from depth_anyevent_ros.datasets.sequence_writer import SequenceWriter
 from depth_anyevent_ros.events.types import Events
@@ -36,10 +37,10 @@ class McapShard:
 
     def __init__(self, path: Path, events_topic: str, camera: CameraModel, frame_id: str,
                  facts: dict):
-        self._path, self._part = path, path.with_name(path.stem + PART_SUFFIX)
+        self._path, self._folder = path, PartFolder(path.with_name(path.stem))
+        self._part = self._folder.path
         self._events_topic, self._camera, self._frame_id = events_topic, camera, frame_id
         self._facts = json.dumps(facts, sort_keys=True)
-        shutil.rmtree(self._part, ignore_errors=True)
         # The file has the name of its folder.
         self._writer = BagWriter(self._part / path.stem, 'mcap')
 
@@ -68,13 +69,13 @@ class McapShard:
         metadata = yaml.safe_load((folder / 'metadata.yaml').read_text())
         name, = metadata['rosbag2_bagfile_information']['relative_file_paths']
         os.replace(folder / name, self._path)
-        shutil.rmtree(self._part)
+        self._folder.remove()
         return {'file': self._path.name, 'metadata': metadata['rosbag2_bagfile_information']}
 
     def abandon(self) -> None:
         """Remove what was written."""
         self._writer.close()
-        shutil.rmtree(self._part, ignore_errors=True)
+        self._folder.remove()
 
 
 class SequenceShard:
@@ -89,8 +90,13 @@ class SequenceShard:
     def __init__(self, path: Path, camera: CameraModel, info: dict):
         self._path, self._camera, self._info = path, camera, info
         for left in path.parent.glob(f'{path.name}*'):
-            if left.is_dir() and left.name.removesuffix(PART_SUFFIX) in self._names():
+            name = left.name.removesuffix(PART_SUFFIX)
+            if not left.is_dir() or name not in self._names():
+                continue
+            if name == left.name:
                 shutil.rmtree(left)
+            else:
+                PartFolder(left.with_name(name)).remove()
         self._before: deque[Events] = deque()
         self._writer: SequenceWriter | None = None
         self._base_ns = self._last_ns = 0

@@ -11,6 +11,8 @@ import platform
 import shlex
 import sys
 
+from depth_anyevent_ros.cli.interruption import INTERRUPTED, is_interruption
+
 HELP = """\
 Time the parts on this machine. Each case stands beside a baseline that is timed in the same run,
 by turns with it; the ratio is above 1 when the case is faster. Ctrl-C keeps what was measured."""
@@ -33,7 +35,6 @@ BENCHMARKS = {
 }
 PLACES = {'node': 'nodes.node_benchmark'}  # it knows ROS
 WITH_BAGS = ('decode', 'representation')
-INTERRUPTED = 130  # as shells say it
 
 
 def add_arguments(parser) -> None:
@@ -64,8 +65,8 @@ def run(arguments) -> tuple[int, dict]:
             found.append(asdict(case))
             print(f'{case.name}\n    {case.median:.4g} {case.unit} ({case.min:.4g} to '
                   f'{case.max:.4g}); {case.ratio:.3g} times {case.baseline}', flush=True)
-    except KeyboardInterrupt:
-        if not found:
+    except (KeyboardInterrupt, SystemError) as error:
+        if not found or not is_interruption(error):
             raise
         status = INTERRUPTED
         print(f'Interrupted: the {len(found)} cases so far are kept.', file=sys.stderr)
@@ -73,7 +74,7 @@ def run(arguments) -> tuple[int, dict]:
         word for bag in arguments.bags for word in ('--bag', bag.name)), '--repeats',
         str(arguments.repeats)])
     return status, {'command': command, 'cases': found, 'repeats': arguments.repeats,
-                    **machine()}
+                    'interrupted': bool(status), **machine()}
 
 
 def _cases(arguments):

@@ -11,6 +11,8 @@ from pathlib import Path
 import sys
 import traceback
 
+from depth_anyevent_ros.cli.interruption import INTERRUPTED, is_interruption
+
 # A subcommand is a module of this name with HELP, EXAMPLES, add_arguments(parser) and
 # run(arguments) -> (exit status, result for --json). It is imported when it is needed, so that
 # `--help` does not wait for torch.
@@ -54,14 +56,14 @@ def execute(argv: list[str]) -> int:
         return status
     except KeyboardInterrupt:
         print('Interrupted.', file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:  # the last resort of a command: a sentence, not a traceback
-        if isinstance(error, SystemError) and isinstance(error.__cause__, KeyboardInterrupt):
-            print('Interrupted.', file=sys.stderr)  # within a compiled loop
-            return 130
+        if is_interruption(error):
+            print('Interrupted.', file=sys.stderr)
+            return INTERRUPTED
         if arguments.debug:
             traceback.print_exc()
         else:

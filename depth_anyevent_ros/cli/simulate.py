@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from concurrent.futures import as_completed, ThreadPoolExecutor
+import contextlib
 from dataclasses import replace
 import json
 import os
 from pathlib import Path
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +17,7 @@ import time
 
 from tqdm import tqdm
 
-from depth_anyevent_ros.datasets.sequence_format import PART_SUFFIX
+from depth_anyevent_ros.datasets.part_folder import FolderInUse, PartFolder
 from depth_anyevent_ros.simulation.factors import SPLITS
 from depth_anyevent_ros.simulation.production import (
     already_made, ENCODINGS, FORMATS, OPTIONS, produce, Recording)
@@ -223,7 +223,8 @@ class _Processes:
                 process.kill()
                 process.wait()
                 for path in paths:
-                    shutil.rmtree(path.with_name(path.name + PART_SUFFIX), ignore_errors=True)
+                    with contextlib.suppress(FolderInUse):
+                        PartFolder(path).remove()
 
 
 def _total(results: list[dict], output: Path, skipped: int, seconds: float) -> dict:

@@ -26,11 +26,15 @@ class PartFolder:
     def __init__(self, target: Path):
         self.path = target.with_name(target.name + PART_SUFFIX)
         self._handle = self._held(target)
-        for left_over in self.path.iterdir():
-            if left_over.is_dir() and not left_over.is_symlink():
-                shutil.rmtree(left_over)
-            else:
-                left_over.unlink()
+        try:
+            for left_over in self.path.iterdir():
+                if left_over.is_dir() and not left_over.is_symlink():
+                    shutil.rmtree(left_over)
+                else:
+                    left_over.unlink()
+        except BaseException:
+            self.release()
+            raise
 
     def release(self) -> None:
         """Let go of it, under whatever name."""
@@ -55,5 +59,8 @@ class PartFolder:
                 os.close(handle)
                 raise FolderInUse(f'{target} is being written by another process: wait for it, '
                                   'or give another path.') from error
+            except BaseException:
+                os.close(handle)
+                raise
             # Its former holder had just removed it or given it its name.
             os.close(handle)

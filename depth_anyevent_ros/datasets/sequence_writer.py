@@ -42,11 +42,13 @@ class SequenceWriter:
         self.path = Path(path)
         self._info = _complete(info, self.path)
         self._camera = camera_from_json(self._info['camera'], self.path)
-        if self.path.exists():
-            raise SequenceError(f'{self.path} exists already and is not overwritten; give '
-                                'another path or remove it first.')
         self._folder = PartFolder(self.path)
         self._part = self._folder.path
+        # Asked by who holds the folder, so that none can come in between.
+        if self.path.exists():
+            self._folder.remove()
+            raise SequenceError(f'{self.path} exists already and is not overwritten; give '
+                                'another path or remove it first.')
         self._times: list[int] = []
         self._image_times: list[int] = []
         self._optional: tuple[str, ...] | None = None

@@ -47,8 +47,8 @@ class ClipMaker:
                            for item in samples]
         self._all: tuple[Tensor, Tensor] | None = None
         if self._device.type != 'cpu':
-            self._all = tuple(torch.cat([part.to(self._device) for part in parts])
-                              for parts in zip(*self._sequences))
+            self._all = tuple(map(self._joined, zip(*self._sequences)))
+            self._sequences = []
 
     def make(self, plan: ClipPlan) -> Clip:
         """Return the clip of a plan; the same plan gives the same clip on the same device."""
@@ -74,6 +74,14 @@ class ClipMaker:
             # Tencode has ON and OFF in its first and last channel, a voxel grid has signs.
             image[:, lanes] = image[:, lanes].flip(2) if image.shape[2] == 3 else -image[:, lanes]
         return Clip(image, label, self._moved(plan.starts), self._moved(plan.gain).float())
+
+    def _joined(self, parts: List[Tensor]) -> Tensor:
+        """Return frames of all sequences in one tensor on the device, which has them once."""
+        frames = torch.empty((sum(map(len, parts)), *parts[0].shape[1:]), dtype=parts[0].dtype,
+                             device=self._device)
+        for first, part in zip(self._first.tolist(), parts):
+            frames[first:first + len(part)] = part
+        return frames
 
     def _moved(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self._device)

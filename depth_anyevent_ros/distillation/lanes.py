@@ -143,8 +143,8 @@ class Lanes:
                       swap and config.polarity_swap, gain, keep, zoom)
         if self._clip > 1 and self._random.random() < config.standstill:
             visit.stop_at = position + int(self._random.integers(1, visit.frames_left)) * stride
-            clips = int(self._random.integers(1, max(config.standstill_frames // self._clip, 1) + 1))
-            visit.stop_left = clips * self._clip
+            most = max(config.standstill_frames // self._clip, 1)
+            visit.stop_left = int(self._random.integers(1, most + 1)) * self._clip
             visit.frames_left += visit.stop_left
             visit.noise = float(np.exp(self._random.uniform(*np.log(NOISE))))
         if config.roll_deg and self._random.random() < 0.5:

@@ -6,7 +6,8 @@ Training of teachers and students, recurrent or not, on sequences in memory.
 A step takes the next clip of every lane, runs all but the ConvLSTM cells on all frames at once,
 and carries the recurrent state, cut from its graph, on to the next step.
 
-On a GPU the frames of a stage lie there too, and a step is one CUDA graph: `TrainingStep`.
+On a GPU the frames of a stage lie there too, and a step is one CUDA graph but in fp16:
+`TrainingStep`.
 """
 from __future__ import annotations
 
@@ -20,6 +21,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from depth_anyevent_ros.datasets.samples import Samples
 from depth_anyevent_ros.distillation.clips import Clip, ClipMaker
 from depth_anyevent_ros.distillation.data import changed_sequences, load_stage, StageData
 from depth_anyevent_ros.distillation.lanes import Lanes
@@ -45,6 +47,7 @@ from depth_anyevent_ros.networks.runtime import choose_placement, HALF
 from depth_anyevent_ros.networks.state import RecurrentState
 
 LOG_EVERY = 10  # steps
+MOST_OF_FREE_MEMORY = 0.6  # of a GPU, for frames
 MOST_BAD_STEPS = 10  # one after another with a gradient that is not finite
 
 
@@ -99,7 +102,7 @@ class Trainer:
         samples = data.train.samples
         lanes = Lanes([len(item) for item in samples], stage.lanes, stage.clip, augmentation,
                       self.config.seed + 7919 * index)
-        clips = ClipMaker(samples, self._device)
+        clips = ClipMaker(samples, self._device if self._fits(samples) else 'cpu')
         step = TrainingStep(self.network, self._average, self._optimizer, self._scaler,
                             self.config, self._precision,
                             (stage.clip, stage.lanes, *samples[0].image.shape[1:]))
@@ -227,7 +230,7 @@ class Trainer:
         self._step, self._best = facts['step'], facts['best']
         self._saved_step = self._step
         self._saved_lanes = facts['lanes']
-        self._saved_sequences = facts.get('sequences')  # which older states do not have
+        self._saved_sequences = facts['sequences']
         self._size = tuple(facts['size'])
         self._scaler.load_state_dict(facts['scaler'])
         self._folder.cut_log(self._step)
@@ -265,6 +268,19 @@ class Trainer:
             initialize_weights(network, self.config.seed)
         return network.to(self._device).train()
 
+    def _fits(self, samples: tuple[Samples, ...]) -> bool:
+        """Return whether the device has room for the frames of a stage beside the training."""
+        if self._device == 'cpu':
+            return True
+        needed = sum(item.image.nbytes + item.inverse_depth.nbytes for item in samples)
+        free, _ = torch.cuda.mem_get_info(self._device)
+        if needed > MOST_OF_FREE_MEMORY * free:
+            tqdm.write(f'The frames of this stage take {needed / 1e9:.1f} GB, of which '
+                       f'{self._device} has {free / 1e9:.1f} free: they stay with the CPU, which '
+                       'is slower.')
+            return False
+        return True
+
     def _threads(self) -> None:
         keep_all_blocks()
         # Weights and moments decay into denormal numbers, which made a step 20 times slower.
@@ -290,7 +306,7 @@ class Trainer:
         """Return images (T, N, C, h, w) of samples as the network takes them."""
         x = images.to(self._device).float()
         if gain is not None and self.config.augmentation.gain:
-            x = (x * gain[:, None, None, None]).clamp(0, 255)
+            x = (x * gain.to(self._device)[:, None, None, None]).clamp(0, 255)
         return x * self._factor + self._offset
 
     def _autocast(self):

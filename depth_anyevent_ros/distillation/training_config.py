@@ -72,8 +72,8 @@ class AugmentationConfig:
     loses its events, as with a higher threshold. zoom: up to this factor is zoomed in, anywhere.
     roll_deg: the camera is turned about its axis by up to this, either way, in half of the
     visits, which leaves depth as it is.
-    standstill: this share of the visits stops once, for standstill_frames at most, see `Visit`;
-    where clips have one frame none does, since nothing could be learned from it.
+    standstill: this share of the visits stops once, for standstill_frames at most (or one clip),
+    see `Visit`; where clips have one frame none does, since nothing could be learned from it.
     """
 
     flip: bool = True

@@ -22,7 +22,7 @@ from depth_anyevent_ros.atomic_file import replace_file
 from depth_anyevent_ros.networks.state import RecurrentState
 
 METADATA_KEY = 'depth_anyevent_ros_training'
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 STATE_NAMES = ('hidden', 'cell')  # of the tensors of a level, of which a GRU has the first
 
 

@@ -66,16 +66,11 @@ class TrainingStep:
             else:
                 group['lr'] = rate * group['share']
         self._share.fill_(average_share)
-        if not self._graphed:
-            self._step()
-        elif self._done < EAGER_STEPS:
-            self._on_a_side_stream()
+        if self._graphed:
+            with torch.cuda.device(self.images.device):
+                self._graph_step()
         else:
-            if self._graph is None:
-                self._graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(self._graph):
-                    self._step()
-            self._graph.replay()
+            self._step()
         self._done += 1
         self._count += 1
 
@@ -128,16 +123,24 @@ class TrainingStep:
                 for old, new in zip(before, now):
                     old.copy_(torch.where(finite, new.detach(), 0))
 
-    def _on_a_side_stream(self) -> None:
-        """As torch asks of what is captured next."""
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            self._step()
-        torch.cuda.current_stream().wait_stream(side)
+    def _graph_step(self) -> None:
+        if self._done < EAGER_STEPS:
+            # On a side stream, as torch asks of what is captured next.
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                self._step()
+            torch.cuda.current_stream().wait_stream(side)
+            return
+        if self._graph is None:
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph):
+                self._step()
+        self._graph.replay()
 
     def _autocast(self):
         if self._precision == 'fp32':
             return contextlib.nullcontext()
         # A graph would outlive the cache of cast weights.
-        return torch.autocast('cuda', dtype=HALF[self._precision], cache_enabled=False)
+        return torch.autocast('cuda', dtype=HALF[self._precision],
+                              cache_enabled=not self._graphed)

@@ -56,9 +56,9 @@ class CudaRuntime(TorchRuntime):
         self._graph = None
         super().__init__(checkpoint, device, precision)
         self._checkpoint = checkpoint
-        self._choices = (self.precision,)
+        self._choices, self._usual = (self.precision,), self.precision
         if precision == 'auto' and self.precision in HALF:
-            # What torch would choose is bf16 where the GPU has it.
+            self._usual = self.precision  # bf16 where the GPU has it
             self._choices = tuple(choice for choice in ORDER
                                   if choice != 'bf16' or self.precision == 'bf16')
             self.precision = self._choices[0]
@@ -97,16 +97,14 @@ class CudaRuntime(TorchRuntime):
         super()._set_size(size)
         if self.device == 'cpu':
             return
-        said = [self._said]
         for self.precision in self._choices:
             refusal = self._capture(size)
-            if refusal is None:
+            if refusal is None or not refusal.differs:
                 break
-            if not refusal.differs or self.precision == self._choices[-1]:
-                said.append(f'No CUDA graph is used: {refusal.why}.')
-                break
-            said.append(f'{self.precision} is not used: {refusal.why}.')
-        self.fallback = ' '.join(filter(None, said)) or None
+        why_not = refusal and f'No CUDA graph is used: {refusal.why}.'
+        if refusal and not refusal.differs:
+            self.precision = self._usual  # nothing was compared
+        self.fallback = ' '.join(filter(None, (self._said, why_not))) or None
         self._forget()
 
     def _forget(self) -> None:

@@ -10,7 +10,6 @@ attributes follow the official state dict, so published weights load as they are
 from __future__ import annotations
 
 import contextlib
-from functools import lru_cache
 
 import torch
 from torch import nn, Tensor
@@ -143,18 +142,33 @@ class DinoV2(nn.Module):
         device = self.pos_embed.device.type
         with contextlib.nullcontext() if device == 'meta' else \
                 torch.autocast(device, enabled=False):
-            # A tracer that finds a matrix made before sees another graph than the first time.
-            matrix = _bicubic.__wrapped__ if torch.jit.is_tracing() else _bicubic
-            down, across = (matrix(count, self.pos_embed.device, self.pos_embed.dtype)
+            down, across = (_bicubic(count, self.pos_embed.device, self.pos_embed.dtype)
                             for count in (rows, columns))
             grid = self.pos_embed[:, 1:].unflatten(1, (GRID, GRID))
             grid = across @ (down @ grid.flatten(2)).unflatten(2, (GRID, -1))
             return torch.cat((self.pos_embed[:, :1], grid.flatten(1, 2)), dim=1)
 
 
-@lru_cache(maxsize=64)
+# Never forgotten, since CUDA graphs read them where they are.
+_MATRICES: dict[tuple[int, torch.device, torch.dtype], Tensor] = {}
+
+
 def _bicubic(count: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Return the matrix (count, GRID) that resizes a side of the embedding's grid."""
+    # A tracer that found one made before would see another graph than the first time, and what
+    # an exporter makes are no numbers.
+    if torch.jit.is_tracing() or torch.compiler.is_compiling():
+        return _new_bicubic(count, device, dtype)
+    key = count, device, dtype
+    if key not in _MATRICES:
+        matrix = _new_bicubic(count, device, dtype)
+        if type(matrix) is not Tensor:  # an exporter of an older torch
+            return matrix
+        _MATRICES[key] = matrix
+    return _MATRICES[key]
+
+
+def _new_bicubic(count: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     # Made outside of inference mode, since training may ask for the same one later.
     with torch.inference_mode(False), torch.no_grad():
         places = torch.eye(GRID, dtype=torch.float64)[None, :, :, None]

@@ -29,7 +29,8 @@ def make_runtime(checkpoint: Checkpoint, device: str = 'auto', precision: str = 
 
     runtime: `torch`; `openvino` or `onnxruntime`, which fall back to torch where they cannot be
     had, and say so; `auto`, OpenVINO where it is installed and no GPU is used, else torch.
-    precision: see `choose_placement`; OpenVINO computes in bf16 on a CPU, too.
+    precision: see `choose_placement` and, on a GPU, `CudaRuntime`; OpenVINO computes in bf16 on a
+    CPU, too.
     Raises ValueError.
     """
     if runtime not in RUNTIMES:

@@ -101,13 +101,15 @@ def write_bag(path: Path, simulation: Simulation, driver: DriverConfig, info: di
     info: goes into SIMULATION_FILE beside the bag's files. The bag is written inside NAME.part
     and moved out of it when it is whole; NAME.part is removed in any case.
     """
-    if path.exists():
-        raise BagError(f'{path} exists already and is not overwritten; give another path or '
-                       'remove it first.')
     counts = Counts()
     # Inside, since the bag's files have the name of their folder.
     folder = PartFolder(path)
     part = folder.path
+    # Asked by who holds the folder, so that none can come in between.
+    if path.exists():
+        folder.remove()
+        raise BagError(f'{path} exists already and is not overwritten; give another path or '
+                       'remove it first.')
     try:
         with BagWriter(part / path.name, storage) as writer:
             if simulation.rgb is not None and simulation.rgb.own_view:
