@@ -11,7 +11,7 @@ import pytest
 
 from depth_anyevent_ros.cli.main import execute
 from depth_anyevent_ros.datasets.sequences import Sequence
-from depth_anyevent_ros.evaluation.baselines import mean_maps, save_mean_maps
+from depth_anyevent_ros.evaluation.baselines import label_sums, mean_maps, save_mean_maps
 from depth_anyevent_ros.evaluation.metrics import METRICS
 from depth_anyevent_ros.geometry.camera import CameraModel
 from depth_anyevent_ros.networks.checkpoint import save_checkpoint, untrained_student
@@ -36,7 +36,7 @@ def simulated(tmp_path_factory):
         write_sequence(folder / f'boxes{seed}', simulation,
                        {'source': 'simulated', 'world': ('boxes', 'more')[seed % 2],
                         'level': level, 'pauses': [[200_000_000, 400_000_000]]})
-    maps = mean_maps(Sequence(path) for path in sorted(folder.iterdir()))
+    maps = mean_maps(label_sums(Sequence(path)) for path in sorted(folder.iterdir()))
     return folder, maps
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from depth_anyevent_ros.evaluation.baselines import (
-    HeldPrediction, load_mean_maps, mean_maps, resize_map, save_mean_maps)
+    HeldPrediction, label_sums, load_mean_maps, mean_maps, resize_map, save_mean_maps)
 
 
 def test_the_map_of_one_scene_is_its_standardised_label(tmp_path):
     sequence = write_labels(tmp_path / 'a', [slope()] * 3)
-    maps = mean_maps([sequence], stride=1)
+    maps = mean_maps([label_sums(sequence, stride=1)])
     assert set(maps) == {'boxes', 'all'} and maps['all'].shape == (52, 70)
     assert maps['all'].dtype == np.float32 and np.array_equal(maps['all'], maps['boxes'])
     expected = (slope() - slope().mean()) / slope().std()
@@ -22,8 +22,8 @@ def test_scale_and_shift_of_a_label_do_not_matter_and_worlds_are_apart(tmp_path)
     upside_down = slope()[::-1] * 5 + 1
     car = write_labels(tmp_path / 'car', [slope(), 3 * slope() + 2], world='car')
     drone = write_labels(tmp_path / 'drone', [upside_down], world='drone')
-    maps = mean_maps([car, drone], stride=1)
-    alone = mean_maps([car], stride=2)
+    maps = mean_maps(label_sums(one, stride=1) for one in (car, drone))
+    alone = mean_maps([label_sums(car, stride=2)])
     assert np.allclose(maps['car'], alone['car'], atol=5e-3)
     assert np.allclose(maps['all'], (2 * maps['car'] + maps['drone']) / 3, atol=1e-5)
     assert np.corrcoef(maps['car'][:, 0], maps['drone'][:, 0])[0, 1] < -0.9
@@ -32,7 +32,7 @@ def test_scale_and_shift_of_a_label_do_not_matter_and_worlds_are_apart(tmp_path)
 def test_sky_and_unknown_pixels_take_no_part(tmp_path):
     label = slope()
     label[:10], label[10:20] = 0, np.nan
-    maps = mean_maps([write_labels(tmp_path / 'a', [label])], stride=1)
+    maps = mean_maps([label_sums(write_labels(tmp_path / 'a', [label]), stride=1)])
     valid = slope()[20:]
     assert maps['all'][-1].mean() == pytest.approx(
         ((valid[-1] - valid.mean()) / valid.std()).mean(), abs=0.05)
@@ -41,7 +41,7 @@ def test_sky_and_unknown_pixels_take_no_part(tmp_path):
 
 def test_nothing_but_sky_makes_no_map(tmp_path):
     with pytest.raises(ValueError, match='all sky'):
-        mean_maps([write_labels(tmp_path / 'a', [np.zeros_like(slope())])])
+        mean_maps([label_sums(write_labels(tmp_path / 'a', [np.zeros_like(slope())]))])
 
 
 def test_maps_come_back_from_their_file(tmp_path):

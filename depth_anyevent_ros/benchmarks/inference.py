@@ -29,20 +29,24 @@ FILLED = 0.3  # share of pixels with an event
 def cases(repeats: int, seed: int) -> Iterator[Case]:
     """Yield the rate of each other way to run the student, then that of a stream."""
     student = load_student('')
-    gpu = torch.cuda.is_available()
-    if gpu:
-        yield _graph(repeats, seed)
-    ways = [('torch', 'cuda:0', precision) for precision in ('fp32', 'fp16') if gpu] + [
-        ('openvino', 'cpu', 'fp32'), ('openvino', 'cpu', 'bf16'), ('onnxruntime', 'cpu', 'fp32')]
     streams = [('auto', 'auto', 'torch'), ('cpu', 'fp32', 'openvino'), ('cpu', 'bf16', 'openvino')]
-    for index, way in enumerate(ways):
-        if gpu and index == 2:  # all of the GPU's first
-            yield _stream(student, streams.pop(0), repeats, seed)
-        runtime = make_runtime(student, *way[1:], way[0])
-        for size in SIZES:
-            yield _frames(student, runtime, size, repeats, seed)
+    if torch.cuda.is_available():  # all of the GPU's first
+        yield _graph(repeats, seed)
+        for precision in ('fp32', 'fp16'):
+            yield from _sizes(student, ('cuda:0', precision, 'torch'), repeats, seed)
+        yield _stream(student, streams.pop(0), repeats, seed)
+    for way in (('cpu', 'fp32', 'openvino'), ('cpu', 'bf16', 'openvino'),
+                ('cpu', 'fp32', 'onnxruntime')):
+        yield from _sizes(student, way, repeats, seed)
     for way in streams:
         yield _stream(student, way, repeats, seed)
+
+
+def _sizes(student: Checkpoint, way: tuple[str, str, str], repeats: int,
+           seed: int) -> Iterator[Case]:
+    runtime = make_runtime(student, *way)
+    for size in SIZES:
+        yield _frames(student, runtime, size, repeats, seed)
 
 
 def _frames(student: Checkpoint, runtime: TorchRuntime, size: tuple[int, int], repeats: int,

@@ -18,7 +18,7 @@ from depth_anyevent_ros.distillation.training_config import StageConfig, Trainin
 from depth_anyevent_ros.distillation.training_state import writing
 from depth_anyevent_ros.distillation.validation import Validator
 from depth_anyevent_ros.evaluation.baselines import (
-    label_sums, load_mean_maps, mean_of_sums, save_mean_maps)
+    label_sums, load_mean_maps, mean_maps, save_mean_maps)
 
 MOST_NAMED = 5  # sequences in a sentence
 
@@ -70,7 +70,7 @@ def _load_stage(config: TrainingConfig, stage: StageConfig, folder: RunFolder,
                f'{train.unusable} labels without depth to learn from, '
                f'{len(train.skipped)} sequences skipped.')
     if not folder.mean_map.exists():
-        maps = mean_of_sums(map_(_label_sums, train.paths))
+        maps = mean_maps(map_(_label_sums, train.paths))
         with writing(folder.mean_map):
             save_mean_maps(folder.mean_map, maps)
     if not config.data.validation:

@@ -26,6 +26,7 @@ from depth_anyevent_ros.distillation.losses import depth_loss
 from depth_anyevent_ros.distillation.promotion import judge, PromotionConfig, Verdict
 from depth_anyevent_ros.distillation.replay_buffer import (
     BufferConfig, LabelledFrame, ReplayBuffer)
+from depth_anyevent_ros.distillation.schedule import average_share
 from depth_anyevent_ros.distillation.training_state import (
     load_network, load_optimizer, network_tensors, optimizer_tensors)
 from depth_anyevent_ros.evaluation.alignment import align
@@ -232,7 +233,7 @@ class OnlineLearner:
     @torch.no_grad()
     def _follow(self) -> None:
         """Move the average towards the weights."""
-        share = 1 - min(self.config.ema_decay, (1 + self.steps) / (10 + self.steps))
+        share = average_share(self.config.ema_decay, self.steps)
         for mean, weight in zip(self._average.depth_head.parameters(),
                                 self._network.depth_head.parameters()):
             mean.lerp_(weight, share)

@@ -25,11 +25,11 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
                                          + (1 - optimizer.final_share) * fall)
 
 
-def average_share(config: TrainingConfig, step: int) -> float:
+def average_share(ema_decay: float, step: int) -> float:
     """
     Return by which share the average of the weights moves towards them in a step.
 
     Early on it is larger than 1 - ema_decay, 9 / (10 + step), so that the average does not
     remember the random start.
     """
-    return 1 - min(config.optimizer.ema_decay, (1 + step) / (10 + step))
+    return 1 - min(ema_decay, (1 + step) / (10 + step))

@@ -11,7 +11,6 @@ On a GPU the frames of a stage lie there too, and a step is one CUDA graph but i
 """
 from __future__ import annotations
 
-import contextlib
 import copy
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +42,7 @@ from depth_anyevent_ros.networks.checkpoint import (
 from depth_anyevent_ros.networks.config import ModelConfig
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.initialization import initialize_weights
-from depth_anyevent_ros.networks.runtime import choose_placement, HALF
+from depth_anyevent_ros.networks.runtime import autocast, choose_placement
 from depth_anyevent_ros.networks.state import RecurrentState
 
 LOG_EVERY = 10  # steps
@@ -134,7 +133,8 @@ class Trainer:
         step.images.copy_(self._prepare(clip.image, clip.gain))
         step.target.copy_(clip.inverse_depth)
         step.starts.copy_(clip.starts)
-        step(learning_rate(self.config, self._step), average_share(self.config, self._step))
+        step(learning_rate(self.config, self._step),
+             average_share(self.config.optimizer.ema_decay, self._step))
         self._step += 1
 
     def _now_and_then(self, lanes: Lanes, step: TrainingStep, end: int, data: StageData,
@@ -148,7 +148,7 @@ class Trainer:
             self._folder.plot()
 
     def _validate(self, data: StageData, bar) -> None:
-        with self._autocast():
+        with autocast(self._precision):
             result = data.validator.run(self._export(data), self._prepare)
         self._folder.log({'step': self._step, 'validation': result.metrics,
                           'mean_map': data.validator.mean_map})
@@ -308,11 +308,6 @@ class Trainer:
         if gain is not None and self.config.augmentation.gain:
             x = (x * gain.to(self._device)[:, None, None, None]).clamp(0, 255)
         return x * self._factor + self._offset
-
-    def _autocast(self):
-        if self._precision == 'fp32':
-            return contextlib.nullcontext()
-        return torch.autocast('cuda', dtype=HALF[self._precision])
 
 
 def new_optimizer(network: DepthNetwork, config: TrainingConfig,

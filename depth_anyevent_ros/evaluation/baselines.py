@@ -35,21 +35,13 @@ def valid_truth(inverse_depth: np.ndarray) -> np.ndarray:
         return np.isfinite(inverse_depth) & (inverse_depth >= np.float16(1 / MAX_DEPTH_M))
 
 
-def mean_maps(sequences: Iterable, stride: int = 4) -> dict[str, np.ndarray]:
-    """
-    Return float32 (52, 70) maps by world, and of all worlds under 'all'.
-
-    A map is the mean over labels of inverse depth standardised by frame (mean 0, deviation 1
-    over valid pixels): the strongest constant map under a scale and a shift by frame. Cells
-    where no label is valid are 0, the mean. sequences: datasets.sequences.Sequence objects.
-    stride: one label in so many is read, as neighbours are nearly the same. Raises ValueError
-    where no label can be used.
-    """
-    return mean_of_sums(label_sums(sequence, stride) for sequence in sequences)
-
-
 def label_sums(sequence, stride: int = 4) -> dict[str, np.ndarray]:
-    """Return what a sequence adds to `mean_maps`, float64 (2, 52, 70) by world; {} for nothing."""
+    """
+    Return what a sequence adds to `mean_maps`, float64 (2, 52, 70) by world; {} for nothing.
+
+    sequence: a datasets.sequences.Sequence. stride: one label in so many is read, as neighbours
+    are nearly the same.
+    """
     sums: dict[str, np.ndarray] = {}
     world = sequence.info.get('world') or 'unknown'
     for index in range(0, len(sequence), stride):
@@ -61,8 +53,15 @@ def label_sums(sequence, stride: int = 4) -> dict[str, np.ndarray]:
     return sums
 
 
-def mean_of_sums(found: Iterable[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return the maps of what `label_sums` found, as `mean_maps`."""
+def mean_maps(found: Iterable[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """
+    Return float32 (52, 70) maps by world, and of all worlds under 'all'.
+
+    A map is the mean over labels of inverse depth standardised by frame (mean 0, deviation 1
+    over valid pixels): the strongest constant map under a scale and a shift by frame. Cells
+    where no label is valid are 0, the mean. found: what `label_sums` found in each sequence.
+    Raises ValueError where no label can be used.
+    """
     sums: dict[str, np.ndarray] = {}
     for one in found:
         for world, cells in one.items():

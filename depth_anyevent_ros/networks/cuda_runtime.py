@@ -13,7 +13,6 @@ than those of bf16, with which vits-r from random weights was off by 1.3 % of th
 """
 from __future__ import annotations
 
-import contextlib
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +20,7 @@ import torch
 
 from depth_anyevent_ros.networks.checkpoint import Checkpoint
 from depth_anyevent_ros.networks.half_weights import in_half
-from depth_anyevent_ros.networks.runtime import HALF, TorchRuntime
+from depth_anyevent_ros.networks.runtime import autocast, HALF, TorchRuntime
 from depth_anyevent_ros.networks.static_step import StaticStep
 
 TOLERANCE = 0.01  # of the range of the output, between half precision and fp32
@@ -186,9 +185,7 @@ class CudaRuntime(TorchRuntime):
                              for a, b in zip(found, expected)]))
 
     def _autocast_for_graph(self):
-        if self.precision == 'fp32':
-            return contextlib.nullcontext()
-        return torch.autocast('cuda', dtype=HALF[self.precision], cache_enabled=False)
+        return autocast(self.precision, cached=False)
 
     def _go_on_without_gpu(self, error: RuntimeError) -> None:
         """Run on the CPU from now on, or raise an error that is not the device's."""

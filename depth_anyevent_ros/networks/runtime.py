@@ -62,6 +62,18 @@ def choose_placement(device: str, precision: str, gpus: int, gpu_bf16: bool) -> 
     return Placement(f'cuda:{index}', precision, None)
 
 
+def autocast(precision: str, cached: bool = True):
+    """
+    Return the context of a GPU's arithmetic, one that does nothing for fp32.
+
+    cached: whether a weight is cast once rather than wherever it is used. Not within a CUDA
+    graph, which would outlive what was cast.
+    """
+    if precision == 'fp32':
+        return contextlib.nullcontext()
+    return torch.autocast('cuda', dtype=HALF[precision], cache_enabled=cached)
+
+
 class TorchRuntime:
     """
     A checkpoint on a device, with its recurrent state.
@@ -208,9 +220,7 @@ class TorchRuntime:
         self._size = size
 
     def _autocast(self):
-        if self.precision == 'fp32' or self.device == 'cpu':
-            return contextlib.nullcontext()
-        return torch.autocast('cuda', dtype=HALF[self.precision])
+        return contextlib.nullcontext() if self.device == 'cpu' else autocast(self.precision)
 
     def _download(self, inverse_depth: Tensor) -> np.ndarray:
         if self._output is None:
