@@ -1,11 +1,16 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures that several tests use."""
+"""Fixtures that several tests use, and how tests are shared between processes."""
+import os
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+if 'PYTEST_XDIST_WORKER' in os.environ:
+    # Threads of one process would wait for a core that another has.
+    os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 
 def pytest_addoption(parser):
@@ -14,6 +19,23 @@ def pytest_addoption(parser):
                      help='train with three seeds instead of one in test_training_learns.py')
     parser.addoption('--fuzz-packets', type=int, default=100_000, metavar='N',
                      help='damaged packets of each encoding in test_events_fuzz.py')
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """
+    Keep tests together that pytest-xdist should give to one process, the longest groups first.
+
+    Those of a file share what its fixtures made, and those that talk over ROS would take each
+    other's time.
+    """
+    if not config.pluginmanager.hasplugin('xdist'):
+        return
+    for item in items:
+        ros = item.get_closest_marker('ros') is not None
+        item.add_marker(pytest.mark.xdist_group('ros' if ros else item.path.name))
+    items.sort(key=lambda item: (item.get_closest_marker('ros') is None,
+                                 item.path.name != 'test_training_learns.py'))
 
 
 @pytest.fixture

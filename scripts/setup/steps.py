@@ -21,7 +21,7 @@ PACKAGE_SOURCES = (
     'setup.py', 'setup.cfg', 'package.xml', 'LICENSE', 'resource', 'launch', 'config', 'models',
     'scripts/launchers', 'depth_anyevent_ros')
 REQUIREMENT_FILES = ('arrays.txt', 'python.txt', 'test.txt')
-MODULES = {'opencv-python-headless': 'cv2', 'PyYAML': 'yaml'}
+MODULES = {'opencv-python-headless': 'cv2', 'PyYAML': 'yaml', 'pytest-xdist': 'xdist'}
 BUILD_OPTIONS = ('--no-build-isolation', '--use-pep517', '--no-deps', '--force-reinstall',
                  # A wheel of an earlier state of the sources must not be taken again.
                  '--no-cache-dir')
