@@ -79,10 +79,8 @@ class TrainingStep:
 
     def restore(self, state: RecurrentState | None) -> None:
         """Go on from a recurrent state; None leaves zeros."""
-        for before, saved in zip(self.state.levels if self.state else (),
-                                 state.levels if state else ()):
-            for tensor, value in zip(before, saved):
-                tensor.copy_(value)
+        for tensor, saved in zip(_tensors(self.state), _tensors(state)):
+            tensor.copy_(saved)
 
     def means(self) -> dict[str, float]:
         """Return the means of `TERMS` since the last call; waits for the device."""
@@ -116,10 +114,8 @@ class TrainingStep:
             self._bad_steps.copy_(torch.where(finite, 0, self._bad_steps + 1))
             self._sums += torch.stack((terms.total, terms.data, terms.gradient, terms.temporal,
                                        terms.log, norm)).detach()
-            for before, now in zip(self.state.levels if self.state else (),
-                                   after.levels if after else ()):
-                for old, new in zip(before, now):
-                    old.copy_(torch.where(finite, new.detach(), 0))
+            for old, new in zip(_tensors(self.state), _tensors(after)):
+                old.copy_(torch.where(finite, new.detach(), 0))
 
     def _graph_step(self) -> None:
         if self._done < EAGER_STEPS:
@@ -135,3 +131,7 @@ class TrainingStep:
             with torch.cuda.graph(self._graph):
                 self._step()
         self._graph.replay()
+
+
+def _tensors(state: RecurrentState | None) -> tuple[Tensor, ...]:
+    return state.tensors if state is not None else ()

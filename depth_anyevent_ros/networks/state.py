@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Callable, Mapping
 
 import torch
@@ -21,6 +22,11 @@ class RecurrentState:
     """
 
     levels: tuple[tuple[Tensor, ...], ...]
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All of it in a row."""
+        return tuple(chain.from_iterable(self.levels))
 
     def detach(self) -> RecurrentState:
         """Cut the state from the graph of the frames before, for truncated back-propagation."""
@@ -41,7 +47,7 @@ class RecurrentState:
 
     def is_finite(self) -> bool:
         """Whether no value is NaN or infinite; waits for the device."""
-        return all(bool(tensor.isfinite().all()) for level in self.levels for tensor in level)
+        return all(bool(tensor.isfinite().all()) for tensor in self.tensors)
 
     def check(self, shapes: Mapping[int, tuple[int, ...]]) -> None:
         """Raise ValueError unless the state has the shapes, given by level, coarsest first."""

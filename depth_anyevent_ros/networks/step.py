@@ -33,5 +33,4 @@ class Step(nn.Module):
             if state else None
         maps = self.network.pretrained((image - self.mean) / self.std)
         inverse_depth, after = self.network.decode(maps, 1, before)
-        return (inverse_depth[0], *(tensor for level in (after.levels if after else ())
-                                    for tensor in level))
+        return (inverse_depth[0], *(after.tensors if after else ()))
