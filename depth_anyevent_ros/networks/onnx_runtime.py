@@ -4,7 +4,7 @@
 A student on a CPU by onnxruntime, where it is installed.
 
 Making the ONNX file takes some seconds, so it is kept in the cache folder, the newest KEEP of
-them. One that is damaged, or of another model, is made once more.
+them. One that is damaged, gives another depth or is of another model is made once more.
 """
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ class OnnxRuntime(ProvedRuntime):
     def __init__(self, checkpoint: Checkpoint, device: str = 'auto', precision: str = 'auto'):
         super().__init__(checkpoint, device, precision)
         self._checkpoint = checkpoint
+        self._kept = False  # whether the last file was there before
 
     def version(self) -> str:
         """Return the name and the version of what computes."""
@@ -45,14 +46,22 @@ class OnnxRuntime(ProvedRuntime):
     def compile(self, size: tuple[int, int], precision: str) -> Run:
         """Return what runs `Step` for this size (height, width)."""
         path = cached_file(self.sha256, size)
-        if path.exists():
+        self._kept = path.exists()
+        if self._kept:
             try:
                 return self._opened(path, size)
             except Exception:  # onnxruntime's own have no other base
-                path.unlink(missing_ok=True)
+                self.discard(size)
         export_onnx(self._checkpoint, self._step, size, path)
         _keep_newest(path.parent)
         return self._opened(path, size)
+
+    def discard(self, size: tuple[int, int]) -> bool:
+        """Remove a file that was there before; return whether the last one was such a file."""
+        kept, self._kept = self._kept, False
+        if kept:
+            cached_file(self.sha256, size).unlink(missing_ok=True)
+        return kept
 
     def _opened(self, path: Path, size: tuple[int, int]) -> Run:
         """Return what runs a file; ValueError if it is another's, or an error of onnxruntime."""
