@@ -1,59 +1,86 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Speed of training: frames a second through forward, loss and backward."""
+"""Speed of training: frames a second through the trainer's own step."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+import copy
 
 import torch
+from torch.nn.utils import clip_grad_norm_
 
 from depth_anyevent_ros.benchmarks.case import Case, compare, Work
-from depth_anyevent_ros.distillation.loss_config import LossConfig
 from depth_anyevent_ros.distillation.losses import depth_loss
-from depth_anyevent_ros.networks.config import network_preset
+from depth_anyevent_ros.distillation.trainer import new_optimizer
+from depth_anyevent_ros.distillation.training_config import training_config, TrainingConfig
+from depth_anyevent_ros.distillation.training_step import EAGER_STEPS, TrainingStep
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.initialization import initialize_weights
+from depth_anyevent_ros.networks.runtime import autocast, choose_placement
 
-# Small sizes that a CPU trains at, and the length and number of clips of a batch.
 SIZES = ((70, 84), (140, 168))
 STEPS, LANES = 8, 2
 PRESET = 'tiny-r'
+RATE, SHARE = 1e-5, 1e-3
 
 
 def cases(repeats: int, seed: int) -> Iterator[Case]:
     """Yield the rate of a recurrent student's training step at each size."""
-    device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    network = DepthNetwork(network_preset(PRESET))
-    initialize_weights(network, seed)
-    network.to(device)
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    bf16 = all(torch.cuda.get_device_capability(gpu) >= (8, 0) for gpu in range(gpus))
+    placement = choose_placement('auto', 'auto', gpus, bf16)
     for size in SIZES:
-        yield _step(network, size, device, repeats, seed)
+        yield _step(size, placement.device, placement.precision, repeats, seed)
 
 
-def _step(network: DepthNetwork, size: tuple[int, int], device: str, repeats: int,
-          seed: int) -> Case:
+def _step(size: tuple[int, int], device: str, precision: str, repeats: int, seed: int) -> Case:
     """All frames of a clip through encoder and head at once, against one after the other."""
-    generator = torch.Generator().manual_seed(seed)
-    images = torch.rand((STEPS, LANES, 3, *size), generator=generator).to(device)
-    target = torch.rand((STEPS, LANES, *size), generator=generator).to(device)
-
-    def learn(prediction):
-        network.zero_grad(set_to_none=True)
-        depth_loss(prediction, target, LossConfig()).total.backward()
-        if device == 'cuda':
-            torch.cuda.synchronize()
+    config = training_config({
+        'name': 'benchmark', 'network': {'preset': PRESET}, 'data': {'train': ['.']},
+        'stages': [{'height': size[0], 'width': size[1], 'steps': 1}]})
+    images = torch.rand((STEPS, LANES, 3, *size), generator=torch.Generator().manual_seed(seed))
+    target = torch.rand((STEPS, LANES, *size), generator=torch.Generator().manual_seed(seed + 1))
+    images, target = images.to(device), target.to(device)
+    network, other = (_new_network(config, device, seed) for _ in range(2))
+    optimizer = new_optimizer(network, config, device)
+    scaler = torch.amp.GradScaler('cuda', enabled=precision == 'fp16')
+    step = TrainingStep(network, copy.deepcopy(network).requires_grad_(False), optimizer, scaler,
+                        config, precision, tuple(images.shape))
+    step.images.copy_(images)
+    step.target.copy_(target)
+    step.starts.fill_(True)
+    for _ in range(EAGER_STEPS):  # before what a GPU repeats is captured
+        step(RATE, SHARE)
+    plain = torch.optim.AdamW(other.parameters(), RATE)
 
     def batched():
-        learn(network.forward_sequence(images)[0])
+        step(RATE, SHARE)
+        _wait(device)
 
     def frame_by_frame():
+        other.zero_grad(set_to_none=True)
         state, predictions = None, []
-        for image in images:
-            prediction, state = network(image, state)
-            predictions.append(prediction)
-        learn(torch.stack(predictions))
+        with autocast(precision):
+            for image in images:
+                prediction, state = other(image, state)
+                predictions.append(prediction)
+        depth_loss(torch.stack(predictions), target, config.loss).total.backward()
+        clip_grad_norm_(other.parameters(), config.optimizer.clip_norm)
+        plain.step()
+        _wait(device)
 
     return compare(
-        f'training: {PRESET} {size[0]}x{size[1]}, {LANES} clips of {STEPS} frames, {device}',
-        'frames/s', Work(batched, STEPS * LANES), 'the same step frame by frame',
-        Work(frame_by_frame, STEPS * LANES), repeats)
+        f'training: {PRESET} {size[0]}x{size[1]}, {LANES} clips of {STEPS} frames, '
+        f'{precision} on {device}', 'frames/s', Work(batched, STEPS * LANES),
+        'a plain step, frame by frame', Work(frame_by_frame, STEPS * LANES), repeats)
+
+
+def _new_network(config: TrainingConfig, device: str, seed: int) -> DepthNetwork:
+    network = DepthNetwork(config.network)
+    initialize_weights(network, seed)
+    return network.to(device).train()
+
+
+def _wait(device: str) -> None:
+    if device != 'cpu':
+        torch.cuda.synchronize(device)
