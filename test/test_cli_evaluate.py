@@ -78,6 +78,9 @@ def test_evaluate_a_student(data, capsys):
     assert found['skipped'] == {'sequences': {}, 'frames': {}}
     said = capsys.readouterr()
     assert 'mean map' in said.out and 'UNTRAINED' in said.err
+    assert run('evaluate', '--data', folder, '--checkpoint', tmp_path / 'student.safetensors',
+               '--without-memory', '--json', output) == 0
+    assert json.loads(output.read_text())['metrics'] != found['metrics']
     assert cv2.imread(str(picture)).shape[0] > 600
 
 

@@ -64,6 +64,20 @@ def test_frames_are_predicted_in_order_from_a_fresh_state(tmp_path):
     assert not np.array_equal(first[1].prediction, first[2].prediction)
 
 
+def test_without_memory_each_frame_is_the_first(tmp_path):
+    sequence = write_labels(tmp_path / 'a', [slope()] * 3, counts=[MANY, MANY, 0])
+    runtime = model()
+    frames = list(predict(sequence, runtime, replace(ALL, memory=False)))
+    runtime.reset()
+    (first, *_) = predict(sequence, runtime, ALL)
+    assert np.array_equal(frames[0].prediction, first.prediction)
+    with_memory = list(predict(sequence, runtime, ALL))
+    runtime.reset()
+    blank = runtime.infer(np.zeros((3, *frames[2].prediction.shape), np.float32))
+    assert np.array_equal(frames[2].prediction, blank)
+    assert not np.array_equal(with_memory[2].prediction, blank)
+
+
 def test_a_teacher_sees_images_and_still_knows_of_few_events(tmp_path):
     sequence = write_labels(tmp_path / 'a', [slope()] * 2, counts=[MANY, 3], image=True)
     runtime = model(representation='rgb', placement='resize')

@@ -55,6 +55,9 @@ def add_arguments(parser) -> None:
                         help='frames per second of a sequence (default: %(default)s)')
     parser.add_argument('--limit', type=int, default=0, metavar='N',
                         help='only the first N frames of each sequence (default: all)')
+    parser.add_argument('--without-memory', action='store_true',
+                        help='empty the memory of a recurrent student before every frame, which '
+                        'shows what it is worth')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--precision', default='auto', choices=PRECISIONS,
                         help='arithmetic: auto is fp16 on a GPU where that comes close to fp32, '
@@ -72,7 +75,8 @@ def add_arguments(parser) -> None:
 
 def run(arguments) -> tuple[int, dict]:
     """Evaluate, print the table, write the pictures."""
-    settings = EvaluationSettings(arguments.protocol, arguments.rate, arguments.limit)
+    settings = EvaluationSettings(arguments.protocol, arguments.rate, arguments.limit,
+                                  not arguments.without_memory)
     if not PROTOCOLS[settings.protocol].metric and (arguments.picture or arguments.light_plot):
         raise ValueError('--picture and --light-plot draw metres, which the labels of the '
                          'protocol teacher do not have: leave them out.')

@@ -28,11 +28,13 @@ class EvaluationSettings:
 
     protocol: one of PROTOCOLS. rate_hz: frames per second of each sequence, as a node would
     run; labels between them are left out. limit: most frames of a sequence, 0 for all.
+    memory: False empties the state of a recurrent student before every frame.
     """
 
     protocol: str = 'clean'
     rate_hz: float = 10.0
     limit: int = 0
+    memory: bool = True
 
     def __post_init__(self):
         if self.protocol not in PROTOCOLS:
@@ -91,6 +93,8 @@ def predict(sequence: Sequence, runtime: TorchRuntime,
     for label in chosen.tolist():
         image = samples.image[label]
         scale = 255 if image.dtype == np.uint8 else 1
+        if not settings.memory:
+            runtime.reset()
         prediction = runtime.infer(np.ascontiguousarray(image, np.float32) / np.float32(scale))
         end_ns = int(sequence.times_ns[label])
         # Samples of pictures do not count events.
