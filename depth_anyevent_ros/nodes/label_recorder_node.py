@@ -98,7 +98,9 @@ class LabelRecorderNode(AutostartNode):
             return
         self._events.adapt()
         publishers = self.count_publishers(self._events.topic)
-        self._heard_publisher = self._heard_publisher or publishers > 0
+        # Who plays a short bag may have come and gone between two looks.
+        self._heard_publisher = (self._heard_publisher or publishers > 0
+                                 or self._recording.messages[self._events.topic] > 0)
         quiet_s = time.monotonic() - self._last_s
         if self._heard_publisher and not publishers and quiet_s > self.value('quiet_s'):
             self.done = True
