@@ -73,10 +73,11 @@ def assert_same(runtime, other, images):
 
 @pytest.mark.parametrize('program, preset', [
     ('openvino', 'tiny-r'), ('openvino', 'tiny'), ('openvino', 'convgru'),
-    ('onnxruntime', 'tiny-r')])
+    ('openvino', 'filtered'), ('onnxruntime', 'tiny-r'), ('onnxruntime', 'filtered')])
 def test_a_sequence_has_the_depth_that_torch_gives(program, preset):
     needs(program)
-    student = gated() if preset == 'convgru' else untrained_student(preset)
+    changes = {'convgru': {'recurrent_cell': 'convgru'}, 'filtered': {'noise_filter': 0.3}}
+    student = student_with(**changes[preset]) if preset in changes else untrained_student(preset)
     runtime, other = make_runtime(student, runtime=program), TorchRuntime(student, 'cpu')
     runtime.warm_up(*SIZE)
     assert runtime.runtime.startswith(program) and runtime.fallback is None
@@ -90,9 +91,11 @@ def test_a_sequence_has_the_depth_that_torch_gives(program, preset):
         assert_same(runtime, other, frames(3, (84, 98), seed=2))
 
 
-def test_bf16_on_a_processor_that_computes_in_it(recurrent):
+@pytest.mark.parametrize('noise_filter', [0.0, 0.3])
+def test_bf16_on_a_processor_that_computes_in_it(noise_filter):
     needs('openvino')
-    runtime, other = make_runtime(recurrent, 'cpu', 'bf16', 'openvino'), TorchRuntime(recurrent)
+    student = student_with(noise_filter=noise_filter)
+    runtime, other = make_runtime(student, 'cpu', 'bf16', 'openvino'), TorchRuntime(student)
     runtime.warm_up(*SIZE)
     if not computes_in_bf16():
         assert runtime.precision == 'fp32' and 'does not compute in bf16' in runtime.fallback
@@ -149,10 +152,10 @@ def computes_in_bf16():
     return 'BF16' in core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
 
 
-def gated():
-    """Return a student with gated units, whose state has one tensor a level."""
+def student_with(**changes):
+    """Return an untrained student whose network is another in something."""
     student = untrained_student('tiny-r')
-    network = DepthNetwork(replace(student.config.network, recurrent_cell='convgru'))
+    network = DepthNetwork(replace(student.config.network, **changes))
     initialize_weights(network)
     return replace(student, config=replace(student.config, network=network.config),
                    network=network.eval())

@@ -93,6 +93,8 @@ class NetworkConfig:
         network's own output is inverse depth whatever this is.
     depth_scale: by which depth is multiplied.
     recurrent_cell: one of `CELLS`.
+    noise_filter: an event is seen where one of the eight cells around has one within this part of
+        the window, see noise_filter.py; 0 sees all. For a Tencode in cells, on black.
     max_depth: metres. None for relative inverse depth. Set for the metric variants of Depth
         Anything V2, whose sigmoid times max_depth is depth.
 
@@ -113,6 +115,7 @@ class NetworkConfig:
     output: str = field(default='inverse_depth', metadata=LATER)
     depth_scale: float = field(default=1.0, metadata=LATER)
     recurrent_cell: str = field(default='convlstm', metadata=LATER)
+    noise_filter: float = field(default=0.0, metadata=LATER)
 
     def __post_init__(self):
         choice('encoder', self.encoder, ENCODERS)
@@ -140,6 +143,7 @@ class NetworkConfig:
         choice('output', self.output, OUTPUTS)
         choice('recurrent_cell', self.recurrent_cell, CELLS)
         number('depth_scale', self.depth_scale, 1e-3, 1e3)
+        number('noise_filter', self.noise_filter, 0, 1)
         if self.output == 'one_minus_depth' and self.activation != 'sigmoid':
             raise ValueError('output one_minus_depth goes with the activation sigmoid, not with '
                              f'{self.activation}.')
@@ -235,6 +239,12 @@ class ModelConfig:
             raise ValueError(f'The network takes {self.network.channels} channels, but '
                              f'{self.input.representation} has {self.input.channels}: set '
                              f'network.channels to {self.input.channels}.')
+        cells = (self.input.representation, self.input.placement, self.input.background) == (
+            'tencode', 'grid', 'black')
+        if self.network.noise_filter and not (
+                cells and not any(self.input.mean) and len(set(self.input.std)) == 1):
+            raise ValueError('network.noise_filter needs a Tencode on a black grid, the mean 0 '
+                             'and one std for all channels: it looks for what is not 0.')
         object.__setattr__(self, 'provenance', _provenance(self.provenance))
 
     @property

@@ -31,7 +31,8 @@ class DepthNetwork(nn.Module):
     def __init__(self, config: NetworkConfig):
         super().__init__()
         self.config = config
-        self.pretrained = DinoV2(ENCODERS[config.encoder], config.channels)
+        self.pretrained = DinoV2(ENCODERS[config.encoder], config.channels,
+                                 config.noise_filter)
         self.depth_head = DPTHead(config)
 
     def forward(self, image: Tensor, state: RecurrentState | None = None

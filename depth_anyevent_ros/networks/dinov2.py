@@ -17,6 +17,7 @@ import torch.nn.functional as F
 
 from depth_anyevent_ros.networks.config import EncoderConfig, PATCH
 from depth_anyevent_ros.networks.hybrid import HybridEmbedding
+from depth_anyevent_ros.networks.noise_filter import supported
 
 GRID = 37  # patches along a side of the position embedding: 518 pixels / 14
 EPS = 1e-6  # of every LayerNorm
@@ -95,10 +96,15 @@ class PatchEmbedding(nn.Module):
 
 
 class DinoV2(nn.Module):
-    """Encoder: image to four maps, the normalised patch tokens of some of its blocks."""
+    """
+    Encoder: image to four maps, the normalised patch tokens of some of its blocks.
 
-    def __init__(self, config: EncoderConfig, channels: int = 3):
+    noise_filter: see `supported`, 0 for none.
+    """
+
+    def __init__(self, config: EncoderConfig, channels: int = 3, noise_filter: float = 0.0):
         super().__init__()
+        self.noise_filter = noise_filter
         width = config.width
         self.taps = config.taps
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
@@ -118,6 +124,8 @@ class DinoV2(nn.Module):
         see `HybridEmbedding`.
         """
         rows, columns = (int(side) // PATCH for side in image.shape[-2:])  # int: when traced
+        if self.noise_filter:
+            image = supported(image, self.noise_filter)
         tokens, maps = self.patch_embed(image)
         tokens = torch.cat((self.cls_token.expand(len(tokens), -1, -1), tokens), dim=1)
         tokens = tokens + self.position_embedding(rows, columns)

@@ -10,6 +10,7 @@ from torch import nn, Tensor
 
 from depth_anyevent_ros.networks.config import PATCH
 from depth_anyevent_ros.networks.dinov2 import DinoV2
+from depth_anyevent_ros.networks.noise_filter import supported
 from depth_anyevent_ros.networks.step import Step
 
 CAST = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)  # what autocast runs in half precision
@@ -51,6 +52,8 @@ class _Encoder(nn.Module):
         with torch.no_grad():
             positions = encoder.position_embedding(size[0] // PATCH, size[1] // PATCH).clone()
         self._dtype = dtype if dtype == torch.float16 else None
+        # In single precision, so that it is the same events that are taken for noise.
+        self._noise_filter, encoder.noise_filter = encoder.noise_filter, 0.0
         if self._dtype:
             encoder.to(dtype)
             positions = positions.to(dtype)
@@ -59,6 +62,8 @@ class _Encoder(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Return the maps of an image, as `DinoV2`."""
+        if self._noise_filter:
+            image = supported(image, self._noise_filter)
         if not self._dtype:
             return self._encoder(image)
         with torch.autocast(image.device.type, enabled=False):

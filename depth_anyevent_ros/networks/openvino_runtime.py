@@ -8,6 +8,7 @@ state as inputs and outputs; nothing is kept on disk.
 """
 from __future__ import annotations
 
+import copy
 import sys
 from types import ModuleType
 import warnings
@@ -15,6 +16,7 @@ import warnings
 import numpy as np
 import torch
 
+from depth_anyevent_ros.events.noise_filter import supported
 from depth_anyevent_ros.networks.proved_runtime import ProvedRuntime, Run
 
 HINTS = {'fp32': 'f32', 'bf16': 'bf16'}
@@ -49,18 +51,24 @@ class OpenVinoRuntime(ProvedRuntime):
         if precision == 'bf16' and 'BF16' not in core.get_property(
                 'CPU', 'OPTIMIZATION_CAPABILITIES'):
             raise RuntimeError('this processor does not compute in bf16; fp32 can be had')
+        # Noise is left out before: in bf16 other events would be taken for it.
+        step, within = copy.deepcopy(self._step), self.config.network.noise_filter
+        step.network.pretrained.noise_filter = 0.0
         image = torch.zeros(1, self.config.input.channels, *size)
         state = [torch.zeros(shape) for shape in self._step.state_shapes(*size)]
         with torch.inference_mode(), warnings.catch_warnings():
             warnings.simplefilter('ignore')  # sizes become constants, as they should
             model = openvino.convert_model(
-                self._step, example_input=(image, *state),
+                step, example_input=(image, *state),
                 input=[tuple(tensor.shape) for tensor in (image, *state)])
         request = core.compile_model(model, 'CPU', {
             'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_NUM_THREADS': torch.get_num_threads(),
             'INFERENCE_PRECISION_HINT': HINTS[precision]}).create_infer_request()
 
         def run(inputs):
+            if within:
+                image, *state = inputs
+                inputs = supported(image[0], within)[None], *state
             outputs = request.infer(list(inputs), share_inputs=True)
             return [np.array(outputs[i]) for i in range(len(outputs))]
         return run
