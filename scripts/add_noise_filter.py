@@ -30,6 +30,8 @@ def main() -> int:
                         '%(default)s)')
     arguments = parser.parse_args()
     try:
+        if arguments.within <= 0:
+            raise ValueError(f'--within must be above 0, not {arguments.within}')
         start = load_checkpoint(arguments.file)
         config = replace(
             start.config, network=replace(start.config.network, noise_filter=arguments.within),

@@ -11,7 +11,7 @@ import yaml
 from depth_anyevent_ros.distillation.ablation import ablation_runs, is_ablation, run_ablation
 from depth_anyevent_ros.distillation.strict_mapping import ConfigError, override
 from depth_anyevent_ros.distillation.training_config import (
-    read_training_config, training_config)
+    changed_keys, read_training_config, training_config)
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / 'config' / 'training'
@@ -32,6 +32,15 @@ def test_the_input_is_that_of_the_last_stage_and_channels_follow_it():
     assert (config.input.height, config.input.width) == (140, 182)
     assert config.network.channels == 5 and config.input.mean == (0,) * 5
     assert config.steps == 15
+
+
+def test_a_run_of_an_earlier_version_is_not_another_one():
+    config = training_config(LEAST)
+    former = config.to_dict()
+    del former['network']['noise_filter'], former['augmentation']['standstill_frames']
+    assert changed_keys(config, former) == []
+    former['network']['features'] = 16
+    assert changed_keys(config, {**former, 'output': 'elsewhere'}) == ['network']
 
 
 def test_assignments_go_before_the_file():

@@ -259,10 +259,15 @@ class Trainer:
             start = load_student() if self.config.init == BUNDLED else \
                 load_checkpoint(self.config.init)
             self._start = start.trained_on
-            if start.config.network != self.config.network:
+            within = self.config.network.noise_filter  # no weight, so that the run chooses it
+            if replace(start.config.network, noise_filter=within) != self.config.network:
                 raise CheckpointError(f'{self.config.init} is a {start.config.network}, but the '
                                       f'run trains a {self.config.network}: change network, or '
                                       'start from another file.')
+            if start.config.network.noise_filter != within:
+                tqdm.write(f'network.noise_filter of {self.config.init} is '
+                           f'{start.config.network.noise_filter}, of this run {within}: that of '
+                           'the run counts.')
             network.load_state_dict(start.network.state_dict())
         else:
             initialize_weights(network, self.config.seed)

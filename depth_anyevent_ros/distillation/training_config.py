@@ -279,9 +279,14 @@ def training_config(values: Mapping[str, Any]) -> TrainingConfig:
 
 
 def changed_keys(config: TrainingConfig, former: Mapping[str, Any]) -> list[str]:
-    """Return the keys in which a run differs from what `to_dict` said, but for MAY_DIFFER."""
+    """
+    Return the keys in which a run differs from what `to_dict` said, but for MAY_DIFFER.
+
+    former may come from an earlier version: what it does not name is as it was then.
+    """
+    before = training_config(former).to_dict()
     return [key for key, value in config.to_dict().items()
-            if key not in MAY_DIFFER and value != former.get(key)]
+            if key not in MAY_DIFFER and value != before[key]]
 
 
 def _last_stage_side(stages, side: str):

@@ -94,7 +94,8 @@ class NetworkConfig:
     depth_scale: by which depth is multiplied.
     recurrent_cell: one of `CELLS`.
     noise_filter: an event is seen where one of the eight cells around has one within this part of
-        the window, see noise_filter.py; 0 sees all. For a Tencode in cells, on black.
+        the window, see noise_filter.py; 0 sees all. For a Tencode in cells, on black. Training
+        filters what augmentation has made, whose zoom shows lone events twice, side by side.
     max_depth: metres. None for relative inverse depth. Set for the metric variants of Depth
         Anything V2, whose sigmoid times max_depth is depth.
 
@@ -239,12 +240,13 @@ class ModelConfig:
             raise ValueError(f'The network takes {self.network.channels} channels, but '
                              f'{self.input.representation} has {self.input.channels}: set '
                              f'network.channels to {self.input.channels}.')
-        cells = (self.input.representation, self.input.placement, self.input.background) == (
-            'tencode', 'grid', 'black')
+        cells = (self.input.representation, self.input.placement, self.input.background,
+                 self.input.time_normalization) == ('tencode', 'grid', 'black', 'window')
         if self.network.noise_filter and not (
                 cells and not any(self.input.mean) and len(set(self.input.std)) == 1):
-            raise ValueError('network.noise_filter needs a Tencode on a black grid, the mean 0 '
-                             'and one std for all channels: it looks for what is not 0.')
+            raise ValueError('network.noise_filter needs a Tencode on a black grid, with times by '
+                             'the window, the mean 0 and one std for all channels: it looks for '
+                             'what is not 0, and at how old it is.')
         object.__setattr__(self, 'provenance', _provenance(self.provenance))
 
     @property

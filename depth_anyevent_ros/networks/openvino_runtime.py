@@ -51,9 +51,11 @@ class OpenVinoRuntime(ProvedRuntime):
         if precision == 'bf16' and 'BF16' not in core.get_property(
                 'CPU', 'OPTIMIZATION_CAPABILITIES'):
             raise RuntimeError('this processor does not compute in bf16; fp32 can be had')
-        # Noise is left out before: in bf16 other events would be taken for it.
-        step, within = copy.deepcopy(self._step), self.config.network.noise_filter
-        step.network.pretrained.noise_filter = 0.0
+        step, within = self._step, self.config.network.noise_filter
+        if within:
+            # Noise is left out before: in bf16 other events would be taken for it.
+            step = copy.deepcopy(step)
+            step.network.pretrained.noise_filter = 0.0
         image = torch.zeros(1, self.config.input.channels, *size)
         state = [torch.zeros(shape) for shape in self._step.state_shapes(*size)]
         with torch.inference_mode(), warnings.catch_warnings():
