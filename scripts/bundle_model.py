@@ -42,6 +42,8 @@ def entry_of(role: str, path: Path, evaluation: Path | None) -> dict:
         if not entry['sha256'].startswith(evaluated):
             raise ValueError(f'{evaluation} is about a checkpoint of sha256 {evaluated}..., but '
                              f'{path} has {entry["sha256"]}')
+        if not result.get('memory', True):
+            raise ValueError(f'{evaluation} is about the student without its memory')
         # The names say the split: car_validation_00001.
         entry['evaluation'] = {**{key: result[key] for key in FIGURES if key in result},
                                'sequences': sorted(result['sequences'])}

@@ -80,7 +80,10 @@ def test_evaluate_a_student(data, capsys):
     assert 'mean map' in said.out and 'UNTRAINED' in said.err
     assert run('evaluate', '--data', folder, '--checkpoint', tmp_path / 'student.safetensors',
                '--without-memory', '--json', output) == 0
-    assert json.loads(output.read_text())['metrics'] != found['metrics']
+    without = json.loads(output.read_text())
+    assert found['memory'] and not without['memory']
+    assert without['metrics'] != found['metrics']
+    assert 'student.safetensors, without memory, protocol' in capsys.readouterr().out
     assert cv2.imread(str(picture)).shape[0] > 600
 
 

@@ -120,6 +120,8 @@ def _evaluate(name: str, runtime: TorchRuntime, paths: list[Path], settings: Eva
     begin = time.monotonic()
     said = [] if runtime.config.trained else [
         f'{name} is UNTRAINED: its output has nothing to do with depth.']
+    if not settings.memory and not runtime.config.network.recurrent:
+        said.append(f'{name} has no memory: --without-memory changes nothing.')
     scores, unusable = [], Counter()
     with tqdm(total=sum(frame_count(path, settings) for path in paths), unit=' frames', desc=name,
               disable=None) as bar:
@@ -134,7 +136,7 @@ def _evaluate(name: str, runtime: TorchRuntime, paths: list[Path], settings: Eva
         print(f'note: {sentence}', file=sys.stderr)
     skipped = {'sequences': dict(unusable),
                'frames': dict(sum((s.skipped for s in scores), Counter()))}
-    result = {'protocol': settings.protocol, 'skipped': skipped,
+    result = {'protocol': settings.protocol, 'memory': settings.memory, 'skipped': skipped,
               'checkpoint': {**runtime.describe(), 'state_resets': runtime.state_resets},
               'seconds': round(time.monotonic() - begin, 3)}
     if not scores:
@@ -142,8 +144,9 @@ def _evaluate(name: str, runtime: TorchRuntime, paths: list[Path], settings: Eva
               f'{name}; see the notes above.', file=sys.stderr)
         return {'frames': 0, **result}, scores
     result = {**report(scores, PROTOCOLS[settings.protocol].main), **result}
-    print(f'{name}, protocol {settings.protocol}, {len(scores)} sequences, {result["seconds"]:.0f}'
-          f' s\n{table(result)}')
+    without = '' if settings.memory else ', without memory'
+    print(f'{name}{without}, protocol {settings.protocol}, {len(scores)} sequences, '
+          f'{result["seconds"]:.0f} s', table(result), sep='\n')
     if not PROTOCOLS[settings.protocol].metric:
         print('rmse is the share of the labels\' deviation that stays unexplained: 0 is the label '
               'itself, 1 is no better than a constant.')
@@ -154,8 +157,9 @@ def _evaluate(name: str, runtime: TorchRuntime, paths: list[Path], settings: Eva
 def _heading(runtime: TorchRuntime, result: dict) -> str:
     mean_map = result['baselines']['mean_map']
     beside = f' (mean of the training labels: {mean_map["abs_rel"]:.3f})' if mean_map else ''
-    return (f'{runtime.config.name}: mean relative error {result["metrics"]["abs_rel"]:.3f}'
-            f'{beside} over {result["frames"]} frames')
+    without = '' if result['memory'] else ' without memory'
+    return (f'{runtime.config.name}{without}: mean relative error '
+            f'{result["metrics"]["abs_rel"]:.3f}{beside} over {result["frames"]} frames')
 
 
 def _print_rest(result: dict) -> None:
