@@ -2,16 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Labels of a bag by way of ROS: what the recorder keeps, and that they are those of `label`."""
 import json
+import time
 
 from event_camera_msgs.msg import EventPacket
 import numpy as np
 import pytest
 from rclpy.qos import QoSProfile
-from ros_graph import Client, start_process, stop_process, wait_for
+from ros_graph import Client, node_maker, start_process, stop_process, wait_for
 
 from depth_anyevent_ros.cli.main import execute
 from depth_anyevent_ros.datasets.bags import (
     BagWriter, decode, decode_event_packet, open_bag)
+from depth_anyevent_ros.nodes.label_recorder_node import LabelRecorderNode
 
 pytestmark = pytest.mark.ros
 EVENTS, LABEL, FACTS = '/event_camera/events', '/proxy_label/image', '/proxy_label/info'
@@ -114,6 +116,27 @@ def test_without_a_label_it_has_failed(flight, tmp_path):
     recorder = start_recorder(tmp_path / 'bag', tmp_path, '-p', 'quiet_s:=0.5')
     play(tmp_path / 'played', messages(flight, EVENTS)[:2], tmp_path)
     assert recorder.wait(60) == 1 and 'and no label' in recorder.log()
+
+
+def test_a_publisher_that_no_look_has_seen_was_there(client, flight, tmp_path, monkeypatch):
+    """One that comes and goes between two looks is known by what it sent, in this activation."""
+    monkeypatch.setattr(LabelRecorderNode, 'count_publishers', lambda node, topic: 0)
+    publisher = client.node.create_publisher(EventPacket, EVENTS, QoSProfile(depth=10))
+    with node_maker(client, LabelRecorderNode, 'recorder') as make:
+        node = make(f'events:={EVENTS}', output=str(tmp_path / 'bag'), quiet_s=0.3)
+        time.sleep(1.0)
+        assert not node.done  # nothing came, so that somebody may still come
+        wait_for(lambda: publisher.get_subscription_count() == 1, what='the recorder')
+        publisher.publish(EventPacket(encoding='evt3', width=4, height=4))
+        wait_for(lambda: node._recording.messages[EVENTS] == 1, what='the packet')
+        node.trigger_deactivate()
+        node.trigger_activate()
+        time.sleep(1.0)
+        assert not node.done  # it waits anew
+        wait_for(lambda: publisher.get_subscription_count() == 1, what='the recorder')
+        publisher.publish(EventPacket(encoding='evt3', width=4, height=4))
+        wait_for(lambda: node.done, what='the end')
+    assert len(messages(tmp_path / 'bag', EVENTS)) == 2
 
 
 def test_interrupted_it_keeps_what_came(client, flight, tmp_path):

@@ -84,6 +84,8 @@ class LabelRecorderNode(AutostartNode):
         if self._recording is None or self.done:
             return
         self._last_s = time.monotonic()
+        # Who plays a short bag may have come and gone between two looks.
+        self._heard_publisher = self._heard_publisher or type_name == EVENT_PACKET
         try:
             self._recording.write(topic, type_name, bytes(data), time.time_ns())
         except (OSError, ValueError) as error:
@@ -98,9 +100,7 @@ class LabelRecorderNode(AutostartNode):
             return
         self._events.adapt()
         publishers = self.count_publishers(self._events.topic)
-        # Who plays a short bag may have come and gone between two looks.
-        self._heard_publisher = (self._heard_publisher or publishers > 0
-                                 or self._recording.messages[self._events.topic] > 0)
+        self._heard_publisher = self._heard_publisher or publishers > 0
         quiet_s = time.monotonic() - self._last_s
         if self._heard_publisher and not publishers and quiet_s > self.value('quiet_s'):
             self.done = True
