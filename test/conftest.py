@@ -38,6 +38,22 @@ def pytest_collection_modifyitems(config, items):
                                  item.path.name != 'test_training_learns.py'))
 
 
+def made_once(tmp_path_factory, name, make) -> Path:
+    """Return a folder that make(folder) filled, in whichever process of the run came first."""
+    if 'PYTEST_XDIST_WORKER' not in os.environ:
+        folder = tmp_path_factory.mktemp(name)
+        make(folder)
+        return folder
+    from filelock import FileLock  # which torch brings
+    folder = tmp_path_factory.getbasetemp().parent / name
+    with FileLock(f'{folder}.lock'):
+        if not folder.exists():
+            part = tmp_path_factory.mktemp(name)
+            make(part)
+            part.rename(folder)
+    return folder
+
+
 @pytest.fixture
 def shared_data() -> Path:
     """Return the folder of real recordings beside the checkout; they are not ours to ship."""
@@ -57,10 +73,11 @@ def own_recording() -> Path:
 def flight(tmp_path_factory) -> Path:
     """Return a bag of six seconds: a drone whose event camera is turned, 10 pictures a second."""
     from depth_anyevent_ros.simulation.production import produce, Recording
-    path = tmp_path_factory.mktemp('bags') / 'flight'
-    produce(Recording('drone', seed=3, duration_s=6.0, rate_hz=10.0, binning=2,
-                      max_motion_px=2.0, max_step_ms=10.0, turn_deg=(8.0, 4.0, 0.0)), path)
-    return path
+    recording = Recording('drone', seed=3, duration_s=6.0, rate_hz=10.0, binning=2,
+                          max_motion_px=2.0, max_step_ms=10.0, turn_deg=(8.0, 4.0, 0.0))
+    folder = made_once(tmp_path_factory, 'bags',
+                       lambda folder: produce(recording, folder / 'flight'))
+    return folder / 'flight'
 
 
 @pytest.fixture(scope='session')
@@ -108,9 +125,7 @@ def untrained_teacher(tmp_path_factory) -> Path:
 def anchor_dir(tmp_path_factory) -> Path:
     """Return the folder of an anchor set, which takes half a minute to make."""
     from depth_anyevent_ros.distillation.anchor import anchor_sequences
-    folder = tmp_path_factory.mktemp('anchor')
-    anchor_sequences(folder)
-    return folder
+    return made_once(tmp_path_factory, 'anchor', anchor_sequences)
 
 
 @pytest.fixture

@@ -102,6 +102,20 @@ def same_files(one, other, skip=()):
         filecmp.cmpfiles(one, other, names[0], shallow=False)[1:])
 
 
+def test_several_lanes_make_the_labels_of_one(bag, labelled, teacher, tmp_path):
+    torch.set_num_threads(2)
+    try:
+        label(bag, tmp_path, teacher, end_s=2.5)
+    finally:
+        torch.set_num_threads(1)
+    found, expected = (list(map(decode, messages(folder / 'flight', LABEL)))
+                       for folder in (tmp_path, labelled[0] / 'mcap'))
+    assert len(found) >= 24  # whose pictures come before the end
+    for msg, other in zip(found, expected):
+        np.testing.assert_allclose(msg.data.view(np.float32), other.data.view(np.float32),
+                                   rtol=1e-3, atol=1e-4)
+
+
 def test_the_new_bag_has_the_packets_and_a_label_for_each_picture(bag, labelled, teacher):
     output, report = labelled
     made = output / 'mcap' / 'flight'
