@@ -21,7 +21,7 @@ from depth_anyevent_ros.networks.runtime import autocast, choose_placement
 SIZES = ((70, 84), (140, 168))
 STEPS, LANES = 8, 2
 PRESET = 'tiny-r'
-RATE, SHARE = 1e-5, 1e-3
+RATE, SHARE = 1e-5, 1e-3  # of learning, and of the average; no step takes longer by them
 
 
 def cases(repeats: int, seed: int) -> Iterator[Case]:
@@ -29,12 +29,21 @@ def cases(repeats: int, seed: int) -> Iterator[Case]:
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     bf16 = all(torch.cuda.get_device_capability(gpu) >= (8, 0) for gpu in range(gpus))
     placement = choose_placement('auto', 'auto', gpus, bf16)
-    for size in SIZES:
-        yield _step(size, placement.device, placement.precision, repeats, seed)
+    torch.set_flush_denormal(True)  # as the trainer does
+    try:
+        for size in SIZES:
+            yield _step(size, placement.device, placement.precision, repeats, seed)
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def _step(size: tuple[int, int], device: str, precision: str, repeats: int, seed: int) -> Case:
-    """All frames of a clip through encoder and head at once, against one after the other."""
+    """
+    Time the trainer's step against a plain one.
+
+    That is frame by frame through encoder and head, without an average of the weights, a scale of
+    the loss in fp16, and a CUDA graph.
+    """
     config = training_config({
         'name': 'benchmark', 'network': {'preset': PRESET}, 'data': {'train': ['.']},
         'stages': [{'height': size[0], 'width': size[1], 'steps': 1}]})

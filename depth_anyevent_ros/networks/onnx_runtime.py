@@ -4,7 +4,8 @@
 A student on a CPU by onnxruntime, where it is installed.
 
 Making the ONNX file takes some seconds, so it is kept in the cache folder, the newest KEEP of
-them. One that is damaged, gives another depth or is of another model is made once more.
+them. One that is damaged, gives another depth or is of another model is made once more; so it is
+in every process where onnxruntime cannot give torch's depth at all.
 """
 from __future__ import annotations
 
