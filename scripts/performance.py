@@ -6,8 +6,7 @@ Makes docs/performance.md from what `depth_anyevent benchmark --json` wrote.
   depth_anyevent benchmark decode representation node --json out/benchmark.json
   python scripts/performance.py out/benchmark.json
 
-Several files make a chapter each. Nothing in the tables is written by hand; a key `remark` that
-somebody has put into a file stands above its table.
+Several files make a chapter each. Nothing in the tables is written by hand.
 """
 from __future__ import annotations
 
@@ -55,7 +54,7 @@ def main() -> None:
     arguments = parser.parse_args()
     runs = [json.loads(path.read_text()) for path in arguments.files]
     remark = '' if any(found['gpu'] for found in runs) else NO_GPU
-    chapters = [chapter(found, found.get('remark') or remark) for found in runs]
+    chapters = [chapter(found, remark) for found in runs]
     arguments.output.write_text('\n'.join([BEGINNING, *chapters]))
 
 

@@ -260,12 +260,12 @@ def test_the_bundled_student_goes_on_with_labels_of_a_teacher(tmp_path, capsys):
     for name, relative in (('train', True), ('validation', True), ('truth', False)):
         write_sequence(tmp_path / name / 's', relative=relative)
     stages = [{'height': 56, 'width': 70, 'steps': 3, 'lanes': 2, 'clip': 2}]
-    network = {'preset': 'tiny-r'}
+    network = {'preset': 'tiny-r', 'noise_filter': 0.3}
     result = train(tmp_path, tmp_path / 'run', init='bundled', network=network, stages=stages)
     assert result['validation']['rmse'] > 0 and 'abs_rel' not in result['validation']
     # Whether noise is filtered is the run's to say, since it is no weight.
-    assert 'network.noise_filter of bundled is 0.3, of this run 0.0' in capsys.readouterr().out
-    assert load_checkpoint(result['checkpoint']).config.network.noise_filter == 0
+    assert 'network.noise_filter of bundled is 0.0, of this run 0.3' in capsys.readouterr().out
+    assert load_checkpoint(result['checkpoint']).config.network.noise_filter == 0.3
     provenance = load_checkpoint(result['checkpoint']).config.provenance
     assert provenance['trained_on'] == 'sequences of labelled bags, and before that on ' + \
         load_student().trained_on
