@@ -16,7 +16,7 @@ from depth_anyevent_ros.distillation.training_config import training_config, Tra
 from depth_anyevent_ros.distillation.training_step import EAGER_STEPS, TrainingStep
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.initialization import initialize_weights
-from depth_anyevent_ros.networks.runtime import autocast, choose_placement
+from depth_anyevent_ros.networks.runtime import autocast, placement_here
 
 SIZES = ((70, 84), (140, 168))
 STEPS, LANES = 8, 2
@@ -26,13 +26,11 @@ RATE, SHARE = 1e-5, 1e-3  # of learning, and of the average; no step takes longe
 
 def cases(repeats: int, seed: int) -> Iterator[Case]:
     """Yield the rate of a recurrent student's training step at each size."""
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    bf16 = all(torch.cuda.get_device_capability(gpu) >= (8, 0) for gpu in range(gpus))
-    placement = choose_placement('auto', 'auto', gpus, bf16)
+    device, precision, _ = placement_here('auto', 'auto')
     torch.set_flush_denormal(True)  # as the trainer does
     try:
         for size in SIZES:
-            yield _step(size, placement.device, placement.precision, repeats, seed)
+            yield _step(size, device, precision, repeats, seed)
     finally:
         torch.set_flush_denormal(False)
 

@@ -42,7 +42,7 @@ from depth_anyevent_ros.networks.checkpoint import (
 from depth_anyevent_ros.networks.config import ModelConfig
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.initialization import initialize_weights
-from depth_anyevent_ros.networks.runtime import autocast, choose_placement
+from depth_anyevent_ros.networks.runtime import autocast, placement_here
 from depth_anyevent_ros.networks.state import RecurrentState
 
 LOG_EVERY = 10  # steps
@@ -294,10 +294,8 @@ class Trainer:
             torch.set_num_threads(self.config.threads)
 
     def _place(self) -> None:
-        gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        bf16 = all(torch.cuda.get_device_capability(gpu) >= (8, 0) for gpu in range(gpus))
-        self._device, self._precision, fallback = choose_placement(
-            self.config.device, self.config.precision, gpus, bf16)
+        self._device, self._precision, fallback = placement_here(
+            self.config.device, self.config.precision)
         if fallback:
             tqdm.write(fallback)
         inputs = self.config.input

@@ -62,6 +62,15 @@ def choose_placement(device: str, precision: str, gpus: int, gpu_bf16: bool) -> 
     return Placement(f'cuda:{index}', precision, None)
 
 
+def placement_here(device: str, precision: str) -> Placement:
+    """Settle device and precision on this machine, as `choose_placement`; ValueError."""
+    # A GPU that is not to be used is not asked, since a broken one may raise.
+    gpus = torch.cuda.device_count() if device != 'cpu' and torch.cuda.is_available() else 0
+    # From Ampere on; torch's own answer counts slow emulation as support.
+    bf16 = all(torch.cuda.get_device_capability(gpu) >= (8, 0) for gpu in range(gpus))
+    return choose_placement(device, precision, gpus, bf16)
+
+
 def autocast(precision: str, cached: bool = True):
     """
     Return the context of a GPU's arithmetic, one that does nothing for fp32.
@@ -90,12 +99,7 @@ class TorchRuntime:
     runtime = f'torch {torch.__version__}'
 
     def __init__(self, checkpoint: Checkpoint, device: str = 'auto', precision: str = 'auto'):
-        # A GPU that is not to be used is not asked, since a broken one may raise.
-        gpus = torch.cuda.device_count() if device != 'cpu' and torch.cuda.is_available() else 0
-        # From Ampere on; torch's own answer counts slow emulation as support.
-        bf16 = all(torch.cuda.get_device_capability(gpu) >= (8, 0) for gpu in range(gpus))
-        self.device, self.precision, self.fallback = choose_placement(
-            device, precision, gpus, bf16)
+        self.device, self.precision, self.fallback = placement_here(device, precision)
         self.config = checkpoint.config
         self.name, self.sha256 = checkpoint.name, checkpoint.sha256
         self.non_finite = 0
