@@ -102,6 +102,21 @@ def test_the_relative_residual_is_the_relative_error_of_depth():
         np.mean(expected), rel=2e-3)
 
 
+def test_labels_below_0_weigh_no_less_than_what_is_far():
+    """As a teacher's labels may be, which have no unit."""
+    config = LossConfig(gradient=0, weighting='relative', relative_floor=0.05)
+    prediction, target = scene(unknown=0)
+    below = target - target.mean()
+    assert below.min() < -config.relative_floor
+    below[0, 0, 0, 0] = -config.relative_floor
+    prediction.requires_grad_()
+    loss = depth_loss(prediction, below, config).total
+    # Errors are multiplied with 1 / floor at most, and are no larger than the labels' spread.
+    assert 0 < loss.item() <= (float(below.std()) / config.relative_floor) ** 2
+    loss.backward()
+    assert prediction.grad.isfinite().all() and prediction.grad.any()
+
+
 def test_alignment_is_weighted_least_squares():
     generator = torch.Generator().manual_seed(1)
     p, w = torch.rand((2, 2, 500), generator=generator)

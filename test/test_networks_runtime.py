@@ -115,6 +115,16 @@ def test_infinite_depth_alone_keeps_the_state(checkpoint):
     assert runtime.state_resets == 0
 
 
+def test_a_lost_device_can_be_given_back(runtime, monkeypatch):
+    def lost():
+        raise RuntimeError('CUDA error: device-side assert triggered')
+
+    runtime.device = 'cuda:0'
+    monkeypatch.setattr(torch.cuda, 'empty_cache', lost)
+    runtime.release()
+    assert runtime._network is None
+
+
 def test_vanilla_students_run_too():
     student = untrained_student('tiny')
     runtime = TorchRuntime(student, 'cpu')

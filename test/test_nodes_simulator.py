@@ -12,6 +12,8 @@ from ros_graph import Client, start_process, stop_process, wait_for
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
+from depth_anyevent_ros.events.decoders import make_decoder
+from depth_anyevent_ros.events.types import Events
 from depth_anyevent_ros.nodes.conversions import to_packet
 from depth_anyevent_ros.nodes.parameters import SIMULATOR_PARAMETERS
 from depth_anyevent_ros.nodes.simulation_player import SimulationPlayer
@@ -19,6 +21,7 @@ from depth_anyevent_ros.simulation.factors import SPLITS
 from depth_anyevent_ros.simulation.output import (
     CAMERA_INFO, Counts, driver_messages, EVENTS, IMAGE, IMAGE_INFO, Message, observed, TRUTH,
     TRUTH_INFO)
+from depth_anyevent_ros.simulation.production import ENCODINGS
 from depth_anyevent_ros.simulation.recording import DriverConfig
 from depth_anyevent_ros.simulation.sensors import SENSORS
 from depth_anyevent_ros.simulation.worlds import make_world, WORLDS
@@ -76,6 +79,33 @@ def test_what_is_published_is_what_was_simulated(client, tmp_path):
     assert len(ticks) >= 5 and ticks == sorted(ticks)
     assert abs(ticks[-1] - packets[-1].stamp_ns) < 50_000_000
     assert 'Traceback' not in simulator.log()
+
+
+def decoded(packets):
+    decoder = make_decoder(packets[0])
+    return Events.concatenate([*map(decoder.decode, packets), decoder.flush()])
+
+
+def test_packets_of_another_driver_hold_the_same_events(client, tmp_path):
+    client.listen(EventPacket, EVENTS, depth=1000)
+    simulator = start_process('simulator_node', tmp_path, *QUICK, '-p', 'encoding:=libcaer',
+                              '-p', 'images:=false', '-p', 'wait_for_subscribers:=1',
+                              '-p', 'exit_when_done:=true')
+    assert simulator.wait(120) == 0, simulator.log()
+    wait_for(lambda: len(client.heard[EVENTS]) == 50)
+    packets = [to_packet(message) for message in client.heard[EVENTS]]
+    assert {packet.encoding for packet in packets} == {'libcaer'}
+    world = make_world('car', 3, 200_000_000, max_motion_px=8.0)
+    expected = decoded([m.value for m in driver_messages(
+        observed(world.simulation, 20.0, False), DriverConfig(seed=3), Counts())
+        if m.topic == EVENTS])
+    found = decoded(packets)
+    assert len(found) > 1000
+    for name in 'xyp':
+        assert np.array_equal(getattr(found, name), getattr(expected, name))
+    # libcaer_driver counts sensor time in ROS time.
+    assert np.ptp(found.t - expected.t) == 0
+    assert 0 < packets[0].stamp_ns - found.t[0] < 10_000_000
 
 
 def test_loop_goes_on_and_diagnostics_say_how_fast(client, tmp_path):
@@ -201,7 +231,7 @@ def test_stopping_ends_both_threads_at_once():
 def test_parameters_name_all_worlds_and_are_documented():
     choices = {parameter.name: parameter.choices for parameter in SIMULATOR_PARAMETERS}
     assert choices['world'] == WORLDS and choices['split'] == SPLITS
-    assert choices['sensor'] == tuple(SENSORS)
+    assert choices['sensor'] == tuple(SENSORS) and choices['encoding'] == ENCODINGS
     text = (Path(__file__).resolve().parents[1] / 'docs' / 'nodes.md').read_text()
     section = text[text.index('## simulator_node'):]
     for parameter in SIMULATOR_PARAMETERS:

@@ -140,7 +140,7 @@ def log_error(fitted: Tensor, target: Tensor, valid: Tensor, least: float) -> Te
 def _error_weight(target: Tensor, valid: Tensor, config: LossConfig) -> Tensor:
     """Return what errors are multiplied with; `valid` are the pixels whose spread counts."""
     if config.weighting == 'relative':
-        return 1 / (target + config.relative_floor)
+        return 1 / (target.clamp_min(0) + config.relative_floor)
     if config.normalization == 'none':
         return torch.ones_like(target)
     over = (2, 3) if config.normalization == 'frame' else (1, 2, 3)

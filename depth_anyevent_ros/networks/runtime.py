@@ -186,7 +186,8 @@ class TorchRuntime:
         """Give the device's memory back; the runtime cannot be used any more."""
         self._network = self._state = self._input = self._output = self._size = None
         if self.device != 'cpu':
-            torch.cuda.empty_cache()
+            with contextlib.suppress(RuntimeError):  # of a device that is lost nothing is left
+                torch.cuda.empty_cache()
 
     def warm_up(self, height: int, width: int) -> None:
         """Run twice at this size, so that the first real frame is not slow; resets the state."""

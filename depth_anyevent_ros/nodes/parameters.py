@@ -141,6 +141,9 @@ SIMULATOR_PARAMETERS = (
     Parameter('split', 'train', 'Which worlds: those to train on, or those held out.',
               choices=('train', 'validation', 'test')),
     Parameter('sensor', 'davis346', 'The event camera.', choices=('davis346', 'vga', 'evk4')),
+    Parameter('encoding', 'evt3', 'How event packets are encoded: as metavision_driver does '
+              '(evt3), as libcaer_driver does (libcaer, libcaer_cmp), or mono.',
+              choices=('evt3', 'libcaer', 'libcaer_cmp', 'mono')),
     Parameter('level', 0.0,
               'Brightness of the world: 1 is day, 0.0001 a dark street at night. 0: as the seed '
               'has it.', bounds=(0.0, 10.0)),

@@ -117,7 +117,8 @@ class SimulatorNode(AutostartNode):
             passed_ns = index * world.simulation.duration_ns
             driver = DriverConfig(
                 sensor_start_ns=passed_ns, ros_start_ns=start_ns + passed_ns,
-                frame_id=self.value('frame_id'), seed=self.value('seed') + index)
+                frame_id=self.value('frame_id'), seed=self.value('seed') + index,
+                encoding=self.value('encoding'))
             yield from driver_messages(world.simulation, driver, self._counts)
             if not self.value('loop'):
                 return
