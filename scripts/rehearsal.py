@@ -26,7 +26,7 @@ from tqdm import tqdm
 from depth_anyevent_ros.datasets.bags import decode, decode_event_packet, open_bag
 from depth_anyevent_ros.datasets.samples import Samples
 from depth_anyevent_ros.depth_estimator import event_input
-from depth_anyevent_ros.distillation.anchor import anchor_samples, anchor_sequences
+from depth_anyevent_ros.distillation.anchor import anchor_samples, anchor_sequences, SCENES
 from depth_anyevent_ros.distillation.labelling import Labeller
 from depth_anyevent_ros.distillation.online import OnlineConfig, OnlineLearner
 from depth_anyevent_ros.distillation.pairing import FramePairing
@@ -162,7 +162,8 @@ class Rehearsal:
     def __init__(self, arguments: argparse.Namespace):
         self._student = load_student(arguments.checkpoint)
         self._config = event_input(self._student.config.input)
-        anchors = anchor_sequences(arguments.anchor, lambda sentence: print(sentence, flush=True))
+        anchors = anchor_sequences(arguments.anchor, arguments.anchor_scenes,
+                                   lambda sentence: print(sentence, flush=True))
         self.learner = OnlineLearner(
             self._student, anchor_samples(anchors, self._config),
             OnlineConfig(learning_rate=arguments.learning_rate, seed=arguments.seed))
@@ -307,6 +308,8 @@ def main() -> None:
     parser.add_argument('--teacher', default='', help='teacher (default: the bundled one)')
     parser.add_argument('--anchor', type=Path, default=Path('out/demo/recordings/anchor'),
                         help='folder of the anchor set (default: %(default)s)')
+    parser.add_argument('--anchor-scenes', type=int, default=SCENES, metavar='N',
+                        help='(default: %(default)s)')
     parser.add_argument('--steps-per-second', type=float, default=2.0, metavar='N',
                         help='of the recording (default: %(default)s, as two cores make)')
     parser.add_argument('--label-rate', type=float, default=5.0, metavar='HZ',

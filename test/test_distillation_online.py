@@ -32,9 +32,9 @@ def frames(count, size=SIZE, begin=0):
                             index * 100_000_000, 100, False)
 
 
-def anchor():
+def anchor(first=0):
     """Return two short sequences of the old domain."""
-    for number in range(2):
+    for number in range(first, first + 2):
         taken = list(frames(4, begin=1000 * number))
         yield Samples(f'anchor {number}', 'car', np.stack([f.image for f in taken]),
                       np.stack([f.inverse_depth for f in taken]), np.full(4, 100),
@@ -100,6 +100,24 @@ def test_another_size_of_the_stream_begins_anew(student):
         online.add(frame)
     assert np.isfinite(online.step()['stream'])
     assert np.isfinite(online.consider().anchor_step)
+
+
+def test_who_goes_on_is_judged_by_the_anchor_set_at_hand(student):
+    """As after another version of the package, or another number of scenes."""
+    online = learner(student)
+    for frame in frames(40):
+        online.add(frame)
+    for _ in range(30):
+        online.step()
+    assert online.consider().promote
+    before = online.anchor_first, online.anchor_running
+    again = learner(student)
+    again.restore(*online.state())
+    assert (again.anchor_first, again.anchor_running) == before
+    other = OnlineLearner(student, list(anchor(7)), CONFIG)
+    other.restore(*online.state())
+    assert other.anchor_running == other._anchor_error(online.running) != before[1]
+    assert other.anchor_first == other._anchor_error(student.network) != before[0]
 
 
 def learned(student, **promotion):

@@ -3,8 +3,8 @@
 """
 The anchor set: a few simulated sequences with truth, the domain that the student comes from.
 
-They are made once, which takes about a minute, and kept in a folder; the same version of the
-package makes the same ones.
+They are made once, a second or two each, and kept in a folder; the same version of the package
+makes the same ones.
 """
 from __future__ import annotations
 
@@ -20,27 +20,28 @@ from depth_anyevent_ros.networks.input_size import input_size
 from depth_anyevent_ros.simulation.production import already_made, produce, Recording
 
 FIRST_SEED = 900_001
-EACH = 16  # sequences of each world; many short ones, since scenes differ more than frames
+# Half of them in each world; many short ones, since scenes differ more than frames.
+SCENES = 64
 QUICK = Recording('car', FIRST_SEED, duration_s=0.5, rate_hz=20.0, format='sequence', binning=2,
                   max_motion_px=2.0, max_step_ms=10.0)
 
 
-def anchor_recordings() -> list[Recording]:
-    """Return what the anchor set is made of."""
-    return [replace(QUICK, world=world, seed=FIRST_SEED + k)
-            for k in range(EACH) for world in ('car', 'drone')]
+def anchor_recordings(scenes: int = SCENES) -> list[Recording]:
+    """Return what the anchor set is made of, by turns of each world."""
+    return [replace(QUICK, world=('car', 'drone')[k % 2], seed=FIRST_SEED + k // 2)
+            for k in range(scenes)]
 
 
-def anchor_sequences(folder: Path, progress: Callable[[str], None] = lambda _: None
-                     ) -> list[Sequence]:
+def anchor_sequences(folder: Path, scenes: int = SCENES,
+                     progress: Callable[[str], None] = lambda _: None) -> list[Sequence]:
     """
-    Return the sequences in a folder; those that are missing, or of another version, are made.
+    Return so many sequences of a folder; those that are missing, or of another version, are made.
 
     progress: told a sentence before each. Raises OSError where the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     found = []
-    recordings = anchor_recordings()
+    recordings = anchor_recordings(scenes)
     for index, recording in enumerate(recordings):
         path = folder / recording.name
         if not _made(recording, path):

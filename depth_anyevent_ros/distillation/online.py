@@ -188,8 +188,7 @@ class OnlineLearner:
                 **optimizer_tensors(self._optimizer, self._network)}, {
             'student': self.checkpoint.sha256, 'steps': self.steps,
             'promotions': self.promotions, 'kept_back': self.kept_back,
-            'learning_rate': self.learning_rate, 'anchor_first': self.anchor_first,
-            'anchor_running': self.anchor_running}
+            'learning_rate': self.learning_rate}
 
     def restore(self, tensors: dict[str, Tensor], facts: dict) -> None:
         """Go on where `state` was taken; ValueError where it is that of another student."""
@@ -200,9 +199,10 @@ class OnlineLearner:
         load_network('average', self._average, tensors)
         load_network('running', self.running, tensors)
         load_optimizer(self._optimizer, self._network, tensors)
-        for name in ('steps', 'promotions', 'kept_back', 'learning_rate', 'anchor_first',
-                     'anchor_running'):
+        for name in ('steps', 'promotions', 'kept_back', 'learning_rate'):
             setattr(self, name, facts[name])
+        # Not what it was then: the anchor set may be another one by now.
+        self.anchor_running = self._anchor_error(self.running)
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(

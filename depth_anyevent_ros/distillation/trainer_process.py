@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 
 import torch
 
-from depth_anyevent_ros.distillation.anchor import anchor_samples, anchor_sequences
+from depth_anyevent_ros.distillation.anchor import anchor_samples, anchor_sequences, SCENES
 from depth_anyevent_ros.distillation.memory import give_back_free_blocks, keep_all_blocks
 from depth_anyevent_ros.distillation.online import OnlineConfig, OnlineLearner
 from depth_anyevent_ros.distillation.promotion import Verdict
@@ -45,9 +45,9 @@ class ProcessSettings:
 
     student: checkpoint, '' for the bundled one. teacher: what made the labels, in words.
     state_dir: of the state. weights_dir: where promoted weights go, of which `keep` files stay.
-    anchor_dir: of the anchor set. duty: share of the time in which to train. decide_every:
-    steps between two decisions at least. save_every_s: seconds between two states. threads: of
-    torch. buffer_mb: of labelled frames.
+    anchor_dir: of the anchor set, of which anchor_scenes are used. duty: share of the time in
+    which to train. decide_every: steps between two decisions at least. save_every_s: seconds
+    between two states. threads: of torch. buffer_mb: of labelled frames.
     """
 
     student: str
@@ -61,6 +61,7 @@ class ProcessSettings:
     save_every_s: float = 30.0
     threads: int = 1
     buffer_mb: int = 512
+    anchor_scenes: int = SCENES
     learning_rate: float = 3e-4
     seed: int = 0
 
@@ -78,7 +79,8 @@ class TrainerProcess:
         self._to_hand_over = False
         self._decided_at = 0
         checkpoint = load_student(settings.student)
-        sequences = anchor_sequences(Path(settings.anchor_dir), self._say)
+        sequences = anchor_sequences(Path(settings.anchor_dir), settings.anchor_scenes,
+                                     self._say)
         self._learner = OnlineLearner(
             checkpoint, anchor_samples(sequences, checkpoint.config.input),
             OnlineConfig(learning_rate=settings.learning_rate, seed=settings.seed,

@@ -183,6 +183,7 @@ class DistillationNode(AutostartNode):
             keep=self.value('weights_keep'), duty=self.value('train.duty'),
             decide_every=self.value('train.decide_every'), threads=self.value('train.threads'),
             buffer_mb=self.value('train.buffer_mb'),
+            anchor_scenes=self.value('train.anchor_scenes'),
             learning_rate=self.value('train.learning_rate'), seed=self.value('train.seed'))
 
     def _wanted(self) -> bool:
