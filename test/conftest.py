@@ -123,7 +123,7 @@ def untrained_teacher(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope='session')
 def anchor_dir(tmp_path_factory) -> Path:
-    """Return the folder of half of an anchor set, which takes half a minute to make."""
+    """Return the folder of an anchor set, which takes half a minute to make."""
     from depth_anyevent_ros.distillation.anchor import anchor_sequences
     return made_once(tmp_path_factory, 'anchor',
                      lambda folder: anchor_sequences(folder, scenes=32))

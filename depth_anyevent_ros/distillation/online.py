@@ -243,20 +243,35 @@ class OnlineLearner:
         """
         Make the candidate; return its share of the way, and its error on the anchor set.
 
-        What is gained grows with the way, and what is forgotten with its square. Where the
+        What is gained grows with the way, and what is forgotten with its square, so that the
+        largest share is found by halves: judging one takes seconds on a busy robot. Where the
         anchor set allows no share, the candidate is the smallest.
         """
         limits = self.config.promotion
-        for share in limits.shares:
-            for candidate, running, average in zip(*(
-                    network.depth_head.parameters()
-                    for network in (self._candidate, self.running, self._average))):
-                candidate.copy_(running.lerp(average, share))
-            error = self._anchor_error(self._candidate)
-            if error <= min(limits.anchor_step * self.anchor_running,
-                            limits.anchor_total * self.anchor_first):
-                break
-        return share, error
+        most = min(limits.anchor_step * self.anchor_running,
+                   limits.anchor_total * self.anchor_first)
+        errors: dict[float, float] = {}
+        first, last = 0, len(limits.shares) - 1
+        while first < last:
+            share = limits.shares[(first + last) // 2]
+            errors[share] = self._anchor_error(self._candidate_at(share))
+            if errors[share] <= most:
+                last = (first + last) // 2
+            else:
+                first = (first + last) // 2 + 1
+        share = limits.shares[first]
+        candidate = self._candidate_at(share)
+        if share not in errors:
+            errors[share] = self._anchor_error(candidate)
+        return share, errors[share]
+
+    def _candidate_at(self, share: float) -> DepthNetwork:
+        """Return the candidate at a share of the way from what runs to what was learned."""
+        for candidate, running, average in zip(*(
+                network.depth_head.parameters()
+                for network in (self._candidate, self.running, self._average))):
+            candidate.copy_(running.lerp(average, share))
+        return self._candidate
 
     def _disagreement(self, network: DepthNetwork, block: Samples) -> float:
         """
