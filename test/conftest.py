@@ -125,8 +125,7 @@ def untrained_teacher(tmp_path_factory) -> Path:
 def anchor_dir(tmp_path_factory) -> Path:
     """Return the folder of an anchor set, which takes half a minute to make."""
     from depth_anyevent_ros.distillation.anchor import anchor_sequences
-    return made_once(tmp_path_factory, 'anchor',
-                     lambda folder: anchor_sequences(folder, scenes=32))
+    return made_once(tmp_path_factory, 'anchor', anchor_sequences)
 
 
 @pytest.fixture

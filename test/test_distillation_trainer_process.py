@@ -52,7 +52,7 @@ def test_a_message_that_breaks_off_is_the_end():
 def test_an_anchor_set_is_made_once(anchor_dir):
     before = {path: path.stat().st_mtime_ns for path in anchor_dir.glob('*/*')}
     told = []
-    sequences = anchor.anchor_sequences(anchor_dir, 32, told.append)
+    sequences = anchor.anchor_sequences(anchor_dir, progress=told.append)
     assert not told and len(sequences) == 32
     assert {path: path.stat().st_mtime_ns for path in anchor_dir.glob('*/*')} == before
     assert {sequence.info['world'] for sequence in sequences} == {'car', 'drone'}
@@ -86,7 +86,7 @@ def settings(tmp_path, anchor_dir):
     return ProcessSettings(
         student=str(tmp_path / 'student.safetensors'), teacher='the truth',
         state_dir=str(tmp_path / 'state'), weights_dir=str(tmp_path / 'weights'),
-        anchor_dir=str(anchor_dir), anchor_scenes=32, decide_every=5, learning_rate=1e-3)
+        anchor_dir=str(anchor_dir), decide_every=5, learning_rate=1e-3)
 
 
 def frames(anchor_dir, config):

@@ -267,7 +267,7 @@ def test_it_trains_promotes_and_announces(client, drive, make_node, anchor_dir, 
     (work / 'anchor').symlink_to(anchor_dir)
     client.listen(Image, LABEL)
     make_node(mode='distill', teacher__source='topic', train__learning_rate=1e-3,
-              train__decide_every=5, train__anchor_scenes=32)
+              train__decide_every=5)
     ready(client, (EVENTS, TEACHER))
     announced = []
     # Later than the node, as an inference node that was restarted.

@@ -12,8 +12,7 @@ from ros_graph import Client, start_process, stop_process, wait_for
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
-from depth_anyevent_ros.events.decoders import make_decoder
-from depth_anyevent_ros.events.types import Events
+from depth_anyevent_ros.benchmarks.event_streams import decoded
 from depth_anyevent_ros.nodes.conversions import to_packet
 from depth_anyevent_ros.nodes.parameters import SIMULATOR_PARAMETERS
 from depth_anyevent_ros.nodes.simulation_player import SimulationPlayer
@@ -79,11 +78,6 @@ def test_what_is_published_is_what_was_simulated(client, tmp_path):
     assert len(ticks) >= 5 and ticks == sorted(ticks)
     assert abs(ticks[-1] - packets[-1].stamp_ns) < 50_000_000
     assert 'Traceback' not in simulator.log()
-
-
-def decoded(packets):
-    decoder = make_decoder(packets[0])
-    return Events.concatenate([*map(decoder.decode, packets), decoder.flush()])
 
 
 def test_packets_of_another_driver_hold_the_same_events(client, tmp_path):

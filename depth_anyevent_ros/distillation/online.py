@@ -253,12 +253,10 @@ class OnlineLearner:
         errors: dict[float, float] = {}
         first, last = 0, len(limits.shares) - 1
         while first < last:
-            share = limits.shares[(first + last) // 2]
+            middle = (first + last) // 2
+            share = limits.shares[middle]
             errors[share] = self._anchor_error(self._candidate_at(share))
-            if errors[share] <= most:
-                last = (first + last) // 2
-            else:
-                first = (first + last) // 2 + 1
+            first, last = (first, middle) if errors[share] <= most else (middle + 1, last)
         share = limits.shares[first]
         candidate = self._candidate_at(share)
         if share not in errors:
