@@ -10,9 +10,9 @@ import numpy as np
 
 from depth_anyevent_ros.simulation.factors import draw, DroneFactors, pick
 from depth_anyevent_ros.simulation.layouts_clearance import Clearance
-from depth_anyevent_ros.simulation.layouts_indoor import (
-    build_indoor, Building, building, INTERIORS)
+from depth_anyevent_ros.simulation.layouts_indoor import build_indoor
 from depth_anyevent_ros.simulation.layouts_parts import Parts, person
+from depth_anyevent_ros.simulation.layouts_plan import Building, building, INTERIORS
 from depth_anyevent_ros.simulation.scene import Box
 from depth_anyevent_ros.simulation.stage import draw_light, Stage
 from depth_anyevent_ros.simulation.trajectories import (
@@ -116,7 +116,8 @@ def _flight(generator: np.random.Generator, made: Building, clearance: Clearance
 def _start(generator: np.random.Generator, made: Building,
            clearance: Clearance) -> tuple[np.ndarray, float]:
     """Return a free place, and the margin that the flight keeps."""
-    hall = min(made.plan[2]) > 10
+    x0, y0, x1, y1 = made.areas[0]
+    hall = min(x1 - x0, y1 - y0) > 10
     for margin in ((HALL_MARGIN_M,) if hall else ()) + MARGINS_M:
         for _ in range(20):
             x0, y0, x1, y1 = made.areas[int(generator.integers(len(made.areas)))]

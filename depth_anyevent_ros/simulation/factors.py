@@ -57,7 +57,7 @@ class DroneFactors:
     """
     A building's inside and the drone in it.
 
-    layouts: kinds of layouts_indoor.py. crossed: share of the buildings that are put together
+    layouts: kinds of layouts_plan.py. crossed: share of the buildings that are put together
     from all of these. flights: of drone.py. walls, grounds, objects: texture families.
     speed_mps: while cruising. turn_deg_per_s: how fast the view swings at its fastest. sway_hz:
     of the view's own swing. flicker: share of the light that lamps modulate, flicker_hz its
@@ -136,7 +136,8 @@ FACTORS: dict[str, Factors] = {
             fog_per_m=((0.002, 0.008),), level=((0.3, 1.0), (0.02, 0.1), (0.002, 0.005)),
             crossed=0.7),
         drone=DroneFactors(
-            layouts=('room', 'corridor', 'gallery', 'office', 'garage', 'cross'),
+            layouts=('room', 'corridor', 'gallery', 'office', 'garage', 'cross', 'apartment',
+                     'workshop', 'attic', 'canteen', 'arena', 'loft'),
             flights=('wander', 'roam'),
             walls=('noise', 'bricks', 'leaves'), grounds=('planks', 'checker', 'noise'),
             objects=('leaves', 'planks', 'noise', 'panels'),

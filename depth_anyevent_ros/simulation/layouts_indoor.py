@@ -3,101 +3,18 @@
 """Rooms, corridors and halls with what stands and hangs in them."""
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 import math
 
 import numpy as np
 
-from depth_anyevent_ros.simulation.factors import cross, DroneFactors
+from depth_anyevent_ros.simulation.factors import DroneFactors
 from depth_anyevent_ros.simulation.layouts_furniture import (
     ball, crate, furniture, hanging, pillar, rack, wall_panel)
 from depth_anyevent_ros.simulation.layouts_parts import Parts, place, shade, Solid, vehicle
+from depth_anyevent_ros.simulation.layouts_plan import Building, Interior
+from depth_anyevent_ros.simulation.layouts_structures import (
+    beams, deck, machines, pitched_roof, rooms, stands, tables)
 from depth_anyevent_ros.simulation.scene import Box, Rectangle
-
-Rectangle2 = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True)
-class Interior:
-    """
-    What the inside of a building is like. Lengths are in metres.
-
-    shape: of the floor: rectangle, l (two arms) or cross. low, high: least and greatest length
-    and width; of an l and a cross, of the arms and then how wide they are. height: of the
-    ceiling. clutter: things a square metre. narrow: whether only small things fit in. pillars:
-    distance between those that stand in a grid. partitions: walls of half the height, a square
-    metre. racks, vehicles: whether they stand in rows.
-    """
-
-    shape: str
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    height: tuple[float, float]
-    clutter: float
-    narrow: bool = False
-    pillars: tuple[float, float] | None = None
-    partitions: float = 0.0
-    racks: bool = False
-    vehicles: bool = False
-
-
-INTERIORS = {
-    'room': Interior('rectangle', (6.0, 5.0), (14.0, 11.0), (2.4, 3.6), 0.4),
-    'corridor': Interior('rectangle', (16, 2.1), (34, 4.0), (2.3, 3.0), 0.25, narrow=True),
-    'gallery': Interior('rectangle', (13, 9), (24, 16), (3.8, 6.5), 0.1, pillars=(3.2, 5.5)),
-    'office': Interior('rectangle', (10, 8), (18, 13), (2.5, 3.3), 0.15, partitions=0.12),
-    'garage': Interior('rectangle', (17, 13), (28, 19), (2.3, 3.2), 0.03, pillars=(5.0, 7.5),
-                       vehicles=True),
-    'cross': Interior('cross', (12, 12, 3.0, 3.0), (22, 22, 6.0, 6.0), (2.6, 4.2), 0.2),
-    'l_hall': Interior('l', (11, 11, 4.5, 4.5), (17, 17, 7, 7), (3.4, 4.6), 0.22),
-    'warehouse': Interior('rectangle', (24, 17), (38, 28), (6, 9), 0.06, racks=True)}
-# What belongs together where interiors are crossed.
-TRAITS = (('shape', 'low', 'high', 'narrow', 'vehicles'), ('height',), ('clutter',), ('pillars',),
-          ('partitions',))
-
-
-@dataclass(frozen=True)
-class Building:
-    """
-    The inside of a building.
-
-    interior: what it is like. plan: corners of its floor, anticlockwise, metres. height: of its
-    ceiling. areas: upright rectangles (x0, y0, x1, y1) that together are the floor.
-    """
-
-    interior: Interior
-    plan: tuple[tuple[float, float], ...]
-    height: float
-    areas: tuple[Rectangle2, ...]
-
-    def inside(self, x: float, y: float, margin: float) -> bool:
-        """Return whether a place on the floor is in one of the areas, a margin off its edge."""
-        return any(x0 + margin <= x <= x1 - margin and y0 + margin <= y <= y1 - margin
-                   for x0, y0, x1, y1 in self.areas)
-
-
-def building(generator: np.random.Generator, layout: str, factors: DroneFactors) -> Building:
-    """Draw the floor plan of a layout, or of one that is crossed from all of the split's."""
-    interior = INTERIORS[layout]
-    if factors.crossed and generator.random() < factors.crossed:
-        interior = cross(generator, interior, [INTERIORS[name] for name in factors.layouts],
-                         TRAITS)
-        if interior.narrow or interior.shape != 'rectangle':
-            interior = replace(interior, partitions=0.0)  # they would block the way
-    a, b, *widths = generator.uniform(interior.low, interior.high).tolist()
-    height = generator.uniform(*interior.height)
-    if interior.shape == 'rectangle':
-        return Building(interior, ((0.0, 0.0), (a, 0.0), (a, b), (0.0, b)), height,
-                        ((0.0, 0.0, a, b),))
-    c, d = widths
-    if interior.shape == 'l':
-        plan = ((0.0, 0.0), (a, 0.0), (a, d), (c, d), (c, b), (0.0, b))
-        return Building(interior, plan, height, ((0, 0, a, d), (0, 0, c, b)))
-    left, low = (generator.uniform(0.15, 0.85, 2) * (a - c, b - d)).tolist()
-    right, high = left + c, low + d
-    plan = ((left, 0.0), (right, 0.0), (right, low), (a, low), (a, high), (right, high),
-            (right, b), (left, b), (left, high), (0.0, high), (0.0, low), (left, low))
-    return Building(interior, plan, height, ((0.0, low, a, high), (left, 0.0, right, b)))
 
 
 def build_indoor(generator: np.random.Generator, made: Building, factors: DroneFactors) -> Parts:
@@ -115,6 +32,7 @@ def build_indoor(generator: np.random.Generator, made: Building, factors: DroneF
         _pillars(generator, parts, made, generator.uniform(*interior.pillars), objects)
     if interior.vehicles:
         _vehicles(generator, parts, made, objects)
+    parts.add(_structures(generator, made, walls, objects))
     _partitions(generator, parts, made, interior.partitions, objects)
     _clutter(generator, parts, made, interior, objects)
     return parts
@@ -126,18 +44,45 @@ def _shell(generator: np.random.Generator, made: Building, ground: int,
     x0, y0 = np.min(made.plan, axis=0).tolist()
     x1, y1 = np.max(made.plan, axis=0).tolist()
     middle = ((x0 + x1) / 2, (y0 + y1) / 2)
+    floor = (0.0, 1.0, ground, (0.7, 1.4))
+    ceiling = (made.height, -1.0, walls[1], (1.1, 1.7))
     found = [Rectangle((*middle, z), (1.0, 0, 0), (0, direction, 0), x1 - x0, y1 - y0, texture,
                        generator.uniform(1.5, 3.5), shade(generator, *bright, 0.08))
-             for z, direction, texture, bright in (
-                 (0.0, 1.0, ground, (0.7, 1.4)), (made.height, -1.0, walls[1], (1.1, 1.7)))]
+             for z, direction, texture, bright in ((floor,) if made.rise else (floor, ceiling))]
+    if made.rise:
+        found += pitched_roof(generator, (x0, y0, x1, y1), made.height, made.rise, walls[1])
     color, tile_m = shade(generator, 0.8, 1.6, 0.12), generator.uniform(1.8, 4)
     for (ax, ay), (bx, by) in zip(made.plan, made.plan[1:] + made.plan[:1]):
         length = math.hypot(bx - ax, by - ay)
+        # The ridge runs along x, and walls across it reach up to it, behind the slopes.
+        height = made.height + (made.rise if ax == bx else 0.0)
         # Anticlockwise, so that right x up points inward: right runs against the outline.
         found.append(Rectangle(
-            ((ax + bx) / 2, (ay + by) / 2, made.height / 2),
-            ((ax - bx) / length, (ay - by) / length, 0.0), (0, 0, 1.0), length, made.height,
+            ((ax + bx) / 2, (ay + by) / 2, height / 2),
+            ((ax - bx) / length, (ay - by) / length, 0.0), (0, 0, 1.0), length, height,
             walls[0], tile_m, color))
+    return found
+
+
+def _structures(generator: np.random.Generator, made: Building, walls: list[int],
+                textures: list[int]) -> list[Solid]:
+    """Return what divides a building and what fills it in rows."""
+    interior, area, found = made.interior, made.areas[0], []
+    if interior.beams:
+        for each in made.areas:
+            found += beams(generator, each, made.height, generator.uniform(*interior.beams),
+                           textures)
+    if interior.rooms:
+        found += rooms(generator, area, made.height, generator.uniform(*interior.rooms), walls[0])
+    if interior.deck and made.height > interior.deck[1] + 1.5:
+        found += deck(generator, area, generator.uniform(*interior.deck), textures)
+    if interior.stands and min(made.plan[2]) > 9.0:
+        found += stands(generator, area, textures)
+    if interior.tables:
+        for each in made.areas:
+            found += tables(generator, each, generator.uniform(*interior.tables), textures)
+    if interior.machines and not interior.narrow:
+        found += machines(generator, area, made.height, interior.machines, textures)
     return found
 
 
@@ -178,7 +123,7 @@ def _clutter(generator: np.random.Generator, parts: Parts, made: Building, inter
         x0, y0, x1, y1 = made.areas[int(generator.integers(len(made.areas)))]
         x, y = generator.uniform((x0, y0), (x1, y1)).tolist()
         kind = generator.random()
-        if kind < 0.3:
+        if kind < 0.3 and not made.rise:
             solids = hanging(generator, made.height, textures)
         elif kind < 0.45:
             solids = ball(generator, textures, 0.12 if narrow else 0.4)
