@@ -112,22 +112,33 @@ def test_a_gradient_that_is_not_finite_changes_nothing():
     assert all(weight.isfinite().all() for weight in network.parameters())
 
 
+def learned(step):
+    """Return the losses of three times the same steps."""
+    losses = []
+    for _ in range(3):
+        for batch in batches(EAGER_STEPS + 1):
+            fill(step, batch)
+            step(RATE, SHARE)
+            losses.append(step.means()['loss'])
+    return losses
+
+
+def test_bfloat16_on_a_cpu_learns_as_fp32_does():
+    network, average, step = training_step(precision='bf16')
+    losses, expected = learned(step), learned(training_step()[2])
+    assert losses != expected and losses == pytest.approx(expected, rel=0.05)
+    assert losses[-1] < losses[0]
+    assert {weight.dtype for one in (network, average) for weight in one.parameters()} == {
+        torch.float32}
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 @pytest.mark.parametrize('precision, close', [('fp32', 0.01), ('bf16', 0.05), ('fp16', 0.05)])
 def test_a_graph_learns_as_the_cpu_does(precision, close):
     network, _, step = training_step('tiny-r', 'cuda', precision)
-    _, _, plain = training_step()
-    losses = []
-    for one in (step, plain):
-        found = []
-        for _ in range(3):
-            for batch in batches(EAGER_STEPS + 1):
-                fill(one, batch)
-                one(RATE, SHARE)
-                found.append(one.means()['loss'])
-        losses.append(found)
-    assert losses[0] == pytest.approx(losses[1], rel=close)
-    assert losses[0][-1] < losses[0][0]
+    losses = learned(step)
+    assert losses == pytest.approx(learned(training_step()[2]), rel=close)
+    assert losses[-1] < losses[0]
     fill(step, (torch.full_like(step.images, torch.inf), step.target, step.starts))
     before = [weight.clone() for weight in network.parameters()]
     step(RATE, SHARE)

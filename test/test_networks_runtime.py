@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from depth_anyevent_ros.networks.checkpoint import untrained_student
-from depth_anyevent_ros.networks.runtime import choose_placement, TorchRuntime
+from depth_anyevent_ros.networks.runtime import (
+    choose_placement, cpu_computes_in_bf16, TorchRuntime)
 
 SIZE = (70, 84)
 
@@ -168,6 +169,21 @@ def test_bad_images_are_refused_in_a_sentence(runtime, image, words):
 ])
 def test_placement(asked, gpus, bf16, settled):
     assert choose_placement(*asked, gpus, bf16) == (*settled, None)
+
+
+def test_a_cpu_that_computes_in_bf16_does_so_only_where_it_is_asked_to(tmp_path):
+    assert choose_placement('cpu', 'bf16', 0, False, cpu_bf16=True) == ('cpu', 'bf16', None)
+    assert choose_placement('auto', 'bf16', 0, False, cpu_bf16=True) == ('cpu', 'bf16', None)
+    assert choose_placement('auto', 'auto', 0, False, cpu_bf16=True) == ('cpu', 'fp32', None)
+    with pytest.raises(ValueError, match='12 times slower'):
+        choose_placement('cpu', 'fp16', 0, False, cpu_bf16=True)
+    info = tmp_path / 'cpuinfo'
+    for line, computes in (('flags : fpu avx512f avx512_bf16 sha_ni', True),
+                           ('Features : fp asimd bf16 i8mm', True),
+                           ('flags : fpu avx512f avx512bw\nmodel name : no_bf16 at all', False)):
+        info.write_text(f'processor : 0\n{line}\n')
+        assert cpu_computes_in_bf16(info) == computes, line
+    assert not cpu_computes_in_bf16(tmp_path / 'none')
 
 
 @pytest.mark.parametrize('precision', ['auto', 'fp32', 'bf16'])

@@ -148,7 +148,7 @@ class Trainer:
             self._folder.plot()
 
     def _validate(self, data: StageData, bar) -> None:
-        with autocast(self._precision):
+        with autocast(self._precision, device=self._device):
             result = data.validator.run(self._export(data), self._prepare)
         self._folder.log({'step': self._step, 'validation': result.metrics,
                           'mean_map': data.validator.mean_map})
@@ -295,7 +295,7 @@ class Trainer:
 
     def _place(self) -> None:
         self._device, self._precision, fallback = placement_here(
-            self.config.device, self.config.precision)
+            self.config.device, self.config.precision, training=True)
         if fallback:
             tqdm.write(fallback)
         inputs = self.config.input

@@ -92,7 +92,7 @@ class TrainingStep:
     def _step(self) -> None:
         for weight in self._weights:
             weight.grad = None
-        with autocast(self._precision, cached=not self._graphed):
+        with autocast(self._precision, not self._graphed, self.images.device.type):
             prediction, after = self._network.forward_sequence(
                 self.images, self.state, self._resets if self.state is not None else None)
         terms = depth_loss(prediction, self.target, self._config.loss)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+from pathlib import Path
 import re
 from typing import NamedTuple
 
@@ -19,6 +20,9 @@ from depth_anyevent_ros.networks.step import Step
 
 PRECISIONS = ('auto', 'fp32', 'bf16', 'fp16')
 HALF = {'bf16': torch.bfloat16, 'fp16': torch.float16}
+# What Linux calls the bfloat16 arithmetic of x86-64 and of 64-bit ARM processors.
+CPU_BF16 = {'avx512_bf16', 'amx_bf16', 'bf16'}
+CPU_INFO = Path('/proc/cpuinfo')
 
 
 class Placement(NamedTuple):
@@ -29,13 +33,15 @@ class Placement(NamedTuple):
     fallback: str | None
 
 
-def choose_placement(device: str, precision: str, gpus: int, gpu_bf16: bool) -> Placement:
+def choose_placement(device: str, precision: str, gpus: int, gpu_bf16: bool,
+                     cpu_bf16: bool = False) -> Placement:
     """
     Settle device ('auto', 'cpu', 'cuda', 'cuda:N') and precision on a machine with `gpus` GPUs.
 
-    gpu_bf16: whether they compute in bfloat16. 'auto' is the first GPU in bf16 (fp16 where
-    there is no bf16), or the CPU in fp32. A GPU asked for on a machine without one falls back
-    to the CPU in fp32, and `fallback` says so. Raises ValueError for what cannot be done.
+    gpu_bf16: whether they compute in bfloat16. cpu_bf16: whether the CPU may, which it only does
+    where it is asked for. 'auto' is the first GPU in bf16 (fp16 where there is no bf16), or the
+    CPU in fp32. A GPU asked for on a machine without one falls back to the CPU in fp32, and
+    `fallback` says so. Raises ValueError for what cannot be done.
     """
     if precision not in PRECISIONS:
         raise ValueError(f'precision must be one of {", ".join(PRECISIONS)}, not {precision!r}.')
@@ -45,10 +51,13 @@ def choose_placement(device: str, precision: str, gpus: int, gpu_bf16: bool) -> 
         return Placement('cpu', 'fp32', f'{device} was asked for, but torch {torch.__version__} '
                          'finds no NVIDIA GPU, so the network runs on the CPU in fp32.')
     if device == 'cpu' or gpus == 0:
+        if precision == 'bf16' and cpu_bf16:
+            return Placement('cpu', 'bf16', None)
         if precision in HALF:
             raise ValueError(f'precision {precision} was asked for on a CPU, where half precision '
                              'measured 12 times slower than fp32 by torch: use fp32 or auto, or '
-                             'bf16 with the runtime openvino.')
+                             'bf16 with the runtime openvino. Training takes bf16 on a CPU that '
+                             'computes in it (avx512_bf16, AMX, or ARM with bf16).')
         return Placement('cpu', 'fp32', None)
     index = int(device.partition(':')[2] or 0)
     if index >= gpus:
@@ -62,25 +71,37 @@ def choose_placement(device: str, precision: str, gpus: int, gpu_bf16: bool) -> 
     return Placement(f'cuda:{index}', precision, None)
 
 
-def placement_here(device: str, precision: str) -> Placement:
-    """Settle device and precision on this machine, as `choose_placement`; ValueError."""
+def placement_here(device: str, precision: str, training: bool = False) -> Placement:
+    """
+    Settle device and precision on this machine, as `choose_placement`; ValueError.
+
+    training: whether bf16 may be used on a CPU, too, if it computes in it.
+    """
     # A GPU that is not to be used is not asked, since a broken one may raise.
     gpus = torch.cuda.device_count() if device != 'cpu' and torch.cuda.is_available() else 0
     # From Ampere on; torch's own answer counts slow emulation as support.
     bf16 = all(torch.cuda.get_device_capability(gpu) >= (8, 0) for gpu in range(gpus))
-    return choose_placement(device, precision, gpus, bf16)
+    return choose_placement(device, precision, gpus, bf16, training and cpu_computes_in_bf16())
 
 
-def autocast(precision: str, cached: bool = True):
+def cpu_computes_in_bf16(info: Path = CPU_INFO) -> bool:
+    """Return whether Linux says so; torch would also emulate it, slowly."""
+    try:
+        return not CPU_BF16.isdisjoint(info.read_text().split())
+    except OSError:
+        return False
+
+
+def autocast(precision: str, cached: bool = True, device: str = 'cuda'):
     """
-    Return the context of a GPU's arithmetic, one that does nothing for fp32.
+    Return the context of a device's arithmetic, one that does nothing for fp32.
 
     cached: whether a weight is cast once rather than wherever it is used. Not within a CUDA
     graph, which would outlive what was cast.
     """
     if precision == 'fp32':
         return contextlib.nullcontext()
-    return torch.autocast('cuda', dtype=HALF[precision], cache_enabled=cached)
+    return torch.autocast(device.partition(':')[0], dtype=HALF[precision], cache_enabled=cached)
 
 
 class TorchRuntime:
