@@ -166,7 +166,8 @@ class Rehearsal:
                                    lambda sentence: print(sentence, flush=True))
         self.learner = OnlineLearner(
             self._student, anchor_samples(anchors, self._config),
-            OnlineConfig(learning_rate=arguments.learning_rate, seed=arguments.seed))
+            OnlineConfig(learning_rate=arguments.learning_rate, seed=arguments.seed,
+                         precision=arguments.precision))
         self._teacher = WrongTeacher(CheckpointTeacher.from_file(arguments.teacher),
                                      arguments.answers)
         self._rate_hz = arguments.label_rate
@@ -317,6 +318,8 @@ def main() -> None:
     parser.add_argument('--learning-rate', type=float, default=OnlineConfig().learning_rate)
     parser.add_argument('--decide-every', type=int, default=60, metavar='STEPS',
                         help='(default: %(default)s)')
+    parser.add_argument('--precision', default='auto',
+                        help='of the steps, as train.precision of the node (default: auto)')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--json', type=Path, help='file for the figures')
     arguments = parser.parse_args()

@@ -11,6 +11,7 @@ from depth_anyevent_ros.datasets.samples import Samples
 from depth_anyevent_ros.distillation.online import OnlineConfig, OnlineLearner
 from depth_anyevent_ros.distillation.promotion import PromotionConfig
 from depth_anyevent_ros.distillation.replay_buffer import BufferConfig, LabelledFrame
+from depth_anyevent_ros.networks import runtime
 from depth_anyevent_ros.networks.checkpoint import untrained_student
 
 SIZE = (56, 70)
@@ -70,6 +71,27 @@ def test_a_better_head_is_promoted_and_the_encoder_stays(student):
     after = weights(online.running)
     changed = {name.split('.')[0] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {'depth_head'}
+
+
+def test_in_bfloat16_it_learns_as_in_fp32(student, monkeypatch):
+    monkeypatch.setattr(runtime, 'cpu_computes_in_bf16', lambda: True)  # emulated where it is not
+    losses = {}
+    for precision in ('fp32', 'bf16'):
+        online = learner(student, precision=precision)
+        for frame in frames(20):
+            online.add(frame)
+        losses[precision] = [online.step()['stream'] for _ in range(10)]
+        assert {weight.dtype for weight in online._network.parameters()} == {torch.float32}
+    assert losses['bf16'] != losses['fp32']
+    assert losses['bf16'] == pytest.approx(losses['fp32'], rel=0.05)
+
+
+def test_a_device_that_cannot_be_had_is_refused_or_told(student):
+    with pytest.raises(ValueError, match="not 'gpu'"):
+        learner(student, device='gpu')
+    if not torch.cuda.is_available():
+        assert 'runs on the CPU' in learner(student, device='cuda').fallback
+    assert learner(student).fallback is None
 
 
 def test_where_blocks_cannot_tell_more_are_waited_for(student):

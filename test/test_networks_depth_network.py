@@ -129,6 +129,16 @@ def test_sequence_is_frame_by_frame(preset, changes):
         torch.testing.assert_close(pair, other, rtol=3e-6, atol=3e-6)
 
 
+def test_frames_that_are_not_drawn_only_pass_the_memory(tiny_r):
+    images = torch.randn(5, 2, 3, 70, 84)
+    with torch.inference_mode():
+        maps = tiny_r.pretrained(images.flatten(0, 1))
+        every, last = tiny_r.decode(maps, 2)
+        some, after = tiny_r.decode(maps, 2, drawn=slice(1, None, 2))
+    torch.testing.assert_close(some, every[1::2], rtol=3e-6, atol=3e-6)
+    assert all(torch.equal(one, other) for one, other in zip(last.tensors, after.tensors))
+
+
 def test_half_precision_inside_does_not_make_terraces_of_depth(tiny_r):
     image = torch.randn(1, 3, 70, 84)
     with torch.inference_mode():

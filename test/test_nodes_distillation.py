@@ -253,6 +253,7 @@ def test_a_teacher_that_raises_and_a_clock_that_jumps_back_are_borne(client, dri
 @pytest.mark.parametrize('values, words', [
     ({'teacher__checkpoint': '/nowhere.safetensors'}, 'nowhere'),
     ({'extrinsics__source': 'tf'}, 'tf2_ros'),
+    ({'train__device': 'gpu'}, "not 'gpu'"),
     ({'image__camera_info_url': '/nowhere.yaml'}, 'nowhere.yaml'),
     ({'extrinsics__rotation': [0.0, 0.0, 0.0, 0.0]}, 'no rotation')])
 def test_what_cannot_be_is_refused_when_it_starts(make_node, capfd, values, words):
@@ -286,6 +287,7 @@ def test_it_trains_promotes_and_announces(client, drive, make_node, anchor_dir, 
     wait_for(lambda: int(diagnostics(client)[2]['promotions']) >= 1)
     values = diagnostics(client)[2]
     assert float(values['disagreement (candidate / running)']) < 1
+    assert values['trains on'] == 'cpu in fp32'
     for name in ('pause', 'save', 'resume'):
         assert client.call(Trigger, f'{client.name}/{name}', timeout=40.0).success
     assert (work / 'state.safetensors').is_file()

@@ -88,7 +88,7 @@ class BlockLanes:
             if starts[-1]:
                 self._visits[lane] = self._new_visit(blocks, self._newest if lane % 2 else 0)
         taken = [visit.take(self._clip) for visit in self._visits]
-        maps = [torch.stack(level, 1).flatten(0, 1).float()
+        maps = [decoded(torch.stack(level, 1).flatten(0, 1))
                 for level in zip(*(self._slice(block, frames) for block, frames in taken))]
         labels = torch.stack([_label(block, frames) for block, frames in taken], 1)
         return EncodedClip(maps, labels, torch.tensor(starts))
@@ -117,6 +117,11 @@ class _Visit:
     def take(self, clip: int) -> tuple[Samples, slice]:
         self.position += clip
         return self.block, slice(self.position - clip, self.position)
+
+
+def decoded(maps: Tensor) -> Tensor:
+    """Return maps (T, C, h, w) as a network's head takes them, in the layout that is quickest."""
+    return maps.to(torch.float32, memory_format=torch.channels_last)
 
 
 def _label(block: Samples, frames: slice) -> Tensor:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from depth_anyevent_ros.datasets.samples import Samples
-from depth_anyevent_ros.distillation.block_lanes import BlockLanes, EncodedBlocks
+from depth_anyevent_ros.distillation.block_lanes import BlockLanes, decoded, EncodedBlocks
 from depth_anyevent_ros.distillation.loss_config import LossConfig
 from depth_anyevent_ros.distillation.losses import depth_loss
 from depth_anyevent_ros.distillation.promotion import judge, PromotionConfig, Verdict
@@ -33,6 +33,8 @@ from depth_anyevent_ros.evaluation.alignment import align
 from depth_anyevent_ros.evaluation.protocols import frame_metrics
 from depth_anyevent_ros.networks.checkpoint import Checkpoint
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
+from depth_anyevent_ros.networks.dpt import ALL
+from depth_anyevent_ros.networks.runtime import autocast, placement_here
 from depth_anyevent_ros.networks.state import RecurrentState
 
 LEAST_PIXELS = 16
@@ -50,7 +52,8 @@ class OnlineConfig:
     set, 0 for none, whose loss counts anchor_weight. anchor_frames: of each anchor sequence, to
     judge by. ema_decay: of the average of the weights, which is what is judged and handed over.
     slow_down: factor of the learning rate after a candidate was kept back, down to
-    least_learning_rate.
+    least_learning_rate. device, precision: where and how the steps are computed, see
+    `placement_here`; what is judged is always in fp32.
     """
 
     learning_rate: float = 3e-4
@@ -65,6 +68,8 @@ class OnlineConfig:
     ema_decay: float = 0.98
     weight_decay: float = 0.01
     clip_norm: float = 1.0
+    device: str = 'cpu'
+    precision: str = 'auto'
     seed: int = 0
     loss: LossConfig = LossConfig(gradient=0.5, temporal=0.1)
     anchor_loss: LossConfig = LossConfig(gradient=0.5, temporal=0.1, log=1.0, sky_below=0.0125)
@@ -79,7 +84,8 @@ class OnlineLearner:
     anchor: sequences of the old domain with truth; the first half is learned from, and the rest
     is what is judged by, so that forgetting shows. running: the weights that were handed over
     last, at first the checkpoint's. What the encoder made of frames takes up to as many bytes
-    again as the buffer.
+    again as the buffer, on the device. fallback: a sentence where the device is not the one that
+    was asked for. Raises ValueError for a device or a precision that cannot be had.
     """
 
     def __init__(self, checkpoint: Checkpoint, anchor: List[Samples],
@@ -88,14 +94,19 @@ class OnlineLearner:
         half = len(anchor) // 2
         self._anchor, self._anchor_held_out = list(anchor[:half]), list(anchor[half:])
         self.buffer = ReplayBuffer(config.buffer, config.seed)
-        self.running = copy.deepcopy(checkpoint.network).requires_grad_(False).eval()
-        self._network = copy.deepcopy(checkpoint.network).requires_grad_(True).train()
+        self._device, self._precision, self.fallback = placement_here(
+            config.device, config.precision, training=True)
+        # Channels last, in which a step of the tiny student's head took 0.84 times as long.
+        first = copy.deepcopy(checkpoint.network).to(self._device,
+                                                     memory_format=torch.channels_last)
+        self.running = copy.deepcopy(first).requires_grad_(False).eval()
+        self._network = first.requires_grad_(True).train()
         self._network.pretrained.requires_grad_(False)
         self._average, self._candidate = copy.deepcopy(self.running), copy.deepcopy(self.running)
         self.learning_rate = config.learning_rate
         self._optimizer = self._new_optimizer()
         inputs = checkpoint.config.input
-        self._mean, self._std = (torch.tensor(values)[:, None, None]
+        self._mean, self._std = (torch.tensor(values, device=self._device)[:, None, None]
                                  for values in (inputs.mean, inputs.std))
         self._encoded = EncodedBlocks(self._encode, config.buffer.max_bytes)
         self._lanes: dict[str, BlockLanes] = {}
@@ -224,9 +235,12 @@ class OnlineLearner:
         if self._network.config.recurrent:
             resets = torch.zeros(clip.inverse_depth.shape[:2], dtype=torch.bool)
             resets[0] = clip.starts
-        prediction, state = self._network.decode(clip.maps, lanes, self._states.get(name), resets)
+            resets = resets.to(self._device)
+        with autocast(self._precision, device=self._device):
+            prediction, state = self._network.decode(clip.maps, lanes, self._states.get(name),
+                                                     resets)
         self._states[name] = state.detach() if state is not None else None
-        loss = weight * depth_loss(prediction, clip.inverse_depth, config).total
+        loss = weight * depth_loss(prediction, clip.inverse_depth.to(self._device), config).total
         loss.backward()
         return float(loss.detach())
 
@@ -279,7 +293,7 @@ class OnlineLearner:
         negative, and shift leave unexplained.
         """
         found = []
-        for prediction, label in zip(self._predict(network, block, len(block)),
+        for prediction, label in zip(self._predict(network, block),
                                      block.inverse_depth.astype(np.float64)):
             known = np.isfinite(label)
             if known.sum() < LEAST_PIXELS or not label[known].std() > 0:
@@ -293,21 +307,21 @@ class OnlineLearner:
         """Return the mean AbsRel against the truth of anchors not learned, NaN without any."""
         found = []
         for samples in self._anchor_held_out:
-            # From the beginning on, since the memory has to fill.
-            frames = min(len(samples), 2 * self.config.anchor_frames)
-            predictions = self._predict(network, samples, frames)
-            for index in range(1, frames, 2):
-                truth = samples.inverse_depth[index].astype(np.float32)
-                if samples.usable[index]:
-                    found.append(frame_metrics(predictions[index], truth)['abs_rel'])
+            # Every second one, from the beginning on, since the memory has to fill.
+            judged = slice(1, 2 * self.config.anchor_frames, 2)
+            for prediction, label, usable in zip(self._predict(network, samples, judged),
+                                                 samples.inverse_depth[judged],
+                                                 samples.usable[judged]):
+                if usable:
+                    found.append(frame_metrics(prediction, label.astype(np.float32))['abs_rel'])
         return float(np.mean(found)) if found else np.nan
 
     @torch.no_grad()
-    def _predict(self, network: DepthNetwork, block: Samples, frames: int) -> np.ndarray:
-        """Return inverse depth (T, h, w) of the first frames of a block, from an empty state."""
-        maps = [x[:frames].float() for x in self._encoded.maps(block)]
-        return network.decode(maps, 1)[0][:, 0].numpy()
+    def _predict(self, network: DepthNetwork, block: Samples, drawn: slice = ALL) -> np.ndarray:
+        """Return inverse depth (D, h, w) of frames of a block; its memory begins empty."""
+        maps = [decoded(x[:drawn.stop]) for x in self._encoded.maps(block)]
+        return network.decode(maps, 1, drawn=drawn)[0][:, 0].cpu().numpy()
 
     def _encode(self, images: np.ndarray) -> List[Tensor]:
-        x = torch.from_numpy(np.ascontiguousarray(images)).float() / 255
+        x = torch.from_numpy(np.ascontiguousarray(images)).to(self._device).float() / 255
         return self.running.pretrained((x - self._mean) / self._std)

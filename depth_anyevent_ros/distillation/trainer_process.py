@@ -60,6 +60,8 @@ class ProcessSettings:
     decide_every: int = 60
     save_every_s: float = 30.0
     threads: int = 1
+    device: str = 'cpu'
+    precision: str = 'auto'
     buffer_mb: int = 512
     anchor_scenes: int = SCENES
     learning_rate: float = 3e-4
@@ -84,7 +86,10 @@ class TrainerProcess:
         self._learner = OnlineLearner(
             checkpoint, anchor_samples(sequences, checkpoint.config.input),
             OnlineConfig(learning_rate=settings.learning_rate, seed=settings.seed,
+                         device=settings.device, precision=settings.precision,
                          buffer=BufferConfig(max_bytes=settings.buffer_mb << 20)))
+        if self._learner.fallback:
+            self._say(self._learner.fallback)
         self._checkpoint = checkpoint
         self._resume()
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from depth_anyevent_ros.networks.config import check_size, ENCODERS, NetworkConfig, PATCH
 from depth_anyevent_ros.networks.convlstm import STATE_PARTS
 from depth_anyevent_ros.networks.dinov2 import DinoV2
-from depth_anyevent_ros.networks.dpt import DPTHead
+from depth_anyevent_ros.networks.dpt import ALL, DPTHead
 from depth_anyevent_ros.networks.state import RecurrentState
 
 NEAREST = 1e-6  # depth, so that none is divided by zero
@@ -60,14 +60,16 @@ class DepthNetwork(nn.Module):
         return self.decode(self.pretrained(images.flatten(0, 1)), images.shape[1], state, resets)
 
     def decode(self, maps: list[Tensor], lanes: int, state: RecurrentState | None = None,
-               resets: Tensor | None = None) -> tuple[Tensor, RecurrentState | None]:
+               resets: Tensor | None = None, drawn: slice = ALL
+               ) -> tuple[Tensor, RecurrentState | None]:
         """
         Predict T frames from what the encoder, `pretrained`, made of them.
 
-        maps: four, (T * N, C, h, w) each, shallow first. lanes: N. Else as `forward_sequence`;
-        sizes are not checked.
+        maps: four, (T * N, C, h, w) each, shallow first. lanes: N. drawn: which of the T frames
+        to return; the others cost half as much. Else as `forward_sequence`; sizes are not
+        checked.
         """
-        x, state = self.depth_head(maps, lanes, state, resets)
+        x, state = self.depth_head(maps, lanes, state, resets, drawn)
         return self._inverse_depth(x).unflatten(0, (-1, lanes)), state
 
     def state_shapes(self, lanes: int, height: int, width: int) -> dict[int, tuple[int, ...]]:

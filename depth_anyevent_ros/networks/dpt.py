@@ -20,6 +20,7 @@ from depth_anyevent_ros.networks.convlstm import RecurrentBlock
 from depth_anyevent_ros.networks.state import RecurrentState
 
 LEVELS = (1, 2, 3, 4)
+ALL = slice(None)
 OUTPUT_CHANNELS = 32  # before the last 1x1 convolution, at full resolution
 
 
@@ -98,17 +99,23 @@ class DPTHead(nn.Module):
                                            config.recurrent_cell))
 
     def forward(self, maps: list[Tensor], lanes: int, state: RecurrentState | None = None,
-                resets: Tensor | None = None) -> tuple[Tensor, RecurrentState | None]:
+                resets: Tensor | None = None, drawn: slice = ALL
+                ) -> tuple[Tensor, RecurrentState | None]:
         """
         Decode T frames of N lanes at once.
 
         maps: four of the encoder's (T * N, ...), shallow first; lanes: N. state: before the
-        first frame, None for zeros. resets: (T, N) bool, see `RecurrentBlock`.
-        Returns a map (T * N, H, W) and the state after the last frame, None if not recurrent.
+        first frame, None for zeros. resets: (T, N) bool, see `RecurrentBlock`. drawn: which of
+        the T frames are wanted; the others only pass the memory.
+        Returns a map (D * N, H, W) of the D frames that are wanted and the state after frame T,
+        None if not recurrent.
         """
         rows, columns = maps[-1].shape[-2:]
         pyramid = self.reassemble(maps)
         pyramid, state = self.recur(pyramid, lanes, state, resets)
+        if drawn != ALL:
+            pyramid = {level: x.unflatten(0, (-1, lanes))[drawn].flatten(0, 1)
+                       for level, x in pyramid.items()}
         return self.fuse(pyramid, (PATCH * rows, PATCH * columns)), state
 
     def reassemble(self, maps: list[Tensor]) -> dict[int, Tensor]:

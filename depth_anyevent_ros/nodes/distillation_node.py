@@ -30,6 +30,7 @@ from depth_anyevent_ros.model_downloads import cache_folder
 from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.networks.checkpoint import Checkpoint
 from depth_anyevent_ros.networks.input_size import representation_for
+from depth_anyevent_ros.networks.runtime import placement_here
 from depth_anyevent_ros.nodes import topics
 from depth_anyevent_ros.nodes.conversions import to_packet
 from depth_anyevent_ros.nodes.diagnostics import Diagnostics
@@ -72,6 +73,7 @@ class DistillationNode(AutostartNode):
         self._paused = self._in_doubt = False
         self._warned: set[str] = set()
         self._facts: dict = {}
+        self._trains_on = ''
         self._report = DistillationReport()
         self._services = [
             self.create_service(Trigger, topics.SAVE, self._on_save),
@@ -89,6 +91,11 @@ class DistillationNode(AutostartNode):
         self._cameras = dict(self._file_cameras)
         self._student = load_student(self.value('checkpoint'))
         event_input(self._student.config.input)  # refuses one that windows cannot be drawn for
+        # Where the process is going to train; here, so that what cannot be had is refused now.
+        placement = placement_here(self.value('train.device'), self.value('train.precision'),
+                                   training=True)
+        if placement.fallback:
+            self.get_logger().warning(placement.fallback)
         if self.value('teacher.source') == 'topic':
             self._teacher = ForeignTeacher()
         else:
@@ -105,8 +112,10 @@ class DistillationNode(AutostartNode):
         self._publisher = LabelPublisher(self, self.value('frame_id'))
         self._facts = {'teacher': self._teacher.name, 'teacher_sha256': self._teacher.sha256,
                        'alignment': 'relative'}
+        self._trains_on = f'{placement.device} in {placement.precision}'
         self.get_logger().info(f'Teacher: {self._teacher.name}; student: {self._student.name}, '
-                               f'trained on {self._student.trained_on}.')
+                               f'trained on {self._student.trained_on}; to be trained on '
+                               f'{self._trains_on}.')
 
     def activate(self) -> None:
         """Start the threads and the process, then subscribe."""
@@ -125,7 +134,8 @@ class DistillationNode(AutostartNode):
             self._trainer.start()
         self._report.watch(self._stream, self._trainer, {
             'mode': self.value('mode'), 'teacher': self._teacher.name,
-            'teacher sha256': self._teacher.sha256[:12], 'student': self._student.name})
+            'teacher sha256': self._teacher.sha256[:12], 'student': self._student.name,
+            'trains on': self._trains_on})
         self._rectify()
         self._stream.start()
         for name in (topics.CAMERA_INFO, topics.IMAGE_INFO):
@@ -182,6 +192,7 @@ class DistillationNode(AutostartNode):
             state_dir=str(work), weights_dir=str(weights), anchor_dir=str(work / 'anchor'),
             keep=self.value('weights_keep'), duty=self.value('train.duty'),
             decide_every=self.value('train.decide_every'), threads=self.value('train.threads'),
+            device=self.value('train.device'), precision=self.value('train.precision'),
             buffer_mb=self.value('train.buffer_mb'),
             anchor_scenes=self.value('train.anchor_scenes'),
             learning_rate=self.value('train.learning_rate'), seed=self.value('train.seed'))

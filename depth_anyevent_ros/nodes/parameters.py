@@ -237,6 +237,12 @@ DISTILLATION_PARAMETERS = (
     Parameter('train.duty', 1.0, 'Share of the time in which the process trains.',
               bounds=(0.01, 1.0)),
     Parameter('train.threads', 1, 'Threads of the training process.', bounds=(1, 256)),
+    Parameter('train.device', 'cpu',
+              'Where the student is trained: cpu, or auto (the first GPU, else the CPU), cuda, '
+              'cuda:N, which were not tried on a GPU yet.'),
+    Parameter('train.precision', 'auto',
+              'Arithmetic of the steps; auto is bf16 on a GPU and fp32 on a CPU. bf16 on a CPU '
+              'needs one that computes in it.', choices=('auto', 'fp32', 'bf16')),
     Parameter('train.buffer_mb', 512, 'Labelled frames that are remembered, MB.',
               bounds=(1, 65536)),
     Parameter('train.decide_every', 60, 'Steps between two decisions at least.',
