@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from depth_anyevent_ros.datasets.samples import Samples
-from depth_anyevent_ros.distillation.online import OnlineConfig, OnlineLearner
+from depth_anyevent_ros.distillation import online as online_module
+from depth_anyevent_ros.distillation.online import OnlineConfig, OnlineLearner, where_to_learn
 from depth_anyevent_ros.distillation.promotion import PromotionConfig
 from depth_anyevent_ros.distillation.replay_buffer import BufferConfig, LabelledFrame
 from depth_anyevent_ros.networks import runtime
@@ -84,6 +85,13 @@ def test_in_bfloat16_it_learns_as_in_fp32(student, monkeypatch):
         assert {weight.dtype for weight in online._network.parameters()} == {torch.float32}
     assert losses['bf16'] != losses['fp32']
     assert losses['bf16'] == pytest.approx(losses['fp32'], rel=0.05)
+
+
+def test_auto_is_bfloat16_where_the_cpu_computes_in_it(monkeypatch):
+    for computes, precision in ((True, 'bf16'), (False, 'fp32')):
+        monkeypatch.setattr(online_module, 'cpu_computes_in_bf16', lambda: computes)
+        assert where_to_learn('cpu', 'auto') == ('cpu', precision, None)
+        assert where_to_learn('cpu', 'fp32') == ('cpu', 'fp32', None)
 
 
 def test_a_device_that_cannot_be_had_is_refused_or_told(student):

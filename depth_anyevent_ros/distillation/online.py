@@ -34,7 +34,8 @@ from depth_anyevent_ros.evaluation.protocols import frame_metrics
 from depth_anyevent_ros.networks.checkpoint import Checkpoint
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.dpt import ALL
-from depth_anyevent_ros.networks.runtime import autocast, placement_here
+from depth_anyevent_ros.networks.runtime import (
+    autocast, cpu_computes_in_bf16, Placement, placement_here)
 from depth_anyevent_ros.networks.state import RecurrentState
 
 LEAST_PIXELS = 16
@@ -53,7 +54,7 @@ class OnlineConfig:
     judge by. ema_decay: of the average of the weights, which is what is judged and handed over.
     slow_down: factor of the learning rate after a candidate was kept back, down to
     least_learning_rate. device, precision: where and how the steps are computed, see
-    `placement_here`; what is judged is always in fp32.
+    `where_to_learn`; what is judged is always in fp32.
     """
 
     learning_rate: float = 3e-4
@@ -77,6 +78,20 @@ class OnlineConfig:
     promotion: PromotionConfig = field(default_factory=PromotionConfig)
 
 
+def where_to_learn(device: str, precision: str) -> Placement:
+    """
+    Settle where and how to learn while driving, as `placement_here`; ValueError.
+
+    'auto' on a CPU is bf16 where it computes in it, fp32 elsewhere: what lacks on a robot is time,
+    and the same steps in either taught the same (docs/learning.md).
+    """
+    found = placement_here(device, precision, training=True)
+    if precision == 'auto' and found[:2] == ('cpu', 'fp32') and not found.fallback \
+            and cpu_computes_in_bf16():
+        return found._replace(precision='bf16')
+    return found
+
+
 class OnlineLearner:
     """
     A student that goes on learning; for one thread.
@@ -94,8 +109,8 @@ class OnlineLearner:
         half = len(anchor) // 2
         self._anchor, self._anchor_held_out = list(anchor[:half]), list(anchor[half:])
         self.buffer = ReplayBuffer(config.buffer, config.seed)
-        self._device, self._precision, self.fallback = placement_here(
-            config.device, config.precision, training=True)
+        self._device, self._precision, self.fallback = where_to_learn(
+            config.device, config.precision)
         # Channels last, in which a step of the tiny student's head took 0.84 times as long.
         first = copy.deepcopy(checkpoint.network).to(self._device,
                                                      memory_format=torch.channels_last)

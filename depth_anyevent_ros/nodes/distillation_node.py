@@ -14,6 +14,7 @@ from std_srvs.srv import Trigger
 from depth_anyevent_ros.depth_estimator import event_input, warm_up_loops
 from depth_anyevent_ros.distillation.label_stream import LabelStream
 from depth_anyevent_ros.distillation.labelling import Labeller, ProxyLabel
+from depth_anyevent_ros.distillation.online import where_to_learn
 from depth_anyevent_ros.distillation.pairing import FramePairing
 from depth_anyevent_ros.distillation.picture_quality import PictureQuality, QualityLimits
 from depth_anyevent_ros.distillation.teachers import CheckpointTeacher, ForeignTeacher
@@ -30,7 +31,6 @@ from depth_anyevent_ros.model_downloads import cache_folder
 from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.networks.checkpoint import Checkpoint
 from depth_anyevent_ros.networks.input_size import representation_for
-from depth_anyevent_ros.networks.runtime import placement_here
 from depth_anyevent_ros.nodes import topics
 from depth_anyevent_ros.nodes.conversions import to_packet
 from depth_anyevent_ros.nodes.diagnostics import Diagnostics
@@ -92,8 +92,7 @@ class DistillationNode(AutostartNode):
         self._student = load_student(self.value('checkpoint'))
         event_input(self._student.config.input)  # refuses one that windows cannot be drawn for
         # Where the process is going to train; here, so that what cannot be had is refused now.
-        placement = placement_here(self.value('train.device'), self.value('train.precision'),
-                                   training=True)
+        placement = where_to_learn(self.value('train.device'), self.value('train.precision'))
         if placement.fallback:
             self.get_logger().warning(placement.fallback)
         if self.value('teacher.source') == 'topic':
