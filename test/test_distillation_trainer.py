@@ -301,6 +301,29 @@ def test_moments_and_step_counts_go_where_the_weights_are():
             ('step', 'exp_avg', 'exp_avg_sq'), 'meta')
 
 
+def test_moments_lie_in_memory_as_the_weights_do(tmp_path):
+    """The fused AdamW takes them by their place there."""
+    layers = [torch.nn.Conv2d(3, 5, 3).to(memory_format=torch.channels_last) for _ in range(2)]
+    layers[1].load_state_dict(layers[0].state_dict())
+    optimizers = [torch.optim.AdamW(layer.parameters(), lr=0.1, fused=True) for layer in layers]
+    image = torch.rand(1, 3, 8, 8)
+
+    def step(index):
+        optimizers[index].zero_grad()
+        layers[index](image).square().sum().backward()
+        optimizers[index].step()
+    step(0)
+    saved = {**training_state.network_tensors('network', layers[0]),
+             **training_state.optimizer_tensors(optimizers[0], layers[0])}
+    training_state.save_state(tmp_path / 'state', saved, {})
+    tensors, _ = training_state.load_state(tmp_path / 'state')
+    training_state.load_network('network', layers[1], tensors)
+    training_state.load_optimizer(optimizers[1], layers[1], tensors)
+    for index in (0, 1):
+        step(index)
+    assert torch.equal(layers[0].weight, layers[1].weight)
+
+
 def test_a_new_run_keeps_nothing_of_one_that_was_never_saved(data, tmp_path):
     config = training_config(values(data, tmp_path / 'run'))
     folder = RunFolder(config.output, config.name)

@@ -9,7 +9,8 @@ import torch
 from depth_anyevent_ros.distillation.losses import depth_loss
 from depth_anyevent_ros.distillation.trainer import new_optimizer
 from depth_anyevent_ros.distillation.training_config import training_config
-from depth_anyevent_ros.distillation.training_step import EAGER_STEPS, TrainingStep
+from depth_anyevent_ros.distillation.training_step import (
+    EAGER_STEPS, ready_to_train, TrainingStep)
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.initialization import initialize_weights
 
@@ -29,7 +30,7 @@ def training_step(preset='tiny-r', device='cpu', precision='fp32'):
     settings = config(preset)
     network = DepthNetwork(settings.network)
     initialize_weights(network, 0)
-    network.to(device).train()
+    ready_to_train(network, device)
     average = copy.deepcopy(network).requires_grad_(False)
     optimizer = new_optimizer(network, settings, device)
     scaler = torch.amp.GradScaler('cuda', enabled=precision == 'fp16')

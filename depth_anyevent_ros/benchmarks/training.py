@@ -13,7 +13,8 @@ from depth_anyevent_ros.benchmarks.case import Case, compare, Work
 from depth_anyevent_ros.distillation.losses import depth_loss
 from depth_anyevent_ros.distillation.trainer import new_optimizer
 from depth_anyevent_ros.distillation.training_config import training_config, TrainingConfig
-from depth_anyevent_ros.distillation.training_step import EAGER_STEPS, TrainingStep
+from depth_anyevent_ros.distillation.training_step import (
+    EAGER_STEPS, ready_to_train, TrainingStep)
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.initialization import initialize_weights
 from depth_anyevent_ros.networks.runtime import (
@@ -110,7 +111,7 @@ def _trainer_step(config: TrainingConfig, device: str, precision: str, seed: int
 def _new_network(config: TrainingConfig, device: str, seed: int) -> DepthNetwork:
     network = DepthNetwork(config.network)
     initialize_weights(network, seed)
-    return network.to(device).train()
+    return ready_to_train(network, device)
 
 
 def _wait(device: str) -> None:

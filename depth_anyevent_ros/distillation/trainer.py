@@ -35,7 +35,7 @@ from depth_anyevent_ros.distillation.training_state import (
     load_network, load_optimizer, load_recurrent, load_state, network_tensors,
     optimizer_tensors, recurrent_tensors, save_state, TrainingError, write_atomically,
     writing)
-from depth_anyevent_ros.distillation.training_step import TrainingStep
+from depth_anyevent_ros.distillation.training_step import ready_to_train, TrainingStep
 from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.networks.checkpoint import (
     CheckpointError, load_checkpoint, save_checkpoint)
@@ -271,7 +271,7 @@ class Trainer:
             network.load_state_dict(start.network.state_dict())
         else:
             initialize_weights(network, self.config.seed)
-        return network.to(self._device).train()
+        return ready_to_train(network, self._device)
 
     def _fits(self, samples: tuple[Samples, ...]) -> bool:
         """Return whether the device has room for the frames of a stage beside the training."""

@@ -101,8 +101,10 @@ def load_optimizer(optimizer: torch.optim.Optimizer, network: nn.Module,
     for path, value in _below('optimizer', tensors).items():
         key, _, name = path.partition('/')
         weight = weights[name]
-        # The step count too: the fused AdamW reads it where the weight is.
-        optimizer.state[weight][key] = value.to(weight.device)
+        # The step count too: the fused AdamW reads it where the weight is. It goes through weight
+        # and moments as they lie in memory, so that they must lie there alike.
+        optimizer.state[weight][key] = value.to(weight.device) if value.shape != weight.shape \
+            else torch.empty_like(weight, dtype=value.dtype).copy_(value)
 
 
 def recurrent_tensors(state: RecurrentState | None) -> dict[str, Tensor]:

@@ -22,6 +22,17 @@ TERMS = ('loss', 'data', 'gradient', 'temporal', 'log', 'gradient_norm')
 EAGER_STEPS = 3  # before a graph is captured: what is made once has to be there
 
 
+def ready_to_train(network: DepthNetwork, device: str) -> DepthNetwork:
+    """
+    Return the network on a device, in the layout in which steps are quickest.
+
+    On a CPU that is channels last, in which one takes 0.8 to 0.97 of the time; on a GPU it was not
+    tried.
+    """
+    layout = torch.channels_last if device == 'cpu' else torch.preserve_format
+    return network.to(device, memory_format=layout).train()
+
+
 class TrainingStep:
     """
     Steps of one shape; fill images, target and starts, then call it.
