@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
 from depth_anyevent_ros.benchmarks import (
     decode, event_streams, inference, label, numpy_events, representation, simulator, training)
@@ -17,6 +18,7 @@ from depth_anyevent_ros.cli.benchmark import BENCHMARKS
 from depth_anyevent_ros.cli.main import execute
 from depth_anyevent_ros.distillation.teachers import CheckpointTeacher
 from depth_anyevent_ros.events.pipeline import Representation
+from depth_anyevent_ros.networks import runtime
 from depth_anyevent_ros.networks.cuda_runtime import CudaRuntime
 from depth_anyevent_ros.simulation.boxes import boxes_simulation, DAVIS346
 from depth_anyevent_ros.simulation.raycaster import RayCaster
@@ -105,14 +107,21 @@ def test_benchmarks_of_events(name, per_stream, monkeypatch, capsys, tmp_path):
     assert 'boxes_evt3' in cases[-1]['name']
 
 
-def test_benchmark_training(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize('bf16', [False, True])
+def test_benchmark_training(tmp_path, monkeypatch, capsys, bf16):
+    monkeypatch.setattr(training, 'cpu_computes_in_bf16', lambda: bf16)
     monkeypatch.setattr(training, 'SIZES', ((70, 84),))
     monkeypatch.setattr(training, 'STEPS', 2)
     assert execute(['benchmark', 'training', '--repeats', '2', '--json',
                     str(tmp_path / 'b.json')]) == 0
-    (case,) = json.loads((tmp_path / 'b.json').read_text())['cases']
-    assert set(case) == {'name', 'median', 'min', 'max', 'unit', 'baseline', 'ratio'}
-    assert 0 < case['min'] <= case['median'] <= case['max'] and case['ratio'] > 0
+    cases = json.loads((tmp_path / 'b.json').read_text())['cases']
+    for case in cases:
+        assert set(case) == {'name', 'median', 'min', 'max', 'unit', 'baseline', 'ratio'}
+        assert 0 < case['min'] <= case['median'] <= case['max'] and case['ratio'] > 0
+    expected = ['a plain step, frame by frame']
+    if bf16 and not torch.cuda.is_available():
+        expected.append('the same in fp32')
+    assert [case['baseline'] for case in cases] == expected
     assert 'times' in capsys.readouterr().out
 
 
@@ -124,6 +133,15 @@ def test_benchmark_simulator(monkeypatch):
     rendering, events = simulator.cases(repeats=1, seed=0)
     assert rendering.unit == 'frames/s' and rendering.ratio > 1
     assert events.baseline == 'real time' and events.ratio == events.median > 0
+
+
+def test_benchmark_of_a_teacher_in_bf16(monkeypatch):
+    monkeypatch.setattr(runtime, 'cpu_computes_in_bf16', lambda: True)  # emulated elsewhere
+    monkeypatch.setattr(inference, 'TEACHER_PRESET', 'tiny')
+    monkeypatch.setattr(inference, 'GPU_SIZE', (70, 84))
+    case = inference._teacher(repeats=1, seed=0)
+    assert 'in bf16 on cpu' in case.name and 'in fp32 on the CPU' in case.baseline
+    assert case.ratio > 0
 
 
 def test_benchmark_label(monkeypatch, untrained_teacher):

@@ -14,7 +14,8 @@ import torch
 
 from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
 from depth_anyevent_ros.cli.main import execute
-from depth_anyevent_ros.networks import dinov2, onnx_runtime, openvino_runtime, runtimes
+from depth_anyevent_ros.networks import (
+    dinov2, onnx_runtime, openvino_runtime, runtime as runtime_module, runtimes)
 from depth_anyevent_ros.networks.checkpoint import checkpoint_bytes, untrained_student
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.initialization import initialize_weights
@@ -133,7 +134,9 @@ def test_bf16_that_is_too_far_off_is_not_used(recurrent, monkeypatch):
     assert_same(runtime, TorchRuntime(recurrent, 'cpu'), frames(2))
 
 
-def test_bf16_on_a_cpu_is_for_openvino_alone(recurrent, monkeypatch):
+def test_bf16_on_another_cpu_is_for_openvino_alone(recurrent, monkeypatch):
+    for module in (runtime_module, runtimes):
+        monkeypatch.setattr(module, 'cpu_computes_in_bf16', lambda: False)
     for name in ('torch', 'onnxruntime'):
         with pytest.raises(ValueError, match='with the runtime openvino'):
             make_runtime(recurrent, 'cpu', 'bf16', name)
@@ -145,6 +148,21 @@ def test_bf16_on_a_cpu_is_for_openvino_alone(recurrent, monkeypatch):
     asked = make_runtime(recurrent, 'cpu', 'bf16', 'openvino')
     assert type(asked) is TorchRuntime and asked.precision == 'fp32'
     assert 'pip install' in asked.fallback
+
+
+def test_torch_takes_bf16_on_a_cpu_that_computes_in_it(recurrent, monkeypatch):
+    for module in (runtime_module, runtimes):
+        monkeypatch.setattr(module, 'cpu_computes_in_bf16', lambda: True)
+    made, other = TorchRuntime(recurrent, 'cpu', 'bf16'), TorchRuntime(recurrent, 'cpu')
+    assert made.describe()['precision'] == 'bf16' and other.precision == 'fp32'
+    for image in frames(6):
+        expected, found = other.infer(image), made.infer(image)
+        off = np.abs(found - expected) / np.ptp(expected)
+        # Not the same, or it was not bf16 that computed.
+        assert found.dtype == np.float32 and 1e-5 < off.mean() < 0.015 and off.max() < 0.1
+    monkeypatch.setitem(sys.modules, 'openvino', None)
+    asked = make_runtime(recurrent, 'cpu', 'bf16', 'openvino')
+    assert asked.precision == 'bf16' and 'torch runs the network' in asked.fallback
 
 
 def computes_in_bf16():

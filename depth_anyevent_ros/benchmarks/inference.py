@@ -13,13 +13,18 @@ from depth_anyevent_ros.benchmarks.case import Case, compare, Work
 from depth_anyevent_ros.benchmarks.event_streams import made_up
 from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
 from depth_anyevent_ros.models import load_student
-from depth_anyevent_ros.networks.checkpoint import Checkpoint, untrained_student
+from depth_anyevent_ros.networks.checkpoint import (
+    Checkpoint, checkpoint_bytes, load_checkpoint_bytes, untrained_student)
+from depth_anyevent_ros.networks.config import model_preset
 from depth_anyevent_ros.networks.cuda_runtime import CudaRuntime
-from depth_anyevent_ros.networks.runtime import TorchRuntime
+from depth_anyevent_ros.networks.depth_network import DepthNetwork
+from depth_anyevent_ros.networks.initialization import initialize_weights
+from depth_anyevent_ros.networks.runtime import cpu_computes_in_bf16, TorchRuntime
 from depth_anyevent_ros.networks.runtimes import make_runtime
 
 SIZES = ((196, 252), (126, 168))
 GPU_PRESET, GPU_SIZE, GPU_FRAMES = 'vits-r', (266, 350), 200
+TEACHER_PRESET = 'vits'
 PLAIN_FRAMES = 40  # of those, by what is slow
 FRAMES = 10  # in one measurement
 SENSOR, EVENT_RATE, RATE_HZ, DURATION_NS = (346, 260), 3e6, 20.0, 1_000_000_000
@@ -40,6 +45,8 @@ def cases(repeats: int, seed: int) -> Iterator[Case]:
         yield from _sizes(student, way, repeats, seed)
     for way in streams:
         yield _stream(student, way, repeats, seed)
+    if cpu_computes_in_bf16():
+        yield _teacher(repeats, seed)
 
 
 def _sizes(student: Checkpoint, way: tuple[str, str, str], repeats: int,
@@ -94,6 +101,20 @@ def _graph(repeats: int, seed: int) -> Case:
                    f'{TorchRuntime.runtime} in fp32 on the GPU, no graph',
                    Work(lambda: [plain.infer(image) for image in images[:PLAIN_FRAMES]],
                         len(images[:PLAIN_FRAMES])), repeats)
+
+
+def _teacher(repeats: int, seed: int) -> Case:
+    """Compare Depth Anything V2 Small (random weights) in bf16 with fp32, both on the CPU."""
+    config = model_preset(TEACHER_PRESET)
+    network = DepthNetwork(config.network)
+    initialize_weights(network, seed)
+    teacher = load_checkpoint_bytes(checkpoint_bytes(network, config), TEACHER_PRESET)
+    image = np.random.default_rng(seed).random((3, *GPU_SIZE), np.float32)
+    half, full = (TorchRuntime(teacher, 'cpu', precision) for precision in ('bf16', 'fp32'))
+    return compare(f'inference: teacher {TEACHER_PRESET}, {GPU_SIZE[0]}x{GPU_SIZE[1]}, '
+                   f'{_told(half)}', 'frames/s', Work(lambda: half.infer(image), 1),
+                   f'{full.runtime} in fp32 on the CPU', Work(lambda: full.infer(image), 1),
+                   repeats)
 
 
 def _stream(student: Checkpoint, way: tuple[str, str, str], repeats: int, seed: int) -> Case:

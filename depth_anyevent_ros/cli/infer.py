@@ -44,7 +44,7 @@ def add_arguments(parser) -> None:
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--precision', default='auto', choices=PRECISIONS,
                         help='arithmetic: auto is fp16 on a GPU where that comes close to fp32, '
-                        'fp32 on a CPU; bf16 on a CPU needs the runtime openvino')
+                        'fp32 on a CPU; bf16 on a CPU needs one that computes in it')
     parser.add_argument('--runtime', default='torch', choices=RUNTIMES,
                         help='what runs the student: torch, openvino (faster on a CPU, where it '
                         'is installed), or openvino where it can be had (default: %(default)s)')

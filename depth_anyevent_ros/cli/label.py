@@ -51,7 +51,9 @@ def add_arguments(parser) -> None:
                         'bundled tiny teacher, which has seen simulated scenes only)')
     parser.add_argument('--device', default=default.device, help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--precision', default=default.precision,
-                        choices=('auto', 'fp32', 'bf16', 'fp16'))
+                        choices=('auto', 'fp32', 'bf16', 'fp16'),
+                        help='arithmetic of the teacher: auto is bf16 on a GPU, fp32 on a CPU; '
+                        'bf16 on a CPU needs one that computes in it')
     parser.add_argument('--batch', type=int, default=default.batch, metavar='N',
                         help='pictures that the teacher sees at once (default: %(default)s)')
     parser.add_argument('--rate', type=float, default=default.rate_hz, metavar='HZ',

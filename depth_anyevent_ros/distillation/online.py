@@ -86,7 +86,7 @@ def where_to_learn(device: str, precision: str) -> Placement:
     'auto' on a CPU is bf16 where it computes in it, fp32 elsewhere: what lacks on a robot is time,
     and the same steps in either taught the same (docs/learning.md).
     """
-    found = placement_here(device, precision, training=True)
+    found = placement_here(device, precision)
     if precision == 'auto' and found[:2] == ('cpu', 'fp32') and not found.fallback \
             and cpu_computes_in_bf16():
         return found._replace(precision='bf16')

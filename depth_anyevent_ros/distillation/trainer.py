@@ -295,7 +295,7 @@ class Trainer:
 
     def _place(self) -> None:
         self._device, self._precision, fallback = placement_here(
-            self.config.device, self.config.precision, training=True)
+            self.config.device, self.config.precision)
         if fallback:
             tqdm.write(fallback)
         inputs = self.config.input

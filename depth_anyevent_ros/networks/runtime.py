@@ -56,8 +56,8 @@ def choose_placement(device: str, precision: str, gpus: int, gpu_bf16: bool,
         if precision in HALF:
             raise ValueError(f'precision {precision} was asked for on a CPU, where half precision '
                              'measured 12 times slower than fp32 by torch: use fp32 or auto, or '
-                             'bf16 with the runtime openvino. Training takes bf16 on a CPU that '
-                             'computes in it (avx512_bf16, AMX, or ARM with bf16).')
+                             'bf16 with the runtime openvino, or on a CPU that computes in it '
+                             '(avx512_bf16, AMX, or ARM with bf16).')
         return Placement('cpu', 'fp32', None)
     index = int(device.partition(':')[2] or 0)
     if index >= gpus:
@@ -71,17 +71,13 @@ def choose_placement(device: str, precision: str, gpus: int, gpu_bf16: bool,
     return Placement(f'cuda:{index}', precision, None)
 
 
-def placement_here(device: str, precision: str, training: bool = False) -> Placement:
-    """
-    Settle device and precision on this machine, as `choose_placement`; ValueError.
-
-    training: whether bf16 may be used on a CPU, too, if it computes in it.
-    """
+def placement_here(device: str, precision: str) -> Placement:
+    """Settle device and precision on this machine, as `choose_placement`; ValueError."""
     # A GPU that is not to be used is not asked, since a broken one may raise.
     gpus = torch.cuda.device_count() if device != 'cpu' and torch.cuda.is_available() else 0
     # From Ampere on; torch's own answer counts slow emulation as support.
     bf16 = all(torch.cuda.get_device_capability(gpu) >= (8, 0) for gpu in range(gpus))
-    return choose_placement(device, precision, gpus, bf16, training and cpu_computes_in_bf16())
+    return choose_placement(device, precision, gpus, bf16, cpu_computes_in_bf16())
 
 
 def cpu_computes_in_bf16(info: Path = CPU_INFO) -> bool:
@@ -246,7 +242,7 @@ class TorchRuntime:
         self._size = size
 
     def _autocast(self):
-        return contextlib.nullcontext() if self.device == 'cpu' else autocast(self.precision)
+        return autocast(self.precision, device=self.device)
 
     def _download(self, inverse_depth: Tensor) -> np.ndarray:
         if self._output is None:

@@ -13,7 +13,8 @@ from depth_anyevent_ros.networks.cuda_runtime import CudaRuntime, is_device_erro
 from depth_anyevent_ros.networks.onnx_file import MISSING
 from depth_anyevent_ros.networks.onnx_runtime import OnnxRuntime
 from depth_anyevent_ros.networks.openvino_runtime import import_openvino, OpenVinoRuntime
-from depth_anyevent_ros.networks.runtime import choose_placement, TorchRuntime
+from depth_anyevent_ros.networks.runtime import (
+    choose_placement, cpu_computes_in_bf16, TorchRuntime)
 
 RUNTIMES = ('torch', 'openvino', 'onnxruntime', 'auto')
 # By name: the class, how its package is imported, and what would install it.
@@ -29,8 +30,8 @@ def make_runtime(checkpoint: Checkpoint, device: str = 'auto', precision: str = 
 
     runtime: `torch`; `openvino` or `onnxruntime`, which fall back to torch where they cannot be
     had, and say so; `auto`, OpenVINO where it is installed and no GPU is used, else torch.
-    precision: see `choose_placement` and, on a GPU, `CudaRuntime`; OpenVINO computes in bf16 on a
-    CPU, too.
+    precision: see `choose_placement` and, on a GPU, `CudaRuntime`; OpenVINO takes bf16 on any CPU,
+    too, and tells where fp32 had to be used.
     Raises ValueError.
     """
     if runtime not in RUNTIMES:
@@ -44,8 +45,8 @@ def make_runtime(checkpoint: Checkpoint, device: str = 'auto', precision: str = 
         else _missing(load, install)
     if not why_not:
         return kind(checkpoint, device, precision)
-    if precision in kind.half and not on_gpu and runtime != 'auto':
-        precision = 'fp32'  # as without OpenVINO there is nothing that is fast in bf16
+    if precision in kind.half and not on_gpu and runtime != 'auto' and not cpu_computes_in_bf16():
+        precision = 'fp32'  # which torch would refuse
     made = _torch_runtime(checkpoint, device, precision, on_gpu)
     if runtime != 'auto':
         made.fallback = ' '.join(filter(None, (

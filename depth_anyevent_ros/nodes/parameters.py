@@ -72,8 +72,8 @@ INFERENCE_PARAMETERS = (
               'Where the student runs: auto (the first GPU, else the CPU), cpu, cuda, cuda:N.'),
     Parameter('precision', 'auto',
               'Arithmetic of the student; auto is fp32 on a CPU, and on a GPU the first of fp16, '
-              'bf16 and fp32 that comes close to fp32 at the start. bf16 on a CPU needs the '
-              'runtime openvino and a processor that computes in it.',
+              'bf16 and fp32 that comes close to fp32 at the start. bf16 on a CPU needs a '
+              'processor that computes in it, and is fastest with the runtime openvino.',
               choices=('auto', 'fp32', 'bf16', 'fp16')),
     Parameter('runtime', 'torch',
               'What runs the student: torch; openvino or onnxruntime, where they are installed, '
@@ -181,7 +181,8 @@ DISTILLATION_PARAMETERS = (
     Parameter('teacher.device', 'auto',
               'Where the teacher runs: auto (the first GPU, else the CPU), cpu, cuda, cuda:N.'),
     Parameter('teacher.precision', 'auto',
-              'Arithmetic of the teacher; auto is bf16 on a GPU and fp32 on a CPU.',
+              'Arithmetic of the teacher; auto is bf16 on a GPU and fp32 on a CPU. bf16 on a CPU '
+              'needs one that computes in it (avx512_bf16, AMX, ARM with bf16).',
               choices=('auto', 'fp32', 'bf16', 'fp16')),
     Parameter('image.transport', 'raw',
               'raw: `image` is sensor_msgs/Image. compressed: `image/compressed` is '
