@@ -318,8 +318,9 @@ def main() -> None:
     parser.add_argument('--learning-rate', type=float, default=OnlineConfig().learning_rate)
     parser.add_argument('--decide-every', type=int, default=60, metavar='STEPS',
                         help='(default: %(default)s)')
-    parser.add_argument('--precision', default='auto',
-                        help='of the steps, as train.precision of the node (default: auto)')
+    parser.add_argument('--precision', choices=('auto', 'fp32', 'bf16'), default='fp32',
+                        help='of the steps, as train.precision of the node (default: fp32, which '
+                        'gives the same figures on other processors)')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--json', type=Path, help='file for the figures')
     arguments = parser.parse_args()

@@ -86,7 +86,7 @@ def settings(tmp_path, anchor_dir):
     return ProcessSettings(
         student=str(tmp_path / 'student.safetensors'), teacher='the truth',
         state_dir=str(tmp_path / 'state'), weights_dir=str(tmp_path / 'weights'),
-        anchor_dir=str(anchor_dir), decide_every=5, learning_rate=1e-3)
+        anchor_dir=str(anchor_dir), decide_every=5, learning_rate=1e-3, precision='fp32')
 
 
 def frames(anchor_dir, config):

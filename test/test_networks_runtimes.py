@@ -163,6 +163,8 @@ def test_torch_takes_bf16_on_a_cpu_that_computes_in_it(recurrent, monkeypatch):
     monkeypatch.setitem(sys.modules, 'openvino', None)
     asked = make_runtime(recurrent, 'cpu', 'bf16', 'openvino')
     assert asked.precision == 'bf16' and 'torch runs the network' in asked.fallback
+    with pytest.raises(ValueError, match='onnxruntime computes in fp32'):
+        make_runtime(recurrent, 'cpu', 'bf16', 'onnxruntime')
 
 
 def computes_in_bf16():

@@ -34,8 +34,8 @@ def extent(solids):
     (lambda g: beams(g, AREA, CEILING, 2.5, TEXTURES), CEILING),
     (lambda g: rooms(g, AREA, CEILING, 4.0, 0), CEILING),
     (lambda g: deck(g, AREA, 2.5, TEXTURES), 3.5),
-    (lambda g: stands(g, AREA, TEXTURES), 2.5),
-    (lambda g: tables(g, AREA, 2.6, TEXTURES), 1.0),
+    (lambda g: stands(g, AREA, CEILING, TEXTURES), CEILING - 1.2),
+    (lambda g: tables(g, AREA, (), 2.6, TEXTURES), 1.0),
     (lambda g: machines(g, AREA, CEILING, 0.05, TEXTURES), CEILING),
 ], ids=['beams', 'rooms', 'deck', 'stands', 'tables', 'machines'])
 def test_all_of_it_stays_within_the_walls(make, highest):
@@ -91,6 +91,31 @@ def test_an_attic_is_closed_up_to_its_ridge():
     assert tops == pytest.approx([made.height] * 2 + [made.height + made.rise] * 2)
 
 
+def test_no_floor_of_the_training_split_is_that_of_the_validation_split():
+    factors = replace(FACTORS['train'].drone, crossed=0.0)
+    for seed in range(300):
+        floor = building(np.random.default_rng(seed), 'canteen', factors)
+        bar, stem = floor.areas
+        # A t whose stem is at an end is an l.
+        assert min(stem[0] - bar[0], bar[2] - stem[2]) > 1.0, seed
+    assert INTERIORS['l_hall'].shape not in {
+        INTERIORS[name].shape for name in FACTORS['train'].drone.layouts}
+
+
+def test_tables_of_two_areas_do_not_stand_in_each_other():
+    arm = (8.0, 0.0, 13.0, 12.0)
+    for seed in range(20):
+        found = tables(np.random.default_rng(seed), arm, (AREA,), 2.2, TEXTURES)
+        assert not found or extent(found)[1][1] < AREA[1] + 0.5, seed
+
+
+def test_the_anchor_set_has_only_buildings_that_the_bundled_student_knows():
+    known, every = FACTORS['anchor'].drone, FACTORS['train'].drone
+    assert set(known.layouts) < set(every.layouts) and len(known.layouts) == 6
+    assert replace(known, layouts=every.layouts) == every
+    assert FACTORS['anchor'].car == FACTORS['train'].car
+
+
 def test_what_would_block_the_way_is_left_out_where_it_does_not_fit():
     factors = replace(FACTORS['train'].drone, crossed=1.0)
     shapes = set()
@@ -100,5 +125,6 @@ def test_what_would_block_the_way_is_left_out_where_it_does_not_fit():
         shapes.add(interior.shape)
         if interior.narrow or interior.shape != 'rectangle':
             assert not (interior.partitions or interior.rooms or interior.deck or made.rise)
+        assert not (interior.narrow and (interior.tables or interior.machines))
         assert not (interior.vehicles and interior.rooms)
     assert shapes == {INTERIORS[name].shape for name in factors.layouts}

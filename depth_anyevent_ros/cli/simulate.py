@@ -18,7 +18,7 @@ import time
 from tqdm import tqdm
 
 from depth_anyevent_ros.datasets.part_folder import FolderInUse, PartFolder
-from depth_anyevent_ros.simulation.factors import SPLITS
+from depth_anyevent_ros.simulation.factors import ANCHOR, SPLITS
 from depth_anyevent_ros.simulation.production import (
     already_made, ENCODINGS, FORMATS, OPTIONS, produce, Recording)
 from depth_anyevent_ros.simulation.sensors import SENSORS
@@ -57,9 +57,9 @@ def add_arguments(parser) -> None:
                         'folder that train and evaluate read (default: %(default)s)')
     parser.add_argument('--encoding', choices=ENCODINGS, default='',
                         help="of the event packets in a bag (default: the sensor's)")
-    parser.add_argument('--split', choices=SPLITS, default='train',
-                        help='which worlds: to train on, or of those that are held out '
-                        '(default: %(default)s)')
+    parser.add_argument('--split', choices=(*SPLITS, ANCHOR), default='train',
+                        help='which worlds: to train on, of those that are held out, or of '
+                        'those that the bundled student was trained on (default: %(default)s)')
     parser.add_argument('--count', type=int, metavar='N',
                         help='make N recordings, of the seeds from --seed on, named '
                         'WORLD_SPLIT_SEED; those that are there already are skipped')

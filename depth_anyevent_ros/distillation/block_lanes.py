@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from depth_anyevent_ros.datasets.samples import Samples
+from depth_anyevent_ros.distillation.training_step import layout_of
 
 Maps = List[Tensor]  # float16 (T, C, h, w), shallow first
 
@@ -88,7 +89,7 @@ class BlockLanes:
             if starts[-1]:
                 self._visits[lane] = self._new_visit(blocks, self._newest if lane % 2 else 0)
         taken = [visit.take(self._clip) for visit in self._visits]
-        maps = [decoded(torch.stack(level, 1).flatten(0, 1))
+        maps = [for_head(torch.stack(level, 1).flatten(0, 1))
                 for level in zip(*(self._slice(block, frames) for block, frames in taken))]
         labels = torch.stack([_label(block, frames) for block, frames in taken], 1)
         return EncodedClip(maps, labels, torch.tensor(starts))
@@ -119,9 +120,9 @@ class _Visit:
         return self.block, slice(self.position - clip, self.position)
 
 
-def decoded(maps: Tensor) -> Tensor:
-    """Return maps (T, C, h, w) as a network's head takes them, in the layout that is quickest."""
-    return maps.to(torch.float32, memory_format=torch.channels_last)
+def for_head(maps: Tensor) -> Tensor:
+    """Return maps (T, C, h, w) as a network's head takes them, in the layout of its weights."""
+    return maps.to(torch.float32, memory_format=layout_of(maps.device))
 
 
 def _label(block: Samples, frames: slice) -> Tensor:

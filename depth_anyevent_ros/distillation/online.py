@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from depth_anyevent_ros.datasets.samples import Samples
-from depth_anyevent_ros.distillation.block_lanes import BlockLanes, decoded, EncodedBlocks
+from depth_anyevent_ros.distillation.block_lanes import BlockLanes, for_head, EncodedBlocks
 from depth_anyevent_ros.distillation.loss_config import LossConfig
 from depth_anyevent_ros.distillation.losses import depth_loss
 from depth_anyevent_ros.distillation.promotion import judge, PromotionConfig, Verdict
@@ -55,7 +55,7 @@ class OnlineConfig:
     judge by. ema_decay: of the average of the weights, which is what is judged and handed over.
     slow_down: factor of the learning rate after a candidate was kept back, down to
     least_learning_rate. device, precision: where and how the steps are computed, see
-    `where_to_learn`; what is judged is always in fp32.
+    `where_to_learn`; what is judged is in fp32, or what a GPU takes for it (TF32).
     """
 
     learning_rate: float = 3e-4
@@ -83,10 +83,15 @@ def where_to_learn(device: str, precision: str) -> Placement:
     """
     Settle where and how to learn while driving, as `placement_here`; ValueError.
 
-    'auto' on a CPU is bf16 where it computes in it, fp32 elsewhere: what lacks on a robot is time,
-    and the same steps in either taught the same (docs/learning.md).
+    'auto' is bf16 where a GPU or the CPU computes in it, else fp32; a GPU that is missing makes it
+    fp32 on the CPU. What lacks on a robot is time, and the same steps in either taught the same
+    (docs/learning.md). There is no fp16, which would need its loss scaled.
     """
+    if precision == 'fp16':
+        raise ValueError('precision has to be auto, fp32 or bf16 to learn, not fp16')
     found = placement_here(device, precision)
+    if found.precision == 'fp16':
+        return found._replace(precision='fp32')
     if precision == 'auto' and found[:2] == ('cpu', 'fp32') and not found.fallback \
             and cpu_computes_in_bf16():
         return found._replace(precision='bf16')
@@ -333,7 +338,7 @@ class OnlineLearner:
     @torch.no_grad()
     def _predict(self, network: DepthNetwork, block: Samples, drawn: slice = ALL) -> np.ndarray:
         """Return inverse depth (D, h, w) of frames of a block; its memory begins empty."""
-        maps = [decoded(x[:drawn.stop]) for x in self._encoded.maps(block)]
+        maps = [for_head(x[:drawn.stop]) for x in self._encoded.maps(block)]
         return network.decode(maps, 1, drawn=drawn)[0][:, 0].cpu().numpy()
 
     def _encode(self, images: np.ndarray) -> List[Tensor]:

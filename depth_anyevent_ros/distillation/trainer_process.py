@@ -30,6 +30,7 @@ from depth_anyevent_ros.distillation.replay_buffer import BufferConfig, Labelled
 from depth_anyevent_ros.distillation.training_state import load_state, save_state, TrainingError
 from depth_anyevent_ros.distillation.wire import receive, send
 from depth_anyevent_ros.models import load_student
+from depth_anyevent_ros.networks.cuda_runtime import is_device_error
 from depth_anyevent_ros.networks.handover import hand_over
 
 STATUS_EVERY_S = 1.0
@@ -47,7 +48,8 @@ class ProcessSettings:
     state_dir: of the state. weights_dir: where promoted weights go, of which `keep` files stay.
     anchor_dir: of the anchor set, of which anchor_scenes are used. duty: share of the time in
     which to train. decide_every: steps between two decisions at least. save_every_s: seconds
-    between two states. threads: of torch. buffer_mb: of labelled frames.
+    between two states. threads: of torch. device, precision: of the steps, see OnlineConfig.
+    buffer_mb: of labelled frames.
     """
 
     student: str
@@ -88,8 +90,6 @@ class TrainerProcess:
             OnlineConfig(learning_rate=settings.learning_rate, seed=settings.seed,
                          device=settings.device, precision=settings.precision,
                          buffer=BufferConfig(max_bytes=settings.buffer_mb << 20)))
-        if self._learner.fallback:
-            self._say(self._learner.fallback)
         self._checkpoint = checkpoint
         self._resume()
 
@@ -250,6 +250,11 @@ def run(source: BinaryIO, sink: BinaryIO) -> None:
         TrainerProcess(settings, source, sink).run()
     except (ValueError, OSError) as error:
         send(sink, 'failed', {'what': str(error)})
+    except RuntimeError as error:
+        if not is_device_error(error):
+            raise
+        send(sink, 'failed', {'what': f'the GPU cannot be trained on, set train.device to cpu: '
+                                      f'{error}'})
 
 
 def main() -> None:

@@ -66,8 +66,8 @@ class DepthNetwork(nn.Module):
         Predict T frames from what the encoder, `pretrained`, made of them.
 
         maps: four, (T * N, C, h, w) each, shallow first. lanes: N. drawn: which of the T frames
-        to return; the others cost half as much. Else as `forward_sequence`; sizes are not
-        checked.
+        to return; the others only pass the memory, which costs less. Else as `forward_sequence`;
+        sizes are not checked.
         """
         x, state = self.depth_head(maps, lanes, state, resets, drawn)
         return self._inverse_depth(x).unflatten(0, (-1, lanes)), state

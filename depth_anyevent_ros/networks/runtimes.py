@@ -14,7 +14,7 @@ from depth_anyevent_ros.networks.onnx_file import MISSING
 from depth_anyevent_ros.networks.onnx_runtime import OnnxRuntime
 from depth_anyevent_ros.networks.openvino_runtime import import_openvino, OpenVinoRuntime
 from depth_anyevent_ros.networks.runtime import (
-    choose_placement, cpu_computes_in_bf16, TorchRuntime)
+    choose_placement, cpu_computes_in_bf16, HALF, TorchRuntime)
 
 RUNTIMES = ('torch', 'openvino', 'onnxruntime', 'auto')
 # By name: the class, how its package is imported, and what would install it.
@@ -40,6 +40,9 @@ def make_runtime(checkpoint: Checkpoint, device: str = 'auto', precision: str = 
     wanted = {'torch': '', 'auto': 'openvino'}.get(runtime, runtime)
     if not wanted:
         return _torch_runtime(checkpoint, device, precision, on_gpu)
+    if wanted == 'onnxruntime' and precision in HALF:
+        raise ValueError(f'onnxruntime computes in fp32 here, not in {precision}: use fp32 or '
+                         'auto, or bf16 with the runtime openvino.')
     kind, load, install = OTHERS[wanted]
     why_not = 'it computes on CPUs only here, and a GPU is used' if on_gpu \
         else _missing(load, install)

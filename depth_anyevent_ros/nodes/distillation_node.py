@@ -91,10 +91,12 @@ class DistillationNode(AutostartNode):
         self._cameras = dict(self._file_cameras)
         self._student = load_student(self.value('checkpoint'))
         event_input(self._student.config.input)  # refuses one that windows cannot be drawn for
-        # Where the process is going to train; here, so that what cannot be had is refused now.
-        placement = where_to_learn(self.value('train.device'), self.value('train.precision'))
-        if placement.fallback:
-            self.get_logger().warning(placement.fallback)
+        if self.value('mode') == 'distill':
+            # Where the process is going to train; here, so that what cannot be had is refused now.
+            placement = where_to_learn(self.value('train.device'), self.value('train.precision'))
+            if placement.fallback:
+                self.get_logger().warning(placement.fallback)
+            self._trains_on = f'{placement.device} in {placement.precision}'
         if self.value('teacher.source') == 'topic':
             self._teacher = ForeignTeacher()
         else:
@@ -111,10 +113,8 @@ class DistillationNode(AutostartNode):
         self._publisher = LabelPublisher(self, self.value('frame_id'))
         self._facts = {'teacher': self._teacher.name, 'teacher_sha256': self._teacher.sha256,
                        'alignment': 'relative'}
-        self._trains_on = f'{placement.device} in {placement.precision}'
         self.get_logger().info(f'Teacher: {self._teacher.name}; student: {self._student.name}, '
-                               f'trained on {self._student.trained_on}; to be trained on '
-                               f'{self._trains_on}.')
+                               f'trained on {self._student.trained_on}.')
 
     def activate(self) -> None:
         """Start the threads and the process, then subscribe."""
@@ -134,7 +134,7 @@ class DistillationNode(AutostartNode):
         self._report.watch(self._stream, self._trainer, {
             'mode': self.value('mode'), 'teacher': self._teacher.name,
             'teacher sha256': self._teacher.sha256[:12], 'student': self._student.name,
-            'trains on': self._trains_on})
+            **({'trains on': self._trains_on} if self._trains_on else {})})
         self._rectify()
         self._stream.start()
         for name in (topics.CAMERA_INFO, topics.IMAGE_INFO):

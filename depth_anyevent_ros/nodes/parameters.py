@@ -182,7 +182,7 @@ DISTILLATION_PARAMETERS = (
               'Where the teacher runs: auto (the first GPU, else the CPU), cpu, cuda, cuda:N.'),
     Parameter('teacher.precision', 'auto',
               'Arithmetic of the teacher; auto is bf16 on a GPU and fp32 on a CPU. bf16 on a CPU '
-              'needs one that computes in it (avx512_bf16, AMX, ARM with bf16).',
+              'needs one that computes in it (avx512_bf16).',
               choices=('auto', 'fp32', 'bf16', 'fp16')),
     Parameter('image.transport', 'raw',
               'raw: `image` is sensor_msgs/Image. compressed: `image/compressed` is '
@@ -243,7 +243,7 @@ DISTILLATION_PARAMETERS = (
               'cuda:N, which were not tried on a GPU yet.'),
     Parameter('train.precision', 'auto',
               'Arithmetic of the steps; auto is bf16 on a GPU and on a CPU that computes in it '
-              '(avx512_bf16, AMX, ARM with bf16), else fp32.', choices=('auto', 'fp32', 'bf16')),
+              '(avx512_bf16), else fp32.', choices=('auto', 'fp32', 'bf16')),
     Parameter('train.buffer_mb', 512, 'Labelled frames that are remembered, MB.',
               bounds=(1, 65536)),
     Parameter('train.decide_every', 60, 'Steps between two decisions at least.',

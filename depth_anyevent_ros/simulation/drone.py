@@ -57,7 +57,7 @@ def drone_stage(seed: list[int], factors: DroneFactors, duration_s: float,
         'layout': layout if made.interior is INTERIORS[layout] else 'crossed',
         'flight': flight, 'speed_mps': speed, 'turn_deg_per_s': turn,
         'sway_hz': sway_hz, 'hovers': 'drifting' if drifts else 'still',
-        'ceiling_m': made.height, **drawn})
+        'ceiling_m': made.height + made.rise, **drawn})
 
 
 def _walkers(generator: np.random.Generator, parts: Parts, made: Building,

@@ -77,11 +77,12 @@ def _structures(generator: np.random.Generator, made: Building, walls: list[int]
     if interior.deck and made.height > interior.deck[1] + 1.5:
         found += deck(generator, area, generator.uniform(*interior.deck), textures)
     if interior.stands and min(made.plan[2]) > 9.0:
-        found += stands(generator, area, textures)
+        found += stands(generator, area, made.height, textures)
     if interior.tables:
-        for each in made.areas:
-            found += tables(generator, each, generator.uniform(*interior.tables), textures)
-    if interior.machines and not interior.narrow:
+        for index, each in enumerate(made.areas):
+            found += tables(generator, each, made.areas[:index],
+                            generator.uniform(*interior.tables), textures)
+    if interior.machines:
         found += machines(generator, area, made.height, interior.machines, textures)
     return found
 
@@ -127,7 +128,7 @@ def _clutter(generator: np.random.Generator, parts: Parts, made: Building, inter
             solids = hanging(generator, made.height, textures)
         elif kind < 0.45:
             solids = ball(generator, textures, 0.12 if narrow else 0.4)
-        elif kind < 0.6 and not narrow:
+        elif kind < 0.6 and not narrow and not made.rise:
             solids = pillar(generator, made.height, textures, 0.25)
         elif kind < 0.85 or narrow:
             solids = crate(generator, textures, 0.25 if narrow else 0.9)

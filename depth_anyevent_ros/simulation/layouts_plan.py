@@ -103,8 +103,12 @@ def building(generator: np.random.Generator, layout: str, factors: DroneFactors)
         if interior.narrow or interior.shape != 'rectangle':  # they would block the way
             interior = replace(interior, partitions=0.0, rise=None, rooms=None, deck=None,
                                stands=False)
+        if interior.narrow:
+            interior = replace(interior, tables=None, machines=0.0)
         if interior.vehicles:
             interior = replace(interior, rooms=None, tables=None)
+        if interior.rise:  # what reaches to the ceiling would end below the roof
+            interior = replace(interior, rooms=None, pillars=None, machines=0.0)
     a, b, *widths = generator.uniform(interior.low, interior.high).tolist()
     height = generator.uniform(*interior.height)
     if interior.shape == 'rectangle':
@@ -116,7 +120,8 @@ def building(generator: np.random.Generator, layout: str, factors: DroneFactors)
         plan = ((0.0, 0.0), (a, 0.0), (a, d), (c, d), (c, b), (0.0, b))
         return Building(interior, plan, height, ((0, 0, a, d), (0, 0, c, b)))
     if interior.shape == 't':
-        left = generator.uniform(0.0, a - c)
+        # Not near an end: that would be an l, which is the validation split's.
+        left = generator.uniform(0.25, 0.75) * (a - c)
         plan = ((left, 0.0), (left + c, 0.0), (left + c, b - d), (a, b - d), (a, b), (0.0, b),
                 (0.0, b - d), (left, b - d))
         return Building(interior, plan, height, ((0.0, b - d, a, b), (left, 0.0, left + c, b)))

@@ -95,7 +95,7 @@ def deck(generator: np.random.Generator, area: Area, height: float,
                           block((edge, y0, height + 0.95), (edge + 0.05, y1, height + 1.0),
                                 texture, 0.6, steel)]
     post, spacing = generator.uniform(0.1, 0.3), generator.uniform(2.4, 4.0)
-    for y in np.arange(y0 + 0.5, y1, spacing).tolist():
+    for y in np.arange(y0 + 0.5, y1 - post, spacing).tolist():
         found.append(block((edge, y, 0), (edge + post, y + post, height - thick), texture, 0.8,
                            steel))
     for y in np.arange(y0 + 0.2, y1, 1.2).tolist():
@@ -109,15 +109,18 @@ def deck(generator: np.random.Generator, area: Area, height: float,
     return found
 
 
-def stands(generator: np.random.Generator, area: Area, textures: Sequence[int]) -> list[Solid]:
-    """Return steps to sit on along one or both of the walls that run along x."""
+def stands(generator: np.random.Generator, area: Area, ceiling: float,
+           textures: Sequence[int]) -> list[Solid]:
+    """Return steps to sit on along one of the walls that run along x, or both in a wide hall."""
     x0, y0, x1, y1 = area
     found: list[Solid] = []
     texture, color = _one(generator, textures), shade(generator, 0.6, 1.6, 0.3)
     steps = int(generator.integers(3, 6))
     deep, tall = generator.uniform((0.6, 0.3), (0.95, 0.5)).tolist()
+    tall = min(tall, (ceiling - 1.2) / steps)
     sides = ((y0, 1), (y1, -1))
-    for wall, inward in sides if generator.random() < 0.5 else sides[:1]:
+    both = generator.random() < 0.5 and y1 - y0 > 13
+    for wall, inward in sides if both else sides[:1]:
         begin, end = x0 + generator.uniform(0, 3), x1 - generator.uniform(0, 3)
         for step in range(steps):
             near, far = (wall + inward * deep * k for k in (step, step + 1))
@@ -127,15 +130,16 @@ def stands(generator: np.random.Generator, area: Area, textures: Sequence[int]) 
     return found
 
 
-def tables(generator: np.random.Generator, area: Area, spacing: float,
+def tables(generator: np.random.Generator, area: Area, others: Sequence[Area], spacing: float,
            textures: Sequence[int]) -> list[Solid]:
-    """Return tables of one kind with seats around them, in a grid that has gaps."""
+    """Return tables of one kind with seats around them, in a grid with gaps, in no other area."""
     x0, y0, x1, y1 = area
     found: list[Solid] = []
     kind = table_with_seats(generator, textures)
     for x in np.arange(x0 + 1.2, x1 - 1.2, spacing).tolist():
         for y in np.arange(y0 + 1.2, y1 - 1.2, 0.8 * spacing).tolist():
-            if generator.random() < 0.75:
+            if generator.random() < 0.75 and not any(
+                    u0 - 1 < x < u1 + 1 and v0 - 1 < y < v1 + 1 for u0, v0, u1, v1 in others):
                 shift, turn = generator.normal(0, 0.06, 2), generator.normal(0, 0.05)
                 found += place(kind, x + shift[0], y + shift[1], turn)
     return found

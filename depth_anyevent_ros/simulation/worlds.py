@@ -20,7 +20,7 @@ from depth_anyevent_ros.geometry.transform import Transform
 from depth_anyevent_ros.simulation.car import car_stage
 from depth_anyevent_ros.simulation.drone import drone_stage
 from depth_anyevent_ros.simulation.event_camera import EventCameraConfig
-from depth_anyevent_ros.simulation.factors import draw, FACTORS, Factors, SPLITS
+from depth_anyevent_ros.simulation.factors import draw, FACTORS, Factors
 from depth_anyevent_ros.simulation.recording import Simulation
 from depth_anyevent_ros.simulation.rgb_camera import RgbCameraConfig
 from depth_anyevent_ros.simulation.sensors import scale, Sensor, SENSORS
@@ -58,16 +58,16 @@ def make_world(world: str, seed: int, duration_ns: int, sensor: str = 'davis346'
     """
     Return a sequence's simulation; the same arguments give the same one.
 
-    world: one of WORLDS. sensor: one of SENSORS. split: one of SPLITS. level: brightness of the
-    scene (1 day, 1e-4 a dark street), None for one that the split allows. pauses: (start,
-    length) in seconds, None for what the world draws, () for none. max_motion_px: no pixel
-    moves further between two renders. binning: so many pixels of the sensor along each side
-    are one, which is quicker. turn_deg: roll, pitch (positive downward) and yaw (to the left) by
-    which the event camera is turned against the colour camera, which stays where the world has
+    world: one of WORLDS. sensor: one of SENSORS. split: one of SPLITS, or ANCHOR. level:
+    brightness of the scene (1 day, 1e-4 a dark street), None for one that the split allows.
+    pauses: (start, length) in seconds, None for what the world draws, () for none. max_motion_px:
+    no pixel moves further between two renders. binning: so many pixels of the sensor along each
+    side are one, which is quicker. turn_deg: roll, pitch (positive downward) and yaw (to the left)
+    by which the event camera is turned against the colour camera, which stays where the world has
     it. baseline_m: how far it stands to the left of the colour camera. Raises ValueError for names
     and pauses that do not fit.
     """
-    for name, value, known in (('world', world, WORLDS), ('split', split, SPLITS),
+    for name, value, known in (('world', world, WORLDS), ('split', split, tuple(FACTORS)),
                                ('sensor', sensor, tuple(SENSORS))):
         if value not in known:
             raise ValueError(f'{name} has to be one of {", ".join(known)}, got {value!r}')
@@ -78,7 +78,7 @@ def make_world(world: str, seed: int, duration_ns: int, sensor: str = 'davis346'
         raise ValueError(f'binning has to be one of {BINNINGS}, got {binning}')
     duration_s = duration_ns * 1e-9
     begin_end = None if pauses is None else forced_pauses(list(pauses), duration_s)
-    factors, numbers = FACTORS[split], [seed, WORLDS.index(world), SPLITS.index(split)]
+    factors, numbers = FACTORS[split], [seed, WORLDS.index(world), tuple(FACTORS).index(split)]
     if world == 'car':
         stage = car_stage(numbers, factors.car, duration_s, begin_end)
     else:
