@@ -29,8 +29,8 @@ def choose(reader: BagReader, wanted: str, candidates: list[str], what: str, opt
     if not candidates or wanted:
         raise BagError(f'{reader.path} has no topic {wanted or "of " + what}; its topics are '
                        f'{describe_topics(reader)}.')
-    raise BagError(f'{reader.path} has several topics of {what}, {", ".join(candidates)}: choose '
-                   f'one with {option}.')
+    raise BagError(f'{reader.path} has several topics of {what}, '
+                   f'{", ".join(sorted(candidates))}: choose one with {option}.')
 
 
 def choose_events(reader: BagReader, wanted: str) -> str:
