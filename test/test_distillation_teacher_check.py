@@ -4,8 +4,7 @@
 import numpy as np
 import pytest
 
-from depth_anyevent_ros.datasets.sequences import Sequence
-from depth_anyevent_ros.distillation.anchor import anchor_samples
+from depth_anyevent_ros.distillation.anchor import anchor_samples, anchor_sequences
 from depth_anyevent_ros.distillation.replay_buffer import LabelledFrame
 from depth_anyevent_ros.distillation.teacher_check import EdgeAlignment, flip_disagreement
 from depth_anyevent_ros.networks.config import InputConfig
@@ -13,8 +12,8 @@ from depth_anyevent_ros.networks.config import InputConfig
 
 @pytest.fixture(scope='module')
 def frames(anchor_dir):
-    """Return frames of eight scenes with their true labels."""
-    sequences = [Sequence(path) for path in sorted(anchor_dir.iterdir())]
+    """Return frames of scenes of both worlds by turns with their true labels."""
+    sequences = anchor_sequences(anchor_dir)
     return [LabelledFrame(samples.image[i], samples.inverse_depth[i], i, 1, False)
             for samples in anchor_samples(sequences, InputConfig(height=126, width=168))
             for i in range(2, len(samples))]

@@ -124,15 +124,16 @@ def test_a_step_made_ready_for_half_precision_gives_the_same_depth(preset, dtype
     ({'fp16': 1.0, 'bf16': 0.02, 'fp32': 0.03}, 'fp32', 'No CUDA graph is used'),
 ])
 def test_auto_is_the_first_precision_that_gives_the_depth(gpu, monkeypatch, off, used, words):
+    student = untrained_student('tiny-r')
+    plain = TorchRuntime(student, 'cpu')
     monkeypatch.setattr(torch_runtime, 'choose_placement',
                         lambda *_: Placement('cpu:0', 'bf16', None))
     monkeypatch.setattr(cuda_runtime, 'in_half', lambda step, *_: step)
     monkeypatch.setattr(CudaRuntime, '_autocast', contextlib.nullcontext)
     monkeypatch.setattr(CudaRuntime, '_autocast_for_graph', contextlib.nullcontext)
     monkeypatch.setattr(CudaRuntime, '_difference', lambda self, _: off[self.precision])
-    student = untrained_student('tiny-r')
     runtime = CudaRuntime(student)
-    assert_same(runtime, TorchRuntime(student, 'cpu'))
+    assert_same(runtime, plain)
     assert runtime.precision == used and len(gpu) == len(off)
     assert words is None and runtime.fallback is None or words in runtime.fallback
     assert ('CUDA graph' in runtime.runtime) == (words != 'No CUDA graph is used')

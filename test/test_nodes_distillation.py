@@ -254,7 +254,7 @@ def test_a_teacher_that_raises_and_a_clock_that_jumps_back_are_borne(client, dri
 @pytest.mark.parametrize('values, words', [
     ({'teacher__checkpoint': '/nowhere.safetensors'}, 'nowhere'),
     ({'extrinsics__source': 'tf'}, 'tf2_ros'),
-    ({'train__device': 'gpu'}, "not 'gpu'"),
+    ({'mode': 'distill', 'train__device': 'gpu'}, "not 'gpu'"),
     ({'image__camera_info_url': '/nowhere.yaml'}, 'nowhere.yaml'),
     ({'extrinsics__rotation': [0.0, 0.0, 0.0, 0.0]}, 'no rotation')])
 def test_what_cannot_be_is_refused_when_it_starts(make_node, capfd, values, words):
