@@ -13,12 +13,8 @@ from depth_anyevent_ros.benchmarks.case import Case, compare, Work
 from depth_anyevent_ros.benchmarks.event_streams import made_up
 from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
 from depth_anyevent_ros.models import load_student
-from depth_anyevent_ros.networks.checkpoint import (
-    Checkpoint, checkpoint_bytes, load_checkpoint_bytes, untrained_student)
-from depth_anyevent_ros.networks.config import model_preset
+from depth_anyevent_ros.networks.checkpoint import Checkpoint, untrained, untrained_student
 from depth_anyevent_ros.networks.cuda_runtime import CudaRuntime
-from depth_anyevent_ros.networks.depth_network import DepthNetwork
-from depth_anyevent_ros.networks.initialization import initialize_weights
 from depth_anyevent_ros.networks.runtime import cpu_computes_in_bf16, TorchRuntime
 from depth_anyevent_ros.networks.runtimes import make_runtime
 
@@ -105,10 +101,7 @@ def _graph(repeats: int, seed: int) -> Case:
 
 def _teacher(repeats: int, seed: int) -> Case:
     """Compare Depth Anything V2 Small (random weights) in bf16 with fp32, both on the CPU."""
-    config = model_preset(TEACHER_PRESET)
-    network = DepthNetwork(config.network)
-    initialize_weights(network, seed)
-    teacher = load_checkpoint_bytes(checkpoint_bytes(network, config), TEACHER_PRESET)
+    teacher = untrained(TEACHER_PRESET, seed)
     image = np.random.default_rng(seed).random((3, *GPU_SIZE), np.float32)
     half, full = (TorchRuntime(teacher, 'cpu', precision) for precision in ('bf16', 'fp32'))
     return compare(f'inference: teacher {TEACHER_PRESET}, {GPU_SIZE[0]}x{GPU_SIZE[1]}, '

@@ -160,10 +160,15 @@ def untrained_student(preset: str = 'tiny-r', seed: int = 0) -> Checkpoint:
     It shows that the pipeline runs; its depth means nothing, and name and provenance say so.
     The weights pass through the file format, so its sha256 is that of the file it would be.
     """
-    config = model_preset(preset)
-    if config.input.representation == 'rgb':
+    if model_preset(preset).input.representation == 'rgb':
         raise ValueError(f'{preset} is a teacher that sees RGB; a student sees events: use '
                          'vits-r, tiny or tiny-r.')
+    return untrained(preset, seed)
+
+
+def untrained(preset: str, seed: int = 0) -> Checkpoint:
+    """Return student or teacher `preset` as `untrained_student` does a student."""
+    config = model_preset(preset)
     config = replace(config, name=f'untrained-{preset}',
                      provenance={'trained_on': UNTRAINED, 'seed': seed})
     network = DepthNetwork(config.network)

@@ -111,9 +111,9 @@ def draw(generator: np.random.Generator, ranges: Ranges, logarithmic: bool = Fal
     return float(generator.uniform(low, high))
 
 
-def pick(generator: np.random.Generator, names: tuple) -> str:
-    """Return one of the names."""
-    return names[int(generator.integers(len(names)))]
+def pick(generator: np.random.Generator, choices: Sequence) -> Any:
+    """Return one of the choices."""
+    return choices[int(generator.integers(len(choices)))]
 
 
 def cross(generator: np.random.Generator, own, others: Sequence, traits: Sequence) -> Any:

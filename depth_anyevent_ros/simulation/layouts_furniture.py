@@ -12,12 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from depth_anyevent_ros.simulation.factors import pick
 from depth_anyevent_ros.simulation.layouts_parts import GREEN, shade, Solid
 from depth_anyevent_ros.simulation.scene import Box, Ellipsoid
-
-
-def _one(generator: np.random.Generator, textures: Sequence[int]) -> int:
-    return textures[int(generator.integers(len(textures)))]
 
 
 def block(begin: Sequence[float], end: Sequence[float], texture: int, tile_m: float,
@@ -32,7 +29,7 @@ def furniture(generator: np.random.Generator, textures: Sequence[int],
               ceiling: float) -> list[Solid]:
     """Return a table, a sofa, a wardrobe, a shelf or a plant."""
     maker = (_table, _sofa, _wardrobe, _shelf, _plant)[int(generator.integers(5))]
-    return maker(generator, _one(generator, textures), shade(generator, 0.5, 1.8, 0.3),
+    return maker(generator, pick(generator, textures), shade(generator, 0.5, 1.8, 0.3),
                  min(ceiling - 0.2, 2.2), textures)
 
 
@@ -46,7 +43,7 @@ def _table(generator, texture, color, tallest, textures) -> list[Solid]:
     for _ in range(int(generator.integers(1, 4))):
         u, v = generator.uniform((0.1, 0.1), (x - 0.4, y - 0.35))
         w, d, h = generator.uniform(0.08, 0.3, 3)
-        solids.append(block((u, v, z), (u + w, v + d, z + h), _one(generator, textures), 0.5,
+        solids.append(block((u, v, z), (u + w, v + d, z + h), pick(generator, textures), 0.5,
                             shade(generator, 0.5, 2.0, 0.5)))
     return solids
 
@@ -77,7 +74,7 @@ def _shelf(generator, texture, color, tallest, textures) -> list[Solid]:
             u, w = generator.uniform((0.05, 0.2), (0.3, x - 0.4))
             solids.append(block((u, 0.05, height + 0.03),
                                 (u + w, 0.28, height + 0.03 + generator.uniform(0.1, 0.32)),
-                                _one(generator, textures), 0.4, shade(generator, 0.5, 2, 0.4)))
+                                pick(generator, textures), 0.4, shade(generator, 0.5, 2, 0.4)))
     return solids
 
 
@@ -86,13 +83,13 @@ def _plant(generator, texture, color, tallest, textures) -> list[Solid]:
     return [block((0.1, 0.1, 0), (0.45, 0.45, 0.4), texture, 0.6, color),
             block((0.25, 0.25, 0.4), (0.3, 0.3, 0.4 + stem), texture, 0.3, (0.6, 0.5, 0.35)),
             Ellipsoid((radius + 0.02, radius + 0.02, 0.4 + stem + radius * 0.7),
-                      (radius, radius, radius * 1.3), 0.0, _one(generator, textures), 0.7, GREEN)]
+                      (radius, radius, radius * 1.3), 0.0, pick(generator, textures), 0.7, GREEN)]
 
 
 def wall_panel(generator: np.random.Generator, ceiling: float,
                textures: Sequence[int]) -> list[Solid]:
     """Return a door, a window, a picture or a radiator."""
-    kind, texture = int(generator.integers(4)), _one(generator, textures)
+    kind, texture = int(generator.integers(4)), pick(generator, textures)
     if kind == 0:
         return [block((0, 0, 0), (0.95, 0.05, 2.05), texture, 2.2, shade(generator, 0.5, 1.7)),
                 block((0.8, 0.05, 1.0), (0.9, 0.12, 1.04), texture, 0.3, (0.4, 0.4, 0.4))]
@@ -120,7 +117,7 @@ def crate(generator: np.random.Generator, textures: Sequence[int], largest: floa
     for _ in range(int(generator.integers(1, 4))):
         x, y, z = generator.uniform(0.5 * largest, largest, 3).tolist()
         solids.append(Box((largest / 2, largest / 2, base + z / 2), (x, y, z),
-                          generator.normal(0, 0.15), _one(generator, textures),
+                          generator.normal(0, 0.15), pick(generator, textures),
                           max(x, z) * generator.uniform(0.8, 1.6),
                           shade(generator, 0.5, 1.8, 0.4)))
         base += z
@@ -131,21 +128,21 @@ def ball(generator: np.random.Generator, textures: Sequence[int], largest: float
     """Return an ellipsoid on the floor."""
     radii = generator.uniform(0.5 * largest, largest, 3).tolist()
     return [Ellipsoid((radii[0], radii[1], radii[2]), tuple(radii), 0.0,
-                      _one(generator, textures), 2.5 * largest, shade(generator, 0.5, 1.9, 0.5))]
+                      pick(generator, textures), 2.5 * largest, shade(generator, 0.5, 1.9, 0.5))]
 
 
 def pillar(generator: np.random.Generator, ceiling: float, textures: Sequence[int],
            half: float) -> list[Solid]:
     """Return a pillar from the floor to the ceiling."""
     size = 2 * half * generator.uniform(0.6, 1.2)
-    return [Box((half, half, ceiling / 2), (size, size, ceiling), 0.0, _one(generator, textures),
+    return [Box((half, half, ceiling / 2), (size, size, ceiling), 0.0, pick(generator, textures),
                 generator.uniform(0.8, 2.0), shade(generator, 0.6, 1.6))]
 
 
 def hanging(generator: np.random.Generator, ceiling: float,
             textures: Sequence[int]) -> list[Solid]:
     """Return a lamp on a cable, or a beam under the ceiling."""
-    texture = _one(generator, textures)
+    texture = pick(generator, textures)
     if generator.random() < 0.3:
         length = generator.uniform(1, 3)
         return [Box((0, 0, ceiling - 0.12), (length, 0.14, 0.2), 0.0, texture, 0.9,
@@ -161,7 +158,7 @@ def rack(generator: np.random.Generator, length: float, levels: int, ceiling: fl
          textures: Sequence[int]) -> list[Solid]:
     """Return a pallet rack 1.1 m deep with cartons on its boards."""
     step = min(generator.uniform(1.3, 1.9), (ceiling - 1.0) / (levels + 1))
-    steel, texture = shade(generator, 0.7, 1.6, 0.5), _one(generator, textures)
+    steel, texture = shade(generator, 0.7, 1.6, 0.5), pick(generator, textures)
     top = levels * step + 0.9
     solids: list[Solid] = [
         block((u, v, 0), (u + 0.1, v + 0.1, top), texture, 0.7, steel)
@@ -179,7 +176,7 @@ def rack(generator: np.random.Generator, length: float, levels: int, ceiling: fl
                 solids.append(block(
                     (u, (1.1 - d) / 2, base),
                     (end, (1.1 + d) / 2, base + generator.uniform(0.35, 0.8) * step),
-                    _one(generator, textures), 1.0, shade(generator, 0.5, 1.8, 0.3)))
+                    pick(generator, textures), 1.0, shade(generator, 0.5, 1.8, 0.3)))
             u = end + generator.uniform(0.03, 0.4)
     return solids
 
@@ -187,7 +184,7 @@ def rack(generator: np.random.Generator, length: float, levels: int, ceiling: fl
 def table_with_seats(generator: np.random.Generator, textures: Sequence[int]) -> list[Solid]:
     """Return a table about the origin with a seat or a bench at each long side."""
     x, y, z = generator.uniform((0.8, 0.6, 0.65), (1.6, 0.9, 0.8)).tolist()
-    top, seat = _one(generator, textures), _one(generator, textures)
+    top, seat = pick(generator, textures), pick(generator, textures)
     color, cloth = shade(generator, 0.5, 1.8, 0.3), shade(generator, 0.5, 1.8, 0.4)
     solids: list[Solid] = [
         block((-x / 2, -y / 2, z - 0.05), (x / 2, y / 2, z), top, 1.0, color),
@@ -209,19 +206,19 @@ def machine(generator: np.random.Generator, ceiling: float,
     """Return a block about the origin with a housing or a tank on it, and often a pipe up."""
     x, y, z = generator.uniform((0.8, 0.7, 0.5), (2.6, 1.5, 1.2)).tolist()
     paint, tile_m = shade(generator, 0.5, 1.8, 0.4), generator.uniform(0.8, 2)
-    solids: list[Solid] = [block((-x / 2, -y / 2, 0), (x / 2, y / 2, z), _one(generator, textures),
+    solids: list[Solid] = [block((-x / 2, -y / 2, 0), (x / 2, y / 2, z), pick(generator, textures),
                                  tile_m, paint)]
     at, wide = generator.uniform(-0.3 * x, 0.1 * x), generator.uniform(0.3, 0.6) * x
     tall = min(generator.uniform(0.3, 1.2), ceiling - z - 0.3)
     if generator.random() < 0.5:
         solids.append(block((at, -0.4 * y, z), (at + wide, 0.4 * y, z + tall),
-                            _one(generator, textures), tile_m, shade(generator, 0.5, 1.8, 0.4)))
+                            pick(generator, textures), tile_m, shade(generator, 0.5, 1.8, 0.4)))
     else:
         solids.append(Ellipsoid((at + wide / 2, 0, z + tall / 2), (wide / 2, 0.42 * y, tall / 2),
-                                0.0, _one(generator, textures), tile_m,
+                                0.0, pick(generator, textures), tile_m,
                                 shade(generator, 0.6, 1.9)))
     if generator.random() < 0.6:
         u, thick = generator.uniform(-0.45 * x, 0.3 * x), generator.uniform(0.06, 0.25)
         solids.append(block((u, -thick / 2, z), (u + thick, thick / 2, ceiling),
-                            _one(generator, textures), 0.5, shade(generator, 0.6, 1.8)))
+                            pick(generator, textures), 0.5, shade(generator, 0.6, 1.8)))
     return solids

@@ -76,7 +76,7 @@ def _structures(generator: np.random.Generator, made: Building, walls: list[int]
         found += rooms(generator, area, made.height, generator.uniform(*interior.rooms), walls[0])
     if interior.deck and made.height > interior.deck[1] + 1.5:
         found += deck(generator, area, generator.uniform(*interior.deck), textures)
-    if interior.stands and min(made.plan[2]) > 9.0:
+    if interior.stands and min(area[2] - area[0], area[3] - area[1]) > 9.0:
         found += stands(generator, area, made.height, textures)
     if interior.tables:
         for index, each in enumerate(made.areas):

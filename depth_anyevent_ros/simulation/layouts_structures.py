@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from depth_anyevent_ros.simulation.factors import pick
 from depth_anyevent_ros.simulation.layouts_furniture import block, machine, table_with_seats
 from depth_anyevent_ros.simulation.layouts_parts import place, shade, Solid
 from depth_anyevent_ros.simulation.scene import Rectangle
@@ -35,11 +36,11 @@ def beams(generator: np.random.Generator, area: Area, ceiling: float, spacing: f
     """Return beams under the ceiling across an area, and a duct or two along it."""
     x0, y0, x1, y1 = area
     wide, tall = generator.uniform((0.08, 0.15), (0.3, 0.45)).tolist()
-    texture, color = _one(generator, textures), shade(generator, 0.5, 1.6)
+    texture, color = pick(generator, textures), shade(generator, 0.5, 1.6)
     found: list[Solid] = [
         block((x - wide / 2, y0, ceiling - tall), (x + wide / 2, y1, ceiling), texture, 1.0, color)
         for x in np.arange(x0 + spacing / 2, x1, spacing).tolist()]
-    texture, color = _one(generator, textures), shade(generator, 0.6, 1.8)
+    texture, color = pick(generator, textures), shade(generator, 0.6, 1.8)
     for _ in range(int(generator.integers(3))):
         thick = generator.uniform(0.08, 0.5)
         y, top = generator.uniform(y0 + 0.2, y1 - 0.8), ceiling - tall - 0.02
@@ -89,7 +90,7 @@ def deck(generator: np.random.Generator, area: Area, height: float,
     """Return a platform over the end of an area, on posts, with a railing and stairs to it."""
     x0, y0, x1, y1 = area
     edge = x1 - (x1 - x0) * generator.uniform(0.25, 0.5)
-    thick, texture = generator.uniform(0.15, 0.35), _one(generator, textures)
+    thick, texture = generator.uniform(0.15, 0.35), pick(generator, textures)
     color, steel = shade(generator, 0.6, 1.6), shade(generator, 0.5, 1.7, 0.4)
     found: list[Solid] = [block((edge, y0, height - thick), (x1, y1, height), texture, 1.5, color),
                           block((edge, y0, height + 0.95), (edge + 0.05, y1, height + 1.0),
@@ -114,7 +115,7 @@ def stands(generator: np.random.Generator, area: Area, ceiling: float,
     """Return steps to sit on along one of the walls that run along x, or both in a wide hall."""
     x0, y0, x1, y1 = area
     found: list[Solid] = []
-    texture, color = _one(generator, textures), shade(generator, 0.6, 1.6, 0.3)
+    texture, color = pick(generator, textures), shade(generator, 0.6, 1.6, 0.3)
     steps = int(generator.integers(3, 6))
     deep, tall = generator.uniform((0.6, 0.3), (0.95, 0.5)).tolist()
     tall = min(tall, (ceiling - 1.2) / steps)
@@ -155,7 +156,3 @@ def machines(generator: np.random.Generator, area: Area, ceiling: float, density
         found += place(machine(generator, ceiling, textures), x, y,
                        float(generator.integers(4)) * math.pi / 2)
     return found
-
-
-def _one(generator: np.random.Generator, textures: Sequence[int]) -> int:
-    return textures[int(generator.integers(len(textures)))]
