@@ -47,6 +47,21 @@ def test_any_split_of_the_bytes_gives_the_same_events(seed):
         assert_same(decode_all(packets)[0], plain_decode(words, 64, 48))
 
 
+@pytest.mark.parametrize('seed', range(3))
+def test_a_time_word_repeated_anywhere_changes_nothing(seed):
+    words, high, repeated = random_words(seed, start_us=(1 << 24) - 100_000), 0, []
+    rng = np.random.default_rng(seed)
+    for word in words:
+        high = word if word >> 12 == 8 else high
+        repeated += [word, *[high] * rng.choice(5, p=[.3, .3, .2, .1, .1])]
+    expected = plain_decode(words, 64, 48)
+    for pieces in (1, 40):
+        parts = np.array_split(np.array(repeated, np.uint16), pieces)
+        events, decoder = decode_all([packet(part) for part in parts])
+        assert_same(events, expected)
+        assert decoder.counters()['time_jumps'] == decoder.counters()['corrupt_times'] == 0
+
+
 def test_clock_wraps_after_16_seconds():
     times = np.arange(0, 3 << 24, 2000)
     words = np.concatenate([event_words(int(t), 1, 2, 1) for t in times])

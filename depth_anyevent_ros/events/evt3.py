@@ -39,6 +39,8 @@ WRAP = 4096  # values of a TIME_HIGH word
 SMALL_STEP = 10
 FIRST_STEP = 244  # one second, between the first two words of a stream
 NO_LIMIT = np.iinfo(np.int64).max
+# Where a TIME_HIGH was repeated so few words ago, more will come behind events.
+NEAR = 64  # words
 # Words held back until the next TIME_HIGH tells whether a suspicious one is right. Sensors send
 # one every 4 ms at least, so this is reached by garbage only.
 MAX_HELD_WORDS = 1 << 21
@@ -108,10 +110,11 @@ def _decode(words, begin, limit_us, limit_events, final, width, height, state,
     synchronised = state[HAS_HIGH] != 0 and state[RESYNC] == 0
     on, now = np.int64(0), state[NOW]
     t = (high * 4096 + low) * 1000
+    repeated = TIME_HIGH << 12 | high & 0xFFF if synchronised else np.int64(-1)
     if has_low and now >= limit_us:
         state[FIRST] = first
         return begin, n
-    i = begin
+    i = near = begin
     while i < len(words) and n < limit_events:
         word = np.int64(words[np.uintp(i)])
         kind = word >> 12
@@ -144,11 +147,19 @@ def _decode(words, begin, limit_us, limit_events, final, width, height, state,
                 n += 1
             else:
                 state[OUT_OF_RANGE] += 1
+            # Up to two repetitions are passed over without a branch: sensors send none, one or
+            # two behind an event, and guessing which costs more than everything else here.
+            if i < near and i + 2 < len(words):
+                after = i + (np.int64(words[np.uintp(i + 1)]) == repeated)
+                after += np.int64(words[np.uintp(after + 1)]) == repeated
+                near = after + NEAR if after != i else near
+                i = after
         elif kind == ADDR_Y:
             y = word & 0x7FF
             has_y = True
         elif kind == TIME_HIGH:
             # Most repeat the last one.
+            near = i + NEAR
             if (word - high) & 0xFFF or not synchronised:
                 before = high
                 state[HIGH] = high
@@ -156,6 +167,7 @@ def _decode(words, begin, limit_us, limit_events, final, width, height, state,
                     break
                 high = state[HIGH]
                 synchronised = state[HAS_HIGH] != 0 and state[RESYNC] == 0
+                repeated = TIME_HIGH << 12 | high & 0xFFF if synchronised else np.int64(-1)
                 if high != before:
                     t = (high * 4096 + low) * 1000
                     now = high * 4096
