@@ -189,6 +189,17 @@ def test_a_recording_of_an_older_version_is_known_again(tmp_path, capsys):
     assert '1 were there already' in capsys.readouterr().out
 
 
+def test_a_recording_of_a_split_that_was_made_of_other_things_is_refused(tmp_path, capsys):
+    wanted = ('--world', 'drone', *QUICK, '--no-images', '--format', 'sequence', '--output',
+              tmp_path, '--count', '1')
+    assert run(*wanted) == 0
+    file = tmp_path / 'drone_train_00001' / 'sequence.json'
+    info = json.loads(file.read_text())
+    file.write_text(json.dumps({**info, 'factors': 'f' * 16}))
+    assert run(*wanted) == 1
+    assert 'whose split train was made of other things' in capsys.readouterr().err
+
+
 def test_what_is_there_is_not_made_again(made, tmp_path, capsys):
     several = ('--world', 'drone', *QUICK, '--rate', '10', '--no-images', '--seed', '5',
                '--format', 'sequence', '--output', tmp_path)

@@ -59,6 +59,16 @@ def test_an_anchor_set_is_made_once(anchor_dir):
     assert all(sequence.image(0) is not None for sequence in sequences)
 
 
+def test_an_anchor_set_of_what_another_student_knew_is_made_anew(tmp_path):
+    made, = anchor.anchor_sequences(tmp_path, 1)
+    file = made.path / 'sequence.json'
+    now = file.read_text()
+    file.write_text(now.replace(json.loads(now)['factors'], 'f' * 16))
+    told = []
+    anchor.anchor_sequences(tmp_path, 1, told.append)
+    assert told == ['Simulating sequence 1 of 1 of the anchor set.'] and file.read_text() == now
+
+
 class Trainer:
     """A client with what it heard."""
 

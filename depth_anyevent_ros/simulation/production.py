@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+import hashlib
 import json
 from pathlib import Path
 import shlex
@@ -13,6 +14,7 @@ import numpy as np
 from depth_anyevent_ros.datasets.sequence_format import INFO_FILE
 from depth_anyevent_ros.events.packet_encoders import ENCODERS
 from depth_anyevent_ros.geometry.transform import Transform
+from depth_anyevent_ros.simulation.factors import FACTORS
 from depth_anyevent_ros.simulation.output import (
     Counts, observed, Progress, SIMULATION_FILE, write_bag, write_sequence)
 from depth_anyevent_ros.simulation.recording import DriverConfig
@@ -161,20 +163,27 @@ def describe(recording: Recording, world: World) -> dict:
         'color_to_event': {'translation': to_event.translation.tolist(),
                            'rotation': list(to_event.quaternion())},
         'command': shlex.join(['depth_anyevent', *recording.command()]),
-        'options': asdict(recording)}
+        'options': asdict(recording), 'factors': factors_digest(recording.split)}
+
+
+def factors_digest(split: str) -> str:
+    """Return a short hash of what a split may be made of, which later versions may change."""
+    return hashlib.sha256(repr(FACTORS[split]).encode()).hexdigest()[:16]
 
 
 def already_made(recording: Recording, path: Path) -> bool:
     """
     Return whether the recording is at a path; raise ValueError where another one is.
 
-    Names appear when recordings are whole, so that the options alone have to be compared.
+    Names appear when recordings are whole, so that the options, and of what the split was made
+    then, alone have to be compared.
     """
     if not path.exists():
         return False
     file = path / (INFO_FILE if FORMATS[recording.format] is None else SIMULATION_FILE)
     try:
-        found = json.loads(file.read_text())['options']
+        info = json.loads(file.read_text())
+        found = info['options']
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f'{path} exists already and is not a recording of this kind; give '
                          'another path or remove it first') from error
@@ -188,4 +197,8 @@ def already_made(recording: Recording, path: Path) -> bool:
                                 for name in other)
         raise ValueError(f'{path} exists already, but with other options ({differences}); give '
                          'another path or remove it first')
+    if info.get('factors') != factors_digest(recording.split):
+        raise ValueError(f'{path} exists already, but is of a version whose split '
+                         f'{recording.split} was made of other things; give another path or '
+                         'remove it first')
     return True
