@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from depth_anyevent_ros.datasets.sequences import Sequence
-from depth_anyevent_ros.distillation import anchor
+from depth_anyevent_ros.distillation import anchor, trainer_client
 from depth_anyevent_ros.distillation.replay_buffer import LabelledFrame
-from depth_anyevent_ros.distillation.trainer_client import TrainerClient
+from depth_anyevent_ros.distillation.trainer_client import (
+    LONGEST_WAIT_S, pause_after, TrainerClient)
 from depth_anyevent_ros.distillation.trainer_process import ProcessSettings, STATE
 from depth_anyevent_ros.distillation.wire import receive, send, WireError
 from depth_anyevent_ros.networks.checkpoint import save_checkpoint, untrained_student
@@ -163,4 +164,21 @@ def test_a_student_that_cannot_be_loaded_is_told(settings, tmp_path):
     trainer = Trainer(replace(settings, student=str(tmp_path / 'none.safetensors')))
     trainer.wait_for(lambda: trainer.of('failed'))
     assert 'none.safetensors' in trainer.of('failed')[0]['what']
+    trainer.client.stop()
+
+
+def test_a_process_that_never_becomes_ready_is_started_less_and_less_often(
+        settings, anchor_dir, tmp_path, monkeypatch):
+    assert [pause_after(k) for k in (1, 2, 3, 9999)] == [5.0, 10.0, 20.0, LONGEST_WAIT_S]
+    asked = []
+    monkeypatch.setattr(trainer_client, 'pause_after', lambda k: asked.append(k) or 0.01)
+    student = tmp_path / 'student.safetensors'
+    student.rename(tmp_path / 'away')
+    trainer = Trainer(settings)
+    trainer.wait_for(lambda: len(asked) == 2)
+    (tmp_path / 'away').rename(student)
+    trainer.wait_for(lambda: trainer.of('ready'))
+    os.kill(trainer.client._process.pid, signal.SIGKILL)
+    trainer.wait_for(lambda: len(trainer.of('ready')) == 2)
+    assert asked[:2] == [1, 2] and asked[-1] == 1
     trainer.client.stop()

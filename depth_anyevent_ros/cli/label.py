@@ -17,6 +17,7 @@ from depth_anyevent_ros.bag_labels.settings import CLOCKS, FORMATS, LabelSetting
 from depth_anyevent_ros.datasets.bags import open_bag
 from depth_anyevent_ros.distillation.teachers import CheckpointTeacher, ForeignTeacher
 from depth_anyevent_ros.geometry.rig import MODES
+from depth_anyevent_ros.networks.runtime import PRECISIONS
 
 HELP = """\
 Let a teacher look at the pictures in bags, and write what it sees as labels of inverse depth in
@@ -51,7 +52,7 @@ def add_arguments(parser) -> None:
                         'bundled tiny teacher, which has seen simulated scenes only)')
     parser.add_argument('--device', default=default.device, help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--precision', default=default.precision,
-                        choices=('auto', 'fp32', 'bf16', 'fp16'),
+                        choices=PRECISIONS,
                         help='arithmetic of the teacher: auto is bf16 on a GPU, fp32 on a CPU; '
                         'bf16 on a CPU needs one that computes in it')
     parser.add_argument('--batch', type=int, default=default.batch, metavar='N',

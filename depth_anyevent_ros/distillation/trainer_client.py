@@ -20,6 +20,7 @@ from depth_anyevent_ros.distillation.wire import receive, send, WireError
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 WAITING = 64  # frames on their way; beyond it the oldest are dropped
 AGAIN_AFTER_S = 5.0
+LONGEST_WAIT_S = 160.0
 PATIENCE_S = 20.0
 
 
@@ -37,6 +38,7 @@ class TrainerClient:
         self._changed = threading.Condition()
         self._stopping = False
         self._paused = False
+        self._failures = 0  # in a row, since the process was last ready
         self._process: subprocess.Popen | None = None
         self._saved = threading.Event()
         self._save_problem = ''
@@ -101,7 +103,8 @@ class TrainerClient:
                 if self._stopping:
                     return
                 self.problem = reason
-                if self._changed.wait_for(lambda: self._stopping, AGAIN_AFTER_S):
+                self._failures += 1
+                if self._changed.wait_for(lambda: self._stopping, pause_after(self._failures)):
                     return
                 self.counts['restarts'] += 1
 
@@ -124,7 +127,7 @@ class TrainerClient:
             while (message := receive(process.stdout)) is not None:
                 kind, values, _ = message
                 if kind == 'ready':
-                    self.problem = ''
+                    self.problem, self._failures = '', 0
                 elif kind == 'failed':
                     reason = values['what']
                 elif kind == 'saved':
@@ -163,3 +166,13 @@ class TrainerClient:
                 process.stdin.close()
             except OSError:
                 pass
+
+
+def pause_after(failures: int) -> float:
+    """
+    Return how many seconds to wait before the process is started again.
+
+    failures: how often it ended in a row without having been ready. What is in its way may be
+    gone soon (a GPU's memory that another process holds) or never (a student of other weights).
+    """
+    return min(AGAIN_AFTER_S * 2.0 ** min(max(failures - 1, 0), 30), LONGEST_WAIT_S)
