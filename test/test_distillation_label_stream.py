@@ -1,6 +1,7 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """From packets and pictures to labels on a thread: what comes out, and what goes wrong."""
+from dataclasses import replace
 import time
 
 import cv2
@@ -100,6 +101,38 @@ def test_labels_carry_what_is_learned_from(start, drive):
         assert frame.inverse_depth.shape == (70, 98) and frame.events > 1000
         assert frame.time_ns == label.window.t_end
     assert [label.frame.starts for label in run.labels] == [True] + [False] * (len(run.labels) - 1)
+
+
+def test_who_wants_no_labels_any_more_lets_the_thread_rest(start, drive):
+    wanted, teacher = [True], Gray()
+    teacher.slow_s = 0.3
+    run = start(teacher, wanted=lambda: wanted[0])
+    run.feed(drive)
+    run.wait_for(lambda: len(run.stream._pairs) > 2)
+    wanted[0] = False
+    run.wait_for(lambda: not run.stream._pairs)
+    assert run.stream.counts['unwanted'] > 2
+
+
+def test_another_sensor_or_calibration_is_registered_anew(start, drive):
+    run, sizes = start(Gray()), []
+    labeller = run.stream.labeller
+
+    def registration(size, map_size):
+        sizes.append(run.stream.pairing.pipeline.size)
+        if len(sizes) == 1:
+            labeller.forget_registration()  # by a calibration that came meanwhile
+        return SameView(130, 173)
+
+    labeller._registration_for = registration
+    half = len(drive) // 2
+    run.feed(drive[:half], 0.002)
+    run.wait_for(lambda: len(run.labels) >= 3)
+    run.feed([message._replace(value=replace(message.value, width=346, height=260))
+              if isinstance(message.value, Packet) else message for message in drive[half:]],
+             0.002)
+    run.wait_for(lambda: len(sizes) >= 3)
+    assert sizes == [(173, 130), (173, 130), (346, 260)]
 
 
 def test_windows_and_labels_are_rectified_together(start, drive):

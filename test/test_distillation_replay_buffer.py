@@ -92,6 +92,20 @@ def test_memory_is_bounded_and_some_of_the_past_stays():
     assert numbers(filled(2000, config).training) == numbers(filled(2000, config).training)
 
 
+def test_a_sensor_that_is_started_again_gives_the_newest_blocks():
+    buffer = filled(100)
+    for index in range(60):
+        buffer.add(frame(index, index == 0))
+    buffer.use_up_held_out()
+    starts = [block[0] for block in numbers(buffer.training)]
+    old = starts.index(min(starts, key=lambda start: (start != 0, start)), 1)
+    assert starts[:old] == sorted(starts[:old]) and starts[old - 1] > 80
+    assert starts[old:] == sorted(starts[old:]) and starts[-1] < 60
+    buffer.forget(30 * PERIOD)
+    left = [block[0] for block in numbers(buffer.training)]
+    assert left[:old] == starts[:old] and 0 < len(left[old:]) and max(left[old:]) < 30
+
+
 def test_another_size_begins_anew():
     buffer = filled(60)
     buffer.add(frame(60, size=(8, 6)))

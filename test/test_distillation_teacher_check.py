@@ -1,6 +1,8 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Labels that do not belong to the events, and teachers that contradict themselves."""
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,9 +16,10 @@ from depth_anyevent_ros.networks.config import InputConfig
 def frames(anchor_dir):
     """Return frames of scenes of both worlds by turns with their true labels."""
     sequences = anchor_sequences(anchor_dir)
-    return [LabelledFrame(samples.image[i], samples.inverse_depth[i], i, 1, False)
-            for samples in anchor_samples(sequences, InputConfig(height=126, width=168))
-            for i in range(2, len(samples))]
+    found = [(samples.image[i], samples.inverse_depth[i])
+             for samples in anchor_samples(sequences, InputConfig(height=126, width=168))
+             for i in range(2, len(samples))]
+    return [LabelledFrame(*pair, time_ns, 1, False) for time_ns, pair in enumerate(found)]
 
 
 def problem(frames, change):
@@ -50,6 +53,14 @@ def test_labels_of_other_scenes_have_nothing_to_do_with_the_events(frames):
     found = [alignment.problem(frame) for frame in (2 * others)[:130]]
     assert found[116] == '' and 'nothing to do with the events' in found[-1]
     assert alignment.since_ns == others[0].time_ns
+
+
+def test_a_sensor_that_is_started_again_is_told_of_in_its_own_time(frames):
+    alignment = EdgeAlignment()
+    for offset in (3600, 5):
+        for frame in frames[:60]:
+            alignment.problem(replace(frame, time_ns=frame.time_ns + offset))
+    assert 5 <= alignment.since_ns < 10 and alignment.means()
 
 
 def test_too_few_frames_and_empty_ones_say_nothing(frames):

@@ -15,6 +15,7 @@ from depth_anyevent_ros.distillation.labelling import Labeller, ProxyLabel
 from depth_anyevent_ros.distillation.pairing import FramePairing, Pair
 from depth_anyevent_ros.events.types import Packet
 from depth_anyevent_ros.geometry.rectification import Rectification
+from depth_anyevent_ros.packet_queue import PACKET_BYTES
 from depth_anyevent_ros.statistics import RecentTimes, RecentValues
 
 IDLE_WAIT_S = 0.2
@@ -39,10 +40,10 @@ class LabelStream:
     Pairs, labels and delivers on one thread.
 
     What waits is bounded by max_bytes here and once more in the pairing; beyond it the oldest is
-    dropped. Where the teacher is slower than the pictures
-    the newest pair is labelled and the others are counted as skipped. deliver(label) is called
-    on the thread; report(sentence) for what failed; wanted() says whether labels are of use.
-    period_ns: of labels at least, 0 for one of each picture.
+    dropped. Where the teacher is slower than the pictures, PAIRS_WAITING of them wait, and the
+    oldest of more are counted as skipped. deliver(label) is called on the thread; report(sentence)
+    for what failed; wanted() says whether labels are of use. period_ns: of labels at least, 0 for
+    one of each picture.
     """
 
     def __init__(self, pairing: FramePairing, labeller: Labeller, period_ns: int,
@@ -57,6 +58,7 @@ class LabelStream:
         self._changed = threading.Condition()
         self._pairs: deque[Pair[Picture]] = deque()
         self._idle = True
+        self._size: tuple[int, int] | None = None  # of the event sensor
         self._stop = threading.Event()
         self._last_label_ns: int | None = None
         self._thread = threading.Thread(target=self._run, name='labels', daemon=True)
@@ -124,7 +126,9 @@ class LabelStream:
 
     def _step(self, arrived: list[Packet | Picture]) -> None:
         if not self._wanted():
-            self.counts['unwanted'] += sum(isinstance(item, Picture) for item in arrived)
+            self.counts['unwanted'] += len(self._pairs) \
+                + sum(isinstance(item, Picture) for item in arrived)
+            self._pairs.clear()  # or the thread would not wait for what arrives
             self._idle = True
             return
         if self._idle:
@@ -158,6 +162,9 @@ class LabelStream:
 
     def _label(self, pair: Pair[Picture]) -> None:
         begin = time.monotonic_ns()
+        if self.pairing.pipeline.size != self._size:
+            self._size = self.pairing.pipeline.size
+            self.labeller.forget_registration()
         label = self.labeller.label(pair.picture.read(), pair.window)
         now = time.monotonic_ns()
         if label is None:
@@ -173,4 +180,4 @@ class LabelStream:
 
 
 def _size(item: Packet | Picture) -> int:
-    return len(item.events) if isinstance(item, Packet) else item.nbytes
+    return len(item.events) + PACKET_BYTES if isinstance(item, Packet) else item.nbytes

@@ -48,9 +48,9 @@ class Labeller:
 
     quality: None where pictures are maps already, which nothing is known of. registration_for(
     picture size (width, height), map size (height, width)): returns the registration; it is
-    kept until `forget_registration`. rectification: of the event camera where windows are drawn
-    without its distortion, as labels are then; None where both have it. counts: labels, those of
-    them in doubt, and pictures refused by reason.
+    kept until `forget_registration`, which any thread may call. rectification: of the event
+    camera where windows are drawn without its distortion, as labels are then; None where both
+    have it. counts: labels, those of them in doubt, and pictures refused by reason.
     """
 
     def __init__(self, teacher: Teacher, quality: PictureQuality | None,
@@ -59,6 +59,7 @@ class Labeller:
         self.check = TeacherCheck(teacher)
         self._registration_for = registration_for
         self._known: tuple[tuple, Registration] | None = None
+        self._calibration = 0  # how often it has changed
         self.rectification: Rectification | None = None
         self.counts = Counter(labels=0, refused=0, doubted=0, failed=0)
 
@@ -77,7 +78,7 @@ class Labeller:
             self.counts['failed'] += 1
             raise
         size = picture.shape[1], picture.shape[0]
-        key = size, found.shape
+        key = size, found.shape, self._calibration
         if self._known is None or self._known[0] != key:
             self._known = key, self._registration_for(size, found.shape)
         inverse_depth = self._known[1].register(found)
@@ -92,8 +93,8 @@ class Labeller:
         return ProxyLabel(inverse_depth, window, frame, doubt)
 
     def forget_registration(self) -> None:
-        """Say that the calibration changed."""
-        self._known = None
+        """Say that the calibration or the event sensor changed."""
+        self._calibration += 1
 
     def _refuse(self, reason: str) -> None:
         self.counts['refused'] += 1

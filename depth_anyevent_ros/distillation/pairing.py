@@ -18,6 +18,7 @@ from depth_anyevent_ros.events.pipeline import EventPipeline, Representation, Wi
 from depth_anyevent_ros.events.stream_health import StreamHealth
 from depth_anyevent_ros.events.types import Packet, PacketError
 from depth_anyevent_ros.events.windows import PlannedWindows
+from depth_anyevent_ros.packet_queue import PACKET_BYTES
 
 Picture = TypeVar('Picture')
 # Sensor time and a picture's stamp are of one clock if they are no further apart.
@@ -69,14 +70,12 @@ class FramePairing(Generic[Picture]):
                 yield from self._push()
             self.counts['unpaired_pictures'] += len(self._pictures)
             self._pictures.clear()
-            self._packets.append(packet)
-            self._bytes += len(packet.events)
+            self._append(packet)
             yield from self._push()
             return
-        self._packets.append(packet)
-        self._bytes += len(packet.events)
+        self._append(packet)
         while self._bytes > self._max_bytes and len(self._packets) > 1:
-            self._bytes -= len(self._packets.popleft().events)
+            self._pop()
             self.counts['dropped_packets'] += 1
             self.pipeline.note_loss()
         yield from self._go_on()
@@ -105,13 +104,21 @@ class FramePairing(Generic[Picture]):
         self._order.forget()
         self.pipeline.reset()
 
+    def _append(self, packet: Packet) -> None:
+        self._packets.append(packet)
+        self._bytes += len(packet.events) + PACKET_BYTES
+
+    def _pop(self) -> Packet:
+        packet = self._packets.popleft()
+        self._bytes -= len(packet.events) + PACKET_BYTES
+        return packet
+
     def _go_on(self) -> Iterator[Pair[Picture]]:
         while self._packets and self.pipeline.waiting:
             yield from self._push()
 
     def _push(self) -> Iterator[Pair[Picture]]:
-        packet = self._packets.popleft()
-        self._bytes -= len(packet.events)
+        packet = self._pop()
         try:
             yield from self._paired(self.pipeline.push(packet))
         except PacketError as error:

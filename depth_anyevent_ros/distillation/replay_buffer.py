@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -62,6 +63,14 @@ class BufferConfig:
                              f'{self.recent} and {self.max_bytes}')
 
 
+class _Block(NamedTuple):
+    """number: in the order in which blocks began. stream: how often time had fallen back."""
+
+    number: int
+    stream: int
+    samples: Samples
+
+
 class ReplayBuffer:
     """Takes frames one by one; the same seed and frames give the same blocks."""
 
@@ -71,20 +80,21 @@ class ReplayBuffer:
         self._skip = 0  # frames of the gap that are still to come
         self._number = 0  # blocks begun
         self._aged = 0  # blocks that were no longer among the newest
-        self._training: list[Samples] = []  # oldest first
-        self._held_out: list[Samples] = []
+        self._stream = self._last_ns = 0  # a sensor that is started again counts from 0
+        self._training: list[_Block] = []  # oldest first
+        self._held_out: list[_Block] = []
         self.counts = Counter(frames=0, gap_frames=0, lone_frames=0, held_out_blocks=0,
                               evicted_blocks=0, forgotten_blocks=0, size_changes=0)
 
     @property
     def training(self) -> list[Samples]:
         """Blocks to train on, oldest first."""
-        return list(self._training)
+        return [block.samples for block in self._training]
 
     @property
     def held_out(self) -> list[Samples]:
         """Blocks that no decision has used yet, oldest first."""
-        return list(self._held_out)
+        return [block.samples for block in self._held_out]
 
     @property
     def nbytes(self) -> int:
@@ -107,9 +117,11 @@ class ReplayBuffer:
             self._open, self._training, self._held_out = [], [], []
         self._size = frame.image.shape[-2:]
         last = self._open[-1] if self._open else None
+        fell_back, self._last_ns = frame.time_ns < self._last_ns, frame.time_ns
         if last and (frame.starts or not 0 < frame.time_ns - last.time_ns
                      <= self._config.longest_pause_ns):
             self._close()
+        self._stream += fell_back
         if self._skip:
             self._skip -= 1
             self.counts['gap_frames'] += 1
@@ -120,10 +132,11 @@ class ReplayBuffer:
         self._make_room()
 
     def forget(self, since_ns: int) -> None:
-        """Drop the frames from a time on."""
+        """Drop the frames from a time on, of the stream since time last fell back."""
         blocks = len(self._training) + len(self._held_out)
         self._training, self._held_out = (
-            [block for block in blocks if block.times_ns[-1] < since_ns]
+            [block for block in blocks if block.stream != self._stream
+             or block.samples.times_ns[-1] < since_ns]
             for blocks in (self._training, self._held_out))
         self._open = []
         self.counts['forgotten_blocks'] += blocks - len(self._training) - len(self._held_out)
@@ -131,7 +144,7 @@ class ReplayBuffer:
     def use_up_held_out(self) -> None:
         """Say that a decision was made with the held-out blocks: they may be trained on."""
         self._training.extend(self._held_out)
-        self._training.sort(key=lambda block: block.times_ns[0])
+        self._training.sort(key=lambda block: block.number)
         self._held_out = []
         self._make_room()
 
@@ -143,8 +156,8 @@ class ReplayBuffer:
             return
         self._number += 1
         turn = self._number % self._config.held_out_every
-        (self._training if turn else self._held_out).append(
-            _samples(frames, f'block {self._number}'))
+        (self._training if turn else self._held_out).append(_Block(
+            self._number, self._stream, _samples(frames, f'block {self._number}')))
         self.counts['held_out_blocks'] += not turn
         # Before a block that will be held out, and after one that is.
         if turn in (0, self._config.held_out_every - 1):
@@ -172,5 +185,5 @@ def _samples(frames: list[LabelledFrame], name: str) -> Samples:
                    np.isfinite(inverse_depth).any((1, 2)))
 
 
-def _bytes(block: Samples) -> int:
-    return block.image.nbytes + block.inverse_depth.nbytes
+def _bytes(block: _Block) -> int:
+    return block.samples.image.nbytes + block.samples.inverse_depth.nbytes

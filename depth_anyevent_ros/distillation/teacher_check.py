@@ -77,10 +77,13 @@ class EdgeAlignment:
     def __init__(self):
         self._scores: deque[dict[str, float]] = deque(maxlen=MEMORY // EVERY)
         self._times: deque[int] = deque(maxlen=MEMORY // EVERY)
-        self._count = 0
+        self._count = self._last_ns = 0
 
     def problem(self, frame: LabelledFrame) -> str:
         """Take a frame; return what is wrong with the last ones, '' for nothing."""
+        if frame.time_ns < self._last_ns:
+            self._times.clear()  # a new stream, of whose time `since_ns` has to tell
+        self._last_ns = frame.time_ns
         self._count += 1
         if self._count % EVERY == 1:
             found = edge_correlations(frame.image, frame.inverse_depth)
@@ -103,13 +106,18 @@ class EdgeAlignment:
 
     @property
     def since_ns(self) -> int:
-        """The time of the first of the frames that are judged together, 0 without any."""
+        """
+        The time of the first of the frames that are judged together, 0 without any.
+
+        Where time fell back among them, of those since then.
+        """
         return self._times[0] if self._times else 0
 
     def means(self) -> dict[str, float]:
         """Return the mean correlation for each way in which the label was moved."""
-        return {name: float(np.mean([item[name] for item in self._scores]))
-                for name in self._scores[0]} if self._scores else {}
+        scores = list(self._scores)  # in one step: diagnostics ask from another thread
+        return {name: float(np.mean([item[name] for item in scores]))
+                for name in scores[0]} if scores else {}
 
 
 def edge_correlations(image: np.ndarray, inverse_depth: np.ndarray) -> dict[str, float] | None:
