@@ -19,7 +19,7 @@ from depth_anyevent_ros.distillation.trainer_client import (
 from depth_anyevent_ros.distillation.trainer_process import ProcessSettings, STATE
 from depth_anyevent_ros.distillation.wire import receive, send, WireError
 from depth_anyevent_ros.networks.checkpoint import save_checkpoint, untrained_student
-from depth_anyevent_ros.networks.handover import read_announced
+from depth_anyevent_ros.networks.handover import hand_over, read_announced
 
 
 def test_messages_come_as_they_were_sent():
@@ -154,10 +154,51 @@ def test_where_weights_cannot_be_written_promotion_waits(settings, anchor_dir, t
     steps = trainer.of('status')[-1]['steps'] if trainer.of('status') else 0
     trainer.wait_for(lambda: trainer.of('status')[-1]['steps'] > steps + 3)
     assert not trainer.of('weights')
-    (tmp_path / 'weights').unlink()
-    trainer.wait_for(lambda: trainer.of('weights'))
-    read_announced(trainer.of('weights')[-1]['announcement'], settings.weights_dir)
     trainer.client.stop()
+    (tmp_path / 'weights').unlink()
+    # A run that could not write them leaves that to the next one, which has no frames yet.
+    trainer = Trainer(settings)
+    trainer.wait_for(lambda: trainer.of('weights'))
+    announcement = trainer.of('weights')[-1]['announcement']
+    read_announced(announcement, settings.weights_dir)
+    trainer.client.stop()
+    # And what another weights_dir does not have is written there.
+    elsewhere = replace(settings, weights_dir=str(tmp_path / 'elsewhere'))
+    trainer = Trainer(elsewhere)
+    trainer.wait_for(lambda: trainer.of('weights'))
+    read_announced(trainer.of('weights')[-1]['announcement'], elsewhere.weights_dir)
+    trainer.client.stop()
+
+
+def test_former_weights_go_by_their_age_not_by_their_version(tmp_path):
+    network, config = (student := untrained_student('tiny-r')).network, student.config
+    for age, version in enumerate((7, 8, 1, 2)):
+        name = json.loads(hand_over(tmp_path, network, config, version, 2))['file']
+        os.utime(tmp_path / name, ns=(age, age))
+    assert sorted(path.name[:6] for path in tmp_path.iterdir()) == ['000001', '000002']
+
+
+def test_a_folder_is_for_one_process(settings):
+    trainer = Trainer(settings)
+    trainer.wait_for(lambda: trainer.of('ready'))
+    other = Trainer(settings)
+    other.wait_for(lambda: other.of('failed'))
+    assert 'another process trains in' in other.of('failed')[0]['what']
+    assert 'at present' in other.client.save(5.0)
+    other.client.stop()
+    assert trainer.client.save(20.0) == ''
+    trainer.client.stop()
+
+
+def test_it_stops_before_its_anchor_set_is_made(settings, tmp_path):
+    settings = replace(settings, anchor_dir=str(tmp_path / 'anchor'))
+    trainer = Trainer(settings)
+    trainer.wait_for(lambda: trainer.of('log'))
+    trainer.client.stop()
+    assert not trainer.of('ready') and len(trainer.of('log')) < 10
+    trainer = Trainer(settings)
+    trainer.client.stop()  # at once
+    assert not trainer.heard
 
 
 def test_a_student_that_cannot_be_loaded_is_told(settings, tmp_path):

@@ -6,11 +6,14 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict
+import itertools
 import os
 from pathlib import Path
+import queue
 import subprocess
 import sys
 import threading
+import time
 from typing import Any
 
 from depth_anyevent_ros.distillation.replay_buffer import LabelledFrame
@@ -20,8 +23,9 @@ from depth_anyevent_ros.distillation.wire import receive, send, WireError
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 WAITING = 64  # frames on their way; beyond it the oldest are dropped
 AGAIN_AFTER_S = 5.0
+SAVE_TIMEOUT_S = 30.0
 LONGEST_WAIT_S = 160.0
-PATIENCE_S = 20.0
+PATIENCE_S = 20.0  # with a process that was told to end
 
 
 class TrainerClient:
@@ -40,8 +44,8 @@ class TrainerClient:
         self._paused = False
         self._failures = 0  # in a row, since the process was last ready
         self._process: subprocess.Popen | None = None
-        self._saved = threading.Event()
-        self._save_problem = ''
+        self._saves = itertools.count()
+        self._answers: dict[int, queue.Queue[str]] = {}  # to those who wait, by their number
         self._threads = [threading.Thread(target=target, name=name, daemon=True)
                          for target, name in ((self._keep_running, 'trainer'),
                                               (self._send, 'to the trainer'))]
@@ -74,19 +78,32 @@ class TrainerClient:
         """Say that the labels from a time on are in doubt."""
         self._command('forget', {'since_ns': since_ns})
 
-    def save(self, timeout_s: float) -> str:
-        """Save the state; return what went wrong, '' for nothing."""
-        self._saved.clear()
-        self._command('save', {})
-        if not self._saved.wait(timeout_s):
+    def save(self, timeout_s: float = SAVE_TIMEOUT_S) -> str:
+        """Save the state when the step in hand ends; return what went wrong, '' for nothing."""
+        if self.problem:
+            return f'nothing is trained at present: {self.problem}'
+        number, answer = next(self._saves), queue.Queue()
+        self._answers[number] = answer
+        self._command('save', {'number': number})
+        try:
+            return answer.get(timeout=timeout_s)
+        except queue.Empty:
             return self.problem or f'no answer within {timeout_s:g} s'
-        return self._save_problem
+        finally:
+            self._answers.pop(number, None)
 
     def stop(self) -> None:
-        """Let the process save its state and end."""
+        """Let the process save its state and end; one that does not is ended."""
         with self._changed:
             self._stopping = True
+            self._end_unready()
             self._changed.notify_all()
+        end = time.monotonic() + PATIENCE_S
+        for thread in self._threads:
+            thread.join(max(end - time.monotonic(), 0))
+        with self._changed:
+            if self._process is not None:
+                self._process.kill()  # its state appears in one step: there is the last one
         for thread in self._threads:
             thread.join()
 
@@ -121,6 +138,8 @@ class TrainerClient:
             send(process.stdin, 'pause', {'paused': True})
         with self._changed:
             self._process = process
+            if self._stopping:
+                self._end_unready()
             self._changed.notify_all()
         reason = ''
         try:
@@ -131,8 +150,9 @@ class TrainerClient:
                 elif kind == 'failed':
                     reason = values['what']
                 elif kind == 'saved':
-                    self._save_problem = values['problem']
-                    self._saved.set()
+                    waiting = self._answers.get(values['number'])
+                    if waiting is not None:
+                        waiting.put(values['problem'])
                 self._hear(kind, values)
         except WireError as error:
             reason = str(error)
@@ -145,6 +165,11 @@ class TrainerClient:
             process.kill()
             status = process.wait()
         return reason or f'the training process ended with status {status}'
+
+    def _end_unready(self) -> None:
+        """End a process that is not ready: it reads nothing yet, and has nothing to save."""
+        if self._process is not None and self.problem:
+            self._process.kill()
 
     def _send(self) -> None:
         """Write what waits, in order; close the pipe at the end."""

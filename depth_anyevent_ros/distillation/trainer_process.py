@@ -10,8 +10,10 @@ promotion, and `problem`. When standard input ends it saves its state and ends t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+import fcntl
 import os
 from pathlib import Path
 import queue
@@ -31,12 +33,12 @@ from depth_anyevent_ros.distillation.training_state import load_state, save_stat
 from depth_anyevent_ros.distillation.wire import receive, send
 from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.networks.cuda_runtime import is_device_error
-from depth_anyevent_ros.networks.handover import hand_over
+from depth_anyevent_ros.networks.handover import hand_over, is_there
 
 STATUS_EVERY_S = 1.0
 WAITING = 256  # messages that wait for a step to end; beyond it the pipe fills
 NICENESS = 10
-STATE = 'state.safetensors'
+STATE, LOCK = 'state.safetensors', 'lock'
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class TrainerProcess:
         self._announcement = ''
         self._to_hand_over = False
         self._decided_at = 0
+        self._rest_until = 0.0
         checkpoint = load_student(settings.student)
         sequences = anchor_sequences(Path(settings.anchor_dir), settings.anchor_scenes,
                                      self._say)
@@ -98,13 +101,14 @@ class TrainerProcess:
         threading.Thread(target=self._read, name='messages', daemon=True).start()
         self._tell('ready', {'anchor_error': self._learner.anchor_running,
                              'steps': self._learner.steps})
-        self._announce()
+        self._announce_or_hand_over()
         next_status = next_save = time.monotonic()
         next_save += self._settings.save_every_s
         while not self._ended:
             busy = self._learner.ready and not self._paused
-            self._take_messages(wait_s=0.0 if busy else 0.2)
-            if busy:
+            rest_s = self._rest_until - time.monotonic()
+            self._take_messages(wait_s=min(max(rest_s, 0.0), 0.2) if busy else 0.2)
+            if busy and rest_s <= 0:
                 self._work()
             now = time.monotonic()
             if now >= next_status:
@@ -147,10 +151,10 @@ class TrainerProcess:
         elif kind == 'pause':
             self._paused = values['paused']
         elif kind == 'save':
-            self._tell('saved', {'problem': self._save()})
+            self._tell('saved', {'problem': self._save(), 'number': values['number']})
 
     def _work(self) -> None:
-        """Do a step, rest for as long as the duty cycle asks, and decide when it is time to."""
+        """Do a step, decide when it is time to, and rest for as long as the duty cycle asks."""
         begin = time.monotonic()
         self._losses.append(self._learner.step())
         learner = self._learner
@@ -161,8 +165,8 @@ class TrainerProcess:
             self._tell('verdict', vars(self._verdict))
         if self._to_hand_over:
             self._hand_over()
-        took = time.monotonic() - begin
-        time.sleep(took * (1 / self._settings.duty - 1))
+        end = time.monotonic()
+        self._rest_until = end + (end - begin) * (1 / self._settings.duty - 1)
 
     def _hand_over(self) -> None:
         """Write the running weights; where the disk refuses, try again after the next step."""
@@ -181,6 +185,15 @@ class TrainerProcess:
         self._save()
         self._announce()
 
+    def _announce_or_hand_over(self) -> None:
+        """Announce what was handed over in an earlier run, or do what that run could not."""
+        if self._announcement and not is_there(self._announcement, self._settings.weights_dir):
+            self._announcement, self._to_hand_over = '', True
+        if self._to_hand_over:
+            self._hand_over()
+        else:
+            self._announce()
+
     def _announce(self) -> None:
         if self._announcement:
             self._tell('weights', {'announcement': self._announcement})
@@ -191,7 +204,8 @@ class TrainerProcess:
         try:
             folder = Path(self._settings.state_dir)
             folder.mkdir(parents=True, exist_ok=True)
-            save_state(folder / STATE, tensors, {**facts, 'announcement': self._announcement})
+            save_state(folder / STATE, tensors, {**facts, 'announcement': self._announcement,
+                                                 'to_hand_over': self._to_hand_over})
         except (OSError, TrainingError) as error:
             self._tell('problem', {'what': f'the state could not be saved: {error}'})
             return str(error)
@@ -204,12 +218,12 @@ class TrainerProcess:
             return
         try:
             tensors, facts = load_state(path)
-            announcement = facts.pop('announcement')
+            announcement, waits = facts.pop('announcement'), facts.pop('to_hand_over', False)
             self._learner.restore(tensors, facts)
         except (ValueError, KeyError, RuntimeError) as error:
             self._say(f'Beginning anew, since {path} cannot be gone on from: {error}')
             return
-        self._announcement = announcement
+        self._announcement, self._to_hand_over = announcement, waits
         self._decided_at = self._learner.steps
         self._say(f'Going on from step {self._learner.steps}.')
 
@@ -247,7 +261,8 @@ def run(source: BinaryIO, sink: BinaryIO) -> None:
     torch.set_flush_denormal(True)
     torch.set_num_threads(settings.threads)
     try:
-        TrainerProcess(settings, source, sink).run()
+        with _alone_in(Path(settings.state_dir)):
+            TrainerProcess(settings, source, sink).run()
     except (ValueError, OSError) as error:
         send(sink, 'failed', {'what': str(error)})
     except RuntimeError as error:
@@ -255,6 +270,21 @@ def run(source: BinaryIO, sink: BinaryIO) -> None:
             raise
         send(sink, 'failed', {'what': f'the GPU cannot be trained on, set train.device to cpu: '
                                       f'{error}'})
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold a folder; raise ValueError where another process does, whose state would be lost."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / LOCK, 'w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(f'another process trains in {folder}: give every distillation node '
+                             'a work_dir of its own') from error
+        except OSError:  # a file system without locks
+            pass
+        yield
 
 
 def main() -> None:

@@ -19,18 +19,31 @@ def hand_over(folder: Path, network: DepthNetwork, config: ModelConfig, version:
     """
     Write weights into a folder under a name that no other file has; return the announcement.
 
-    A file is never changed. Of former ones the newest `keep` stay, with this one. Raises
-    CheckpointError, OSError where the disk refuses; nothing is left then.
+    A file is never changed. Of former ones the youngest `keep` stay, with this one: versions
+    begin anew with another student. Raises CheckpointError, OSError where the disk refuses;
+    nothing is left then.
     """
     data = checkpoint_bytes(network, config)
     digest = hashlib.sha256(data).hexdigest()
     name = f'{version:06d}-{digest[:12]}.safetensors'
     folder.mkdir(parents=True, exist_ok=True)
     replace_file(folder / name, data)
-    for old in sorted(folder.glob('[0-9]*-*.safetensors'))[:-max(keep, 1)]:
+    for old in sorted(folder.glob('[0-9]*-*.safetensors'), key=_age)[:-max(keep, 1)]:
         if old.name != name:
             old.unlink(missing_ok=True)
     return json.dumps({'file': name, 'sha256': digest, 'version': version})
+
+
+def is_there(announcement: str, folder: str) -> bool:
+    """Return whether the file that an announcement of this package names lies in a folder."""
+    return Path(folder, json.loads(announcement)['file']).is_file()
+
+
+def _age(path: Path) -> tuple[int, str]:
+    try:
+        return path.stat().st_mtime_ns, path.name
+    except FileNotFoundError:  # by another process
+        return 0, path.name
 
 
 def read_announced(announcement: str, folder: str) -> Checkpoint:

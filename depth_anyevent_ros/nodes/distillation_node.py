@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from pathlib import Path
 import sys
+import threading
 
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import qos_profile_sensor_data
+from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo
 from std_srvs.srv import Trigger
 
@@ -44,7 +46,6 @@ from depth_anyevent_ros.nodes.parameters import DISTILLATION_PARAMETERS, OTHER_C
 
 SENSOR_SIZE_AT_WARM_UP = (346, 260)  # DAVIS346; the loops are compiled for every size
 ADAPT_PERIOD_S = 0.2
-SAVE_TIMEOUT_S = 30.0
 
 
 class DistillationNode(AutostartNode):
@@ -167,6 +168,8 @@ class DistillationNode(AutostartNode):
             self._publisher.destroy()
         if isinstance(self._teacher, CheckpointTeacher):
             self._teacher.runtime.release()
+        if self._tf is not None:
+            self._tf.destroy()
         self._publisher = self._teacher = self._student = self._tf = self._extrinsics = None
 
     def _hot_pixels(self) -> HotPixelMemory:
@@ -265,18 +268,23 @@ class DistillationNode(AutostartNode):
         if kind == 'weights':
             self._publisher.weights(values['announcement'])
         elif kind == 'verdict':
-            self.get_logger().info(f'{"Promoted" if values["promote"] else "Kept back"}: '
-                                   f'{values["reason"]}.')
+            what = 'Promoted' if values['promote'] else \
+                'Kept back' if values['decided'] else 'Not decided yet'
+            self.get_logger().info(f'{what}: {values["reason"]}.')
         elif kind == 'log':
             self.get_logger().info(values['what'])
         elif kind in ('problem', 'failed'):
             self._on_problem(values['what'])
 
-    def _on_save(self, _request, response):
-        if self._trainer is None:
+    async def _on_save(self, _request, response):
+        trainer, answer = self._trainer, Future(executor=self.executor)
+        if trainer is None:
             response.success, response.message = False, 'Nothing is trained.'
             return response
-        problem = self._trainer.save(SAVE_TIMEOUT_S)
+        # The process answers when its step ends; meanwhile packets have to be taken.
+        threading.Thread(target=lambda: answer.set_result(trainer.save()), name='save',
+                         daemon=True).start()
+        problem = await answer
         response.success, response.message = not problem, problem or 'The state is saved.'
         return response
 

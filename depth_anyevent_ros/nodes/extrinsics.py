@@ -25,6 +25,10 @@ class ExtrinsicsFromTf:
         self._buffer = tf2_ros.Buffer()
         self._listener = tf2_ros.TransformListener(self._buffer, node)
 
+    def destroy(self) -> None:
+        """Listen no more: what the node holds of the listener keeps it alive."""
+        self._listener.unregister()
+
     def lookup(self, color_frame: str, event_frame: str) -> Transform | None:
         """Return the transform from the colour to the event frame, None while it is not known."""
         try:

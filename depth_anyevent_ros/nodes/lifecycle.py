@@ -184,7 +184,10 @@ def run(node_class, args=None) -> int:
         print(f'{node_class.__name__}: {error}.{hint}', file=sys.stderr)
         return 2
     finally:
-        if node is not None:
-            node.close()
-            node.destroy_node()
+        try:
+            if node is not None:
+                node.close()
+                node.destroy_node()
+        except KeyboardInterrupt:
+            print(f'{node_class.__name__}: ended before it had closed', file=sys.stderr)
         rclpy.try_shutdown()
