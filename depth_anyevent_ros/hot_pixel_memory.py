@@ -47,10 +47,12 @@ class HotPixelMemory:
         width, height = packet.width, packet.height
         path = self._folder / file_name(self._sensor or packet.frame_id, width, height)
         mask = None
-        if self._learn and path.exists():
+        if self._learn:
             try:
                 mask = read_mask(path, width, height)
                 self._tell(f'{np.count_nonzero(mask)} hot pixels are known from {path}.')
+            except FileNotFoundError:  # none are known yet
+                pass
             except (OSError, ValueError) as error:
                 self._tell(f'The hot pixels in {path} are not used ({error}); they are learned '
                            'anew.')
@@ -66,10 +68,11 @@ class HotPixelMemory:
             return
         health, path = known
         mask = health.mask
-        self._saved_s, self._kept = time.monotonic(), mask
+        self._saved_s = time.monotonic()
         path.parent.mkdir(parents=True, exist_ok=True)
         height, width = mask.shape
         replace_file(path, encode_pixels(width, height, pixels_of(mask)))
+        self._kept = mask
 
 
 def file_name(sensor: str, width: int, height: int) -> str:

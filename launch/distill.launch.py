@@ -5,15 +5,19 @@ import os
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.actions import (
+    DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, SetLaunchConfiguration)
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
+import yaml
 
 PACKAGE = 'depth_anyevent_ros'
 SHARE = get_package_share_directory(PACKAGE)
 CACHE = os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), PACKAGE)
+# How a params_file may name the distillation node.
+NODE_PATTERNS = ('distillation', '**', '*')
 # Launch arguments that stand for parameters: the parameter, and its type.
 OVERRIDES = {'autostart': ('autostart', bool), 'checkpoint': ('checkpoint', str),
              'mode': ('mode', str), 'teacher': ('teacher.checkpoint', str),
@@ -41,12 +45,14 @@ def generate_launch_description():
         DeclareLaunchArgument('registration', default_value='',
                               description='same, rotation, depth or auto. Empty: as in '
                                           'params_file (auto).'),
-        DeclareLaunchArgument('work_dir', default_value=CACHE,
+        DeclareLaunchArgument('work_dir', default_value='',
                               description='Folder of the state of training. Another one begins '
-                                          'anew.'),
-        DeclareLaunchArgument('weights_dir', default_value=os.path.join(CACHE, 'weights'),
+                                          'anew. Empty: as in params_file '
+                                          '(~/.cache/depth_anyevent_ros).'),
+        DeclareLaunchArgument('weights_dir', default_value='',
                               description='Folder through which students go from training to '
-                                          'inference.'),
+                                          'inference, which both nodes are told. Empty: as in '
+                                          'params_file (weights in work_dir).'),
         DeclareLaunchArgument('params_file',
                               default_value=os.path.join(SHARE, 'config', 'distillation.yaml'),
                               description='Parameters of the nodes, as config/distillation.yaml '
@@ -54,10 +60,26 @@ def generate_launch_description():
         DeclareLaunchArgument('rviz_config',
                               default_value=os.path.join(SHARE, 'config', 'rviz', 'distill.rviz'),
                               description='Configuration file of RViz.'),
+        OpaqueFunction(function=_folders),
         IncludeLaunchDescription(PythonLaunchDescriptionSource(
             os.path.join(SHARE, 'launch', 'infer.launch.py'))),
         OpaqueFunction(function=_distillation),
     ])
+
+
+def _folders(context):
+    """Settle the folders here, since those of the distillation node are the inference node's."""
+    with open(LaunchConfiguration('params_file').perform(context), encoding='utf-8') as file:
+        nodes = yaml.safe_load(file) or {}
+    found = {}
+    for name in ('work_dir', 'weights_dir'):
+        found[name] = LaunchConfiguration(name).perform(context) or next(
+            (value for node, body in nodes.items() if node.split('/')[-1] in NODE_PATTERNS
+             and (value := (body or {}).get('ros__parameters', {}).get(name))), '')
+    found['work_dir'] = os.path.expanduser(found['work_dir'] or CACHE)
+    found['weights_dir'] = os.path.expanduser(
+        found['weights_dir'] or os.path.join(found['work_dir'], 'weights'))
+    return [SetLaunchConfiguration(name, value) for name, value in found.items()]
 
 
 def _distillation(context):

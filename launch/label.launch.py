@@ -89,7 +89,7 @@ def _check(context):
             raise ValueError(f'label.launch.py needs bag:=BAG and output:=FOLDER; {name} is '
                              'missing')
     for name in ('bag', 'params_file'):
-        if not os.path.exists(values[name]):
+        if not os.path.exists(os.path.expanduser(values[name])):
             raise FileNotFoundError(f'{name}:={values[name]} does not exist')
 
 

@@ -53,7 +53,7 @@ class Rig:
         if self.color_to_event is None:
             raise CalibrationError(
                 'the pose of the colour camera is not known: set extrinsics.translation and '
-                'extrinsics.rotation, or extrinsics.source tf')
+                'extrinsics.rotation, or publish it on TF and set extrinsics.source to tf')
         if self.mode == 'depth' and self.scale is None:
             raise CalibrationError(
                 "registration.mode depth needs registration.scale, from the teacher's inverse "

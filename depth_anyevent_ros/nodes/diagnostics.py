@@ -46,15 +46,21 @@ class Diagnostics:
         self._timer = node.create_timer(PERIOD_S, self._publish,
                                         clock=Clock(clock_type=ClockType.STEADY_TIME))
 
+    def _report(self) -> Report:
+        try:
+            return self._collect()
+        except Exception as error:  # what is watched must not end by being looked at
+            return Report('error', f'the diagnostics failed: {type(error).__name__}: {error}', {})
+
     def _fill(self, status):
-        report = self._collect()
+        report = self._report()
         status.summary(LEVELS[report.level], report.message)
         for key, value in report.values.items():
             status.add(key, str(value))
         return status
 
     def _publish(self) -> None:
-        report = self._collect()
+        report = self._report()
         status = DiagnosticStatus(
             level=LEVELS[report.level], message=report.message,
             name=f'{self._node.get_name()}: {self._name}',

@@ -3,6 +3,7 @@
 """The node that turns event packets into depth images."""
 from __future__ import annotations
 
+import os
 from pathlib import Path
 import sys
 
@@ -99,7 +100,8 @@ class InferenceNode(AutostartNode):
         self._camera_info = CalibrationSubscription(
             self, self._calibration, lambda: self._estimator.pipeline.size, self._calibrate,
             self._warn_once)
-        self._weights = WeightsSubscription(self, self.value('weights_dir'), self._worker)
+        self._weights = WeightsSubscription(
+            self, os.path.expanduser(self.value('weights_dir')), self._worker)
         self._events = EventSubscription(self, lambda msg: queue.put(to_packet(msg)),
                                          self.value('events.reliability'))
         self.get_logger().info(f'Listening to {self._events.topic}.')

@@ -8,6 +8,7 @@ from pathlib import Path
 import sys
 import time
 
+from rclpy.clock import Clock, ClockType
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
@@ -59,7 +60,8 @@ class LabelRecorderNode(AutostartNode):
             self._subscriptions_of_labels.append(self.create_subscription(
                 kind, name, partial(self._write, self.resolve_topic_name(name), type_name),
                 QoSProfile(depth=QUEUE_DEPTH), raw=True))
-        self._timer = self.create_timer(LOOK_PERIOD_S, self._look)
+        self._timer = self.create_timer(LOOK_PERIOD_S, self._look,
+                                        clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(f'Recording {self._events.topic} and its labels.')
 
     def deactivate(self) -> None:

@@ -56,6 +56,10 @@ class ReplayNode(AutostartNode):
         for warning in self._reader.warnings:
             self.get_logger().warning(warning)
         for name, info in self._reader.topics.items():
+            if name == CLOCK and self.value('clock'):
+                self.get_logger().warning(f'{name} of the bag is left out, since the time that '
+                                          'is played is published there; clock:=false plays it.')
+                continue
             try:
                 kind = message_class(info.type)
             except LookupError as error:
