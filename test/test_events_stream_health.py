@@ -235,6 +235,18 @@ def test_hot_pixels_are_remembered(tmp_path):
     assert not watch(together(scene(12), hot(12)), health=without.health_of(packet)).mask.any()
 
 
+def test_a_folder_that_cannot_be_looked_into_is_as_good_as_none(tmp_path):
+    told = []
+    memory = HotPixelMemory(tmp_path / ('x' * 300), 'cam', True, told.append)
+    health = memory.health_of(Packet(np.zeros(0, np.uint8), 'evt3', WIDTH, HEIGHT))
+    assert 'are not used' in told[0] and not health.mask.any()
+    watch(together(scene(40), hot(40)), health=health)
+    assert health.mask.any()
+    for _ in range(2):  # what could not be kept is tried again
+        with pytest.raises(OSError):
+            memory.save(now=True)
+
+
 def test_inspect_writes_the_hot_pixels_of_a_bag(tmp_path, capsys):
     events = together(scene(12), hot(12))
     events = Events(events.t // 1000 * 1000, events.x, events.y, events.p)

@@ -97,7 +97,7 @@ def test_launch_files_import_only_launch(name):
                 if isinstance(node, ast.Import) for alias in node.names}
     imported |= {node.module.split('.')[0] for node in ast.walk(TREES[name])
                  if isinstance(node, ast.ImportFrom)}
-    assert imported <= {'os', 'ament_index_python', 'launch', 'launch_ros'}
+    assert imported <= {'os', 'ament_index_python', 'launch', 'launch_ros', 'yaml'}
 
 
 @pytest.mark.parametrize('name', TREES)
