@@ -4,28 +4,14 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
-import sys
 
 from depth_anyevent_ros.model_downloads import Download, downloads
 from depth_anyevent_ros.networks.checkpoint import (
     Checkpoint, CheckpointError, load_checkpoint, untrained_student)
+from depth_anyevent_ros.shared_files import share_folder
 
-PACKAGE = 'depth_anyevent_ros'
 MANIFEST = 'manifest.json'
-
-
-def share_folder(name: str) -> Path | None:
-    """
-    Return the folder `name` (models, config, launch) of the package, None where there is none.
-
-    Looked for in the source tree, then in the prefixes of ament, then in Python's own prefix.
-    """
-    prefixes = [*os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep), sys.prefix]
-    candidates = [Path(__file__).resolve().parents[1] / name,
-                  *(Path(prefix, 'share', PACKAGE, name) for prefix in prefixes if prefix)]
-    return next((folder for folder in candidates if folder.is_dir()), None)
 
 
 def bundled_file(role: str) -> tuple[Path, str] | None:

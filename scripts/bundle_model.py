@@ -71,13 +71,14 @@ def main() -> int:
     if arguments.name in manifest['files'] and arguments.name != before:
         print(f'bundle_model: {arguments.name} is taken by another role', file=sys.stderr)
         return 1
-    if before:
-        manifest['files'].pop(before, None)
-        (MODELS / before).unlink(missing_ok=True)
-    shutil.copyfile(arguments.file, MODELS / arguments.name)
+    if arguments.file.resolve() != (MODELS / arguments.name).resolve():
+        shutil.copyfile(arguments.file, MODELS / arguments.name)
+    manifest['files'].pop(before, None)
     manifest[arguments.role] = arguments.name
     manifest['files'][arguments.name] = entry
     (MODELS / 'manifest.json').write_text(json.dumps(manifest, indent=2) + '\n', encoding='utf-8')
+    if before and before != arguments.name:
+        (MODELS / before).unlink(missing_ok=True)
     return 0
 
 

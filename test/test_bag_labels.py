@@ -1,10 +1,12 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Labels from bags: what is written, that it can be interrupted, and what is said of a bad rig."""
+from dataclasses import replace
 import filecmp
 import json
 import os
 from pathlib import Path
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from depth_anyevent_ros.bag_labels.topics import read_picture
 from depth_anyevent_ros.cli.main import execute
 from depth_anyevent_ros.datasets.bags import (
     BagError, BagWriter, decode, decode_event_packet, open_bag)
+from depth_anyevent_ros.datasets.messages import typestore
 from depth_anyevent_ros.datasets.samples import load_samples
 from depth_anyevent_ros.datasets.sequences import find_sequences, Sequence
 from depth_anyevent_ros.distillation.teachers import CheckpointTeacher
@@ -257,6 +260,33 @@ def test_labels_made_otherwise_are_not_mixed(bag, labelled, teacher):
         label(bag, labelled[0] / 'mcap', teacher, shard_s=2.5, rate_hz=5.0)
 
 
+def test_labels_do_not_go_into_the_bag_itself(bag, teacher):
+    before = {path: path.read_bytes() for path in bag.iterdir()}
+    for output in (bag.parent, bag):
+        with pytest.raises(ValueError, match='into the bag itself'):
+            label(bag, output, teacher)
+    assert {path: path.read_bytes() for path in bag.iterdir()} == before
+
+
+def test_what_failed_before_its_first_shard_may_be_tried_otherwise(bag, teacher, tmp_path):
+    with pytest.raises(RuntimeError, match='fell over'):
+        label(bag, tmp_path, Failing(teacher, 0), rate_hz=2.0)
+    assert label(bag, tmp_path, teacher, rate_hz=4.0)['labels']
+
+
+def test_bags_whose_names_are_alike_do_not_meet(bag, teacher, tmp_path):
+    other = Path(shutil.copytree(bag, tmp_path / 'flight_0000'))
+    for path in (bag, other, bag):
+        assert label(path, tmp_path / 'labels', teacher, rate_hz=1.0)['labels'] > 1
+
+
+def test_pictures_that_cannot_be_read_are_told_of(bag, teacher, tmp_path):
+    path = rewritten(bag, tmp_path / 'other', reencoded)
+    report = label(path, tmp_path / 'labels', teacher, image=IMAGE)
+    assert report['refused']['unreadable'] and not report['labels']
+    assert "encoded as 'bayer_rggb8'" in ' '.join(report['problems'])
+
+
 def shifted_stamps(raw, milliseconds):
     """Return a message whose stamp is later."""
     if raw.topic != IMAGE:
@@ -303,8 +333,16 @@ def renamed(raw):
         raw.timestamp_ns % 2 else raw
 
 
+def reencoded(raw):
+    if raw.topic != IMAGE:
+        return raw
+    image = replace(decode(raw), encoding='bayer_rggb8')
+    return raw._replace(data=bytes(typestore().serialize_cdr(image, image.__msgtype__)))
+
+
 @pytest.mark.parametrize('change, settings, error, words', [
     (without(IMAGE), {}, BagError, f'has no topic of pictures; its topics are .*{EVENTS}'),
+    (reencoded, {}, BagError, "no topic of pictures.*/camera/image is encoded as 'bayer_rggb8'"),
     (renamed, {}, BagError, 'several topics of pictures, /camera/image, /second: .*--image'),
     (without(INFO), {}, CalibrationError, 'without image/camera_info.*--image-info'),
     (without('/tf_static'), {'image': '/nothing'}, BagError, 'has no topic /nothing; its topics'),

@@ -3,6 +3,8 @@
 """The command line as a user meets it: figures, files, exit status, sentences."""
 import json
 import shutil
+import subprocess
+import sys
 
 from evt3_words import event_words, packet
 import numpy as np
@@ -27,6 +29,18 @@ def test_help_shows_examples(command, capsys):
         run(command, '--help')
     assert end.value.code == 0
     assert f'depth_anyevent {command}' in capsys.readouterr().out.split('examples:')[1]
+
+
+@pytest.mark.parametrize('missing, arguments, status, words', [
+    ('torch', ('doctor', '--no-transport'), 1, '[BAD ] torch: missing'),
+    ('torch', ('doctor', '--no-transport'), 1, '[BAD ] student: cannot be loaded'),
+    ('h5py', ('evaluate', '--data', 'x'), 1, 'depth_anyevent doctor shows what is missing')])
+def test_a_missing_package_is_told(missing, arguments, status, words):
+    code = (f'import sys; sys.modules[{missing!r}] = None\n'
+            'from depth_anyevent_ros.cli.main import main; main(sys.argv[1:])')
+    done = subprocess.run([sys.executable, '-c', code, *arguments], capture_output=True, text=True)
+    assert done.returncode == status and words in done.stdout + done.stderr
+    assert 'Traceback' not in done.stderr
 
 
 def test_without_a_command_help_is_shown(capsys):

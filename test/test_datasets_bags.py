@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bags that are whole: reading, messages and writing, against rosbags and real recordings."""
 import json
+import resource
 import sqlite3
 import struct
 import threading
@@ -11,6 +12,7 @@ import pytest
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
 from rosbags.typesys import get_types_from_msg, get_typestore, Stores
 
+from depth_anyevent_ros.datasets import bag_writer
 from depth_anyevent_ros.datasets.bags import (
     BagError, BagWriter, decode, decode_event_packet, encode_event_packet, event_topics,
     open_bag, RawMessage)
@@ -106,6 +108,23 @@ def test_event_packet_cdr_against_rosbags(frame_id, little_endian):
     packet = make_packet(3, size=37, frame_id=frame_id)
     assert same(decode_event_packet(independent_cdr(packet, little_endian)), packet)
     assert encode_event_packet(packet) == independent_cdr(packet)
+
+
+@pytest.mark.parametrize('storage', ['sqlite3', 'mcap'])
+def test_a_full_disk_is_an_error_and_leaves_what_was_written(tmp_path, storage, monkeypatch):
+    monkeypatch.setattr(bag_writer, 'COMMIT_BYTES', 100_000)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    packet = make_packet(0, size=20_000)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match='bag|too large'):
+            with BagWriter(tmp_path / 'bag', storage) as writer:
+                for i in range(400):
+                    writer.write_event_packet(TOPIC, packet, i)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with open_bag(tmp_path / 'bag') as reader:
+        assert len(list(reader.messages())) > 50
 
 
 def test_events_are_a_view_of_the_message():

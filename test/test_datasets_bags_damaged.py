@@ -75,6 +75,32 @@ def assert_whole_part(path, least):
     return len(messages)
 
 
+def test_rows_of_nothing_in_a_readable_database(bag):
+    with sqlite3.connect(next(bag.glob('*.db3'))) as connection:
+        connection.execute('PRAGMA writable_schema=ON')
+        connection.execute("UPDATE sqlite_master SET sql = replace(sql, ' NOT NULL', '')")
+    connection.close()
+    with sqlite3.connect(next(bag.glob('*.db3'))) as connection:
+        connection.execute("UPDATE messages SET timestamp = 'x', data = NULL WHERE id = 7")
+    connection.close()
+    assert assert_whole_part(bag, COUNT - 1) == COUNT - 1
+
+
+@pytest.mark.parametrize('kind', ['schema', 'channel'])
+def test_a_damaged_description_of_topics(pristine, tmp_path, kind):
+    bag = Path(shutil.copytree(pristine['mcap'], tmp_path / 'bag'))
+    file = next(bag.glob('*.mcap'))
+    data = bytearray(file.read_bytes())
+    # In the summary the length of a text is made longer than its record; the chunks have both too.
+    word = EVENT_PACKET.encode() if kind == 'schema' else TOPIC.encode()
+    at = data.rindex(word)
+    data[at - 4:at] = (1 << 30).to_bytes(4, 'little')
+    file.write_bytes(data)
+    messages, reader = read_all(bag)
+    assert reader.truncated and 'is damaged' in ' '.join(reader.warnings)
+    assert [message.data for message in messages] == DATA
+
+
 def edit(path, change):
     """Change the information in metadata.yaml."""
     document = yaml.safe_load((path / 'metadata.yaml').read_text())

@@ -124,6 +124,24 @@ def test_the_ablation_is_every_combination_after_its_teacher(tmp_path):
     assert trained == [names[3]]
 
 
+def test_an_ablation_on_labels_of_a_teacher_has_their_only_metric(tmp_path):
+    def train(config, resume):
+        Path(config.output).mkdir(parents=True, exist_ok=True)
+        return {'validation': {'rmse': 0.25}, 'seconds': 1.0}
+
+    result = run_ablation(FOLDER / 'memory.yaml', [f'output={tmp_path}'], False, train)
+    assert result['table'].startswith('| memory | seeds | rmse | seconds |')
+
+
+def test_values_of_an_axis_have_names(tmp_path):
+    values = yaml.safe_load((FOLDER / 'memory.yaml').read_text())
+    values['ablation']['axes']['flip'] = {True: {}, False: {'augmentation.flip': False}}
+    path = tmp_path / 'ablation.yaml'
+    path.write_text(yaml.safe_dump(values))
+    with pytest.raises(ConfigError, match='axes.flip must have names.*quotation marks'):
+        ablation_runs(path)
+
+
 def test_what_a_memory_is_worth_is_asked_of_three_seeds():
     runs = ablation_runs(FOLDER / 'memory.yaml')
     assert sorted((chosen['memory'], config.seed) for chosen, config in runs) == [

@@ -271,6 +271,10 @@ def test_the_bundled_student_goes_on_with_labels_of_a_teacher(tmp_path, capsys):
     assert provenance['trained_on'] == 'sequences of labelled bags, and before that on ' + \
         load_student().trained_on
     assert provenance['labels'] == 'teacher'
+    write_sequence(tmp_path / 'train' / 'simulated')
+    both = train(tmp_path, tmp_path / 'together', stages=stages)
+    assert load_checkpoint(both['checkpoint']).trained_on == \
+        'simulated scenes (car and drone worlds of this package) and sequences of labelled bags'
     with pytest.raises(ConfigError, match='have no unit: leave it'):
         train(tmp_path, tmp_path / 'log', stages=stages, loss={'log': 1.0, 'sky_below': 0.0125})
     with pytest.raises(ValueError, match='sequences of one kind'):

@@ -57,6 +57,12 @@ def test_unknown_distortion_model_is_named():
         camera((.1, .2), 'thin_prism').rays()
 
 
+def test_a_calibration_without_a_size_is_refused():
+    k = np.array([[300.0, 0, 160], [0, 300, 120], [0, 0, 1]])
+    with pytest.raises(CalibrationError, match='for 0x0 pixels.*fill in'):
+        CameraModel(0, 0, k, np.array([0.1, 0, 0, 0, 0])).check()
+
+
 def test_metric_depth_has_the_codes_of_rep_117():
     inverse = np.array([[1.0, np.nan, 100.0], [0.0, -1.0, 0.1]], np.float32)
     depth = MetricScale(0.5, 0.0, min_range=0.5, max_range=10).depth(inverse)

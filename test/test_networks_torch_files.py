@@ -82,9 +82,11 @@ def test_official_weights_that_are_not_finite(official):
 def test_metric_variants_need_their_range(official):
     data = saved(official)
     name = 'depth_anything_v2_metric_hypersim_vits.pth'
-    assert 'give max_depth, 20 for the indoor' in refusal(data, name)
-    config = load_checkpoint_bytes(data, name, max_depth=20.0).config
-    assert (config.network.activation, config.network.max_depth) == ('sigmoid', 20.0)
+    for other, range_m in ((name, 20.0), (name.replace('hypersim', 'vkitti'), 80.0)):
+        config = load_checkpoint_bytes(data, other).config
+        assert (config.network.activation, config.network.max_depth) == ('sigmoid', range_m)
+    assert 'keep the name that it was published with' in refusal(data, 'my_metric.pth')
+    assert load_checkpoint_bytes(data, name, max_depth=10.0).config.network.max_depth == 10.0
     assert 'max_depth must be a number' in refusal(data, name, max_depth=-1)
 
 

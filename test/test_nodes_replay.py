@@ -131,8 +131,9 @@ def test_rate_start_loop_and_clock(client, tmp_path):
     assert stop_process(replay) == 0
     seqs = [seq for _, seq in arrivals]
     assert seqs[:15] == list(range(5, 20)) and seqs[15:20] == list(range(5, 10))
-    took = arrivals[14][0] - arrivals[0][0]
-    assert 0.35 < took < 2  # 0.14 s of recording at a quarter of its speed, on a busy machine
+    # 0.14 s of recording at a quarter of its speed; who begins late on a busy machine hurries.
+    took = max(arrivals[k + 14][0] - arrivals[k][0] for k in (0, 15))
+    assert 0.35 < took < 2
     clock = [m.clock.sec * 10**9 + m.clock.nanosec for m in client.heard['/clock']]
     assert min(clock) >= 10**18 and max(clock) <= 10**18 + 19 * 10**7
     assert len(clock) > 10

@@ -49,6 +49,10 @@ class BagLabelling:
         self.plan, self._output, self._teacher = plan, output, teacher
         self._progress = output / PROGRESS
         self._folder = output / plan.name
+        bag, folder = plan.reader.path.resolve(), self._folder.resolve()
+        if bag == folder or bag in folder.parents or folder in bag.parents:
+            raise ValueError(f'the labels of {plan.reader.path} would be written into the bag '
+                             f'itself, as {self._folder}: give another --output')
         self.identity = plan.identity(teacher.name, teacher.sha256)
         self.facts = {
             'teacher': teacher.name, 'teacher_sha256': teacher.sha256,
@@ -85,7 +89,8 @@ class BagLabelling:
         progress(shard.end_ns)
         self._finish(shard, stages.findings, {
             'shard': shard.index, 'begin_ns': shard.begin_ns, 'end_ns': shard.end_ns,
-            **source.counts, 'problem': source.problem, **stages.findings.record(),
+            **source.counts, 'problem': source.problem,
+            'unreadable': source.unreadable, **stages.findings.record(),
             'out_of_order': getattr(stages.writer, 'out_of_order', 0), **made})
         return stages.findings.counts['labels']
 
@@ -145,8 +150,9 @@ class BagLabelling:
         return self._progress / f'{self.plan.name}_{shard.index:04d}.json'
 
     def _check_identity(self) -> None:
-        path = self._progress / f'{self.plan.name}.json'
-        if not path.exists():
+        # No shard of another bag can have this name, as one of `run` has that of a bag `run_0000`.
+        path = self._progress / f'{self.plan.name}.bag.json'
+        if len(self.left()) == len(self.plan.shards):  # nothing is done yet
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(path, (json.dumps(self.identity, indent=2) + '\n').encode())
             return

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+import os
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,7 @@ def _left_out(path: str, width: int, height: int) -> np.ndarray:
 
 def bag_name(path: Path) -> str:
     """Return what the output of a bag is called."""
+    path = Path(os.path.abspath(path))  # `..` is no name
     return path.name if path.is_dir() else path.name.removesuffix('.zstd').rsplit('.', 1)[0]
 
 

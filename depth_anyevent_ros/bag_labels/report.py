@@ -44,8 +44,9 @@ def bag_report(labelling: BagLabelling, records: list[dict]) -> dict:
         'coverage': None if coverage is None else round(float(coverage.mean()), 3),
         'edges': _edges(records), 'offsets': asdict(offsets), 'notes': list(plan.notes),
         'bag_warnings': list(plan.reader.warnings), **labelling.facts}
-    result['problems'] = _problems(result, next(
-        (record['problem'] for record in records if record['problem']), ''))
+    first = {name: next((record[name] for record in records if record.get(name)), '')
+             for name in ('problem', 'unreadable')}
+    result['problems'] = _problems(result, first['problem'], first['unreadable'])
     return result
 
 
@@ -96,7 +97,7 @@ def _coverage(records: list[dict]) -> np.ndarray | None:
     return sum(np.array(record['coverage']) * record['labels'] for record in known) / labels
 
 
-def _problems(report: dict, bad_packet: str) -> list[str]:
+def _problems(report: dict, bad_packet: str, unreadable: str) -> list[str]:
     """Return sentences, without their full stop, on what is wrong."""
     found = [report['offsets']['problem']]
     edges = report['edges']['correlation']
@@ -116,6 +117,9 @@ def _problems(report: dict, bad_packet: str) -> list[str]:
         if why == 'unpaired':
             found.append('no events at the times that the pictures are stamped with: are the '
                          'stamps of both in ROS time, or both in sensor time (--clock)')
+    if unreadable:
+        found.append(f'{report["refused"]["unreadable"]} pictures could not be read '
+                     f'({unreadable.rstrip(".")})')
     if report['calibration_changes']:
         found.append(f'a calibration changes {report["calibration_changes"]} times; its first '
                      'message was used throughout')

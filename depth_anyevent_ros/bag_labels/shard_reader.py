@@ -92,7 +92,7 @@ class ShardReader:
     events, image: topics. read: from a message to its picture; ValueError. quality: None where
     pictures are maps already. period_ns: between labels at least, 0 for one of each picture.
     watched: topics of calibrations, which should not change. counts: what became of packets;
-    `problem`: what was wrong with the first bad one.
+    `problem`: what was wrong with the first bad one; `unreadable`: with the first such picture.
     """
 
     def __init__(self, reader: BagReader, shard: Shard, events: str, image: str,
@@ -106,7 +106,7 @@ class ShardReader:
         self._last_label_ns: int | None = None
         self._calibrations: dict[str, bytes] = {}
         self.counts = Counter(packets=0, bad_packets=0, calibration_changes=0)
-        self.problem = ''
+        self.problem = self.unreadable = ''
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the shard, in order; a chunk comes when every picture in it is settled."""
@@ -191,8 +191,9 @@ class ShardReader:
         raw, slot.raw = slot.raw, None
         try:
             picture = self._read(raw)
-        except ValueError:
+        except ValueError as error:
             slot.why_not = 'unreadable'
+            self.unreadable = self.unreadable or str(error)
             return
         slot.why_not = self._quality.refusal(picture) or '' if self._quality else ''
         if not slot.why_not:

@@ -74,8 +74,12 @@ class McapShard:
 
     def abandon(self) -> None:
         """Remove what was written."""
-        self._writer.close()
-        self._folder.remove()
+        try:
+            self._writer.close()
+        except OSError:  # the disk may be full
+            pass
+        finally:
+            self._folder.remove()
 
 
 class SequenceShard:

@@ -43,7 +43,15 @@ def choose_image(reader: BagReader, wanted: str, maps: bool = False) -> str:
     found = [name for name in reader.topics if _type(reader, name) in (IMAGE, COMPRESSED)]
     if wanted or maps:
         return choose(reader, wanted, found, 'images', '--image')
-    found = [name for name in found if _is_picture(reader, name)]
+    said = {name: _encoding(reader, name) for name in found}
+    found = [name for name in found if said[name] in ENCODINGS
+             and said[name] not in DEPTH_ENCODINGS]
+    if not found and said:
+        raise BagError(
+            f'{reader.path} has no topic of pictures; its topics are {describe_topics(reader)}. '
+            + ', '.join(f'{name} is encoded as {encoding!r}' for name, encoding in said.items())
+            + f', expected is one of {", ".join(sorted(set(ENCODINGS) - set(DEPTH_ENCODINGS)))}, '
+            'or a compressed image.')
     raw = [name for name in found if _type(reader, name) == IMAGE]
     found = [name for name in found
              if name in raw or name.removesuffix('/compressed') not in raw]
@@ -119,15 +127,12 @@ def static_transform(reader: BagReader, source: str, target: str) -> Transform |
     return ways.get(target.strip('/'))
 
 
-def _is_picture(reader: BagReader, topic: str) -> bool:
-    """Return whether a topic bears what a camera sees, by its first message."""
+def _encoding(reader: BagReader, topic: str) -> str:
+    """Return what the pictures of a topic are encoded as, by its first message."""
     if _type(reader, topic) == COMPRESSED:
-        return not topic.endswith('compressedDepth')
+        return 'compressedDepth' if topic.endswith('compressedDepth') else 'rgb8'
     raw = first_message(reader, topic)
-    if raw is None:
-        return False
-    encoding = decode(raw).encoding
-    return encoding in ENCODINGS and encoding not in DEPTH_ENCODINGS
+    return 'nothing, since none came' if raw is None else decode(raw).encoding
 
 
 def _type(reader: BagReader, topic: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import platform
 import sys
 
-from depth_anyevent_ros.models import PACKAGE, share_folder
+from depth_anyevent_ros.shared_files import PACKAGE, share_folder
 
 HELP = """\
 Check this machine: Python and its packages, ROS 2 and its messages, GPU, weights, and whether
@@ -80,7 +80,7 @@ def check_python() -> list[Check]:
                     '' if sys.version_info >= (3, 10) else 'Use Python 3.10 or newer.')]
     for module, package in PYTHON_PACKAGES:
         found = _version(module)
-        checks.append(Check(module, OK if found else BAD, found or 'missing',
+        checks.append(Check(module, OK if found else BAD, found or _why_not(module),
                             '' if found else f'Install {package}, or source scripts/env.sh.'))
     return checks
 
@@ -96,7 +96,7 @@ def check_ros() -> list[Check]:
     checks = [Check('rclpy', OK, f'{Path(rclpy.__file__).parent} ({distribution})')]
     for package in MESSAGE_PACKAGES:
         found = _version(f'{package}.msg' if package != 'std_srvs' else 'std_srvs.srv')
-        checks.append(Check(package, OK if found else BAD, found or 'missing',
+        checks.append(Check(package, OK if found else BAD, found or _why_not(package),
                             '' if found else f'Install ros-DISTRO-{package.replace("_", "-")}, '
                             'or source scripts/env.sh.'))
     return checks
@@ -143,10 +143,12 @@ def check_gpu() -> list[Check]:
 
 def check_weights() -> list[Check]:
     """Whether a student is bundled."""
-    from depth_anyevent_ros.models import load_student
     folder = share_folder('models')
     try:
+        from depth_anyevent_ros.models import load_student
         student = load_student()
+    except ImportError as error:
+        return [Check('student', BAD, f'cannot be loaded: {error}')]
     except (ValueError, OSError) as error:
         return [Check('student', BAD, str(error), f'Restore {folder}.')]
     if not student.trained:
@@ -183,7 +185,18 @@ def _version(module: str) -> str:
     """Return the version or place of an importable module, an empty text where there is none."""
     try:
         found = importlib.import_module(module)
-    except (ImportError, AttributeError):  # AttributeError: compiled for another numpy
+    except Exception:  # whatever a package compiled for another numpy raises
         return ''
     place = Path(found.__file__).parent if found.__file__ else next(iter(found.__path__))
     return getattr(found, '__version__', None) or str(place)
+
+
+def _why_not(module: str) -> str:
+    """Return why a module cannot be imported."""
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        return 'missing' if error.name == module else f'cannot be imported: {error}'
+    except Exception as error:
+        return f'cannot be imported: {error}'
+    return 'missing'

@@ -89,7 +89,7 @@ def run(arguments) -> tuple[int, dict]:
         runtime = make_runtime(load_student(path), arguments.device, arguments.precision,
                                arguments.runtime)
         runtimes[_name(path or runtime.name, runtimes)] = runtime
-    results, models = {}, {}
+    results, models, unwritten = {}, {}, False
     for index, (name, runtime) in enumerate(runtimes.items()):
         sheet = None
         if arguments.picture and index == 0:
@@ -97,17 +97,21 @@ def run(arguments) -> tuple[int, dict]:
                                  runtime.config.input.window_ms)
         results[name], models[name] = _evaluate(name, runtime, paths, settings, maps, sheet)
         if sheet and models[name]:
-            sheet.write(arguments.picture, _heading(runtime, results[name]))
-    if not all(models.values()):
-        return 1, next(iter(results.values()))
+            try:
+                sheet.write(arguments.picture, _heading(runtime, results[name]))
+            except (ValueError, OSError) as error:  # the figures are not lost by it
+                print(f'depth_anyevent evaluate: {arguments.picture}: {error}', file=sys.stderr)
+                unwritten = True
     result = next(iter(results.values()))
     if arguments.compare:
         result['compared'] = {name: results[name] for name in list(results)[1:]}
+    if unwritten or not all(models.values()):
+        return 1, result
     if arguments.light_plot:
         result['light'] = light.by_level(models)
         try:
             light.plot(arguments.light_plot, result['light'])
-        except ValueError as error:  # the figures are not lost by it
+        except (ValueError, OSError) as error:  # nor here
             print(f'depth_anyevent evaluate: {error}', file=sys.stderr)
             return 1, result
     return 0, result

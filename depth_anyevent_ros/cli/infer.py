@@ -70,13 +70,15 @@ def run(arguments) -> tuple[int, dict]:
                                    arguments.device, arguments.precision, arguments.runtime)
         camera, calibration = read_camera(reader, arguments.camera_info, topic)
         estimator.calibrate(camera, arguments.rectify)
-        for caution in estimator.cautions():
+        said = list(estimator.cautions())
+        for caution in said:
             print(f'note: {caution}', file=sys.stderr)
         with BagWriter(arguments.output, arguments.format) as writer, \
                 tqdm(total=reader.topics[topic].count, unit=' packets', disable=None) as bar:
             counts = infer_bag(reader, topic, estimator, writer, arguments.visualization,
                                bar.update)
-        for warning in reader.warnings:
+        # Whether a runtime can be had shows with the first window, and a GPU may vanish later.
+        for warning in [*(c for c in estimator.cautions() if c not in said), *reader.warnings]:
             print(f'note: {warning}', file=sys.stderr)
     problem = counts.pop('problem')
     result = {**counts, 'calibration': calibration or 'none',

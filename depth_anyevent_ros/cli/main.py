@@ -44,13 +44,13 @@ def execute(argv: list[str]) -> int:
         # Threads of torch that spin while they wait take the time of those that read and write:
         # 17 s instead of 25 s for 600 labels on two cores. Read when torch is imported.
         os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
-    parser, arguments = _parse(argv, name)
-    if arguments.command is None:
-        parser.print_help()
-        return 2
-    command = importlib.import_module(f'depth_anyevent_ros.cli.{name}')
+    debug = '--debug' in argv
     try:
-        status, result = command.run(arguments)
+        parser, arguments = _parse(argv, name)
+        if arguments.command is None:
+            parser.print_help()
+            return 2
+        status, result = importlib.import_module(f'depth_anyevent_ros.cli.{name}').run(arguments)
         if arguments.json:
             write_json(arguments.json, result)
         return status
@@ -60,11 +60,18 @@ def execute(argv: list[str]) -> int:
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except ImportError as error:
+        if debug:
+            traceback.print_exc()
+        else:
+            print(f'depth_anyevent {name}: {error}: depth_anyevent doctor shows what is missing.',
+                  file=sys.stderr)
+        return 1
     except Exception as error:  # the last resort of a command: a sentence, not a traceback
         if is_interruption(error):
             print('Interrupted.', file=sys.stderr)
             return INTERRUPTED
-        if arguments.debug:
+        if debug:
             traceback.print_exc()
         else:
             expected = isinstance(error, (ValueError, OSError))

@@ -3,7 +3,10 @@
 """Writing rosbag2 recordings without ROS."""
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+import sqlite3
 from typing import Any
 
 import numpy as np
@@ -21,6 +24,7 @@ from depth_anyevent_ros.geometry.transform import Transform
 
 PLUGINS = {'sqlite3': StoragePlugin.SQLITE3, 'mcap': StoragePlugin.MCAP}
 TF_STATIC = '/tf_static'
+COMMIT_BYTES = 8 << 20  # of messages, that are lost at most where the process is killed
 # Version 8 is the latest whose QoS is one string, as the readers of Humble and Iron expect it.
 METADATA_VERSION = 8
 # Type and channels of the encodings of sensor_msgs/image_encodings that the project writes.
@@ -35,7 +39,8 @@ class BagWriter:
 
     path: the folder, which must not exist; the folders above it are made. format: sqlite3 or
     mcap. Times are nanoseconds: stamp_ns goes into the header, timestamp_ns is when the message
-    is taken to have been received. What was written before an error stays readable.
+    is taken to have been received. What was written before an error stays readable, without
+    metadata.yaml, whose counts would be wrong. Raises OSError where the disk refuses.
     """
 
     def __init__(self, path: str | Path, format: str = 'sqlite3') -> None:  # noqa: A002
@@ -47,8 +52,10 @@ class BagWriter:
             raise BagError(f'{path} exists already and is not overwritten; give another path or '
                            'remove it first.')
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path, self._pending, self._ended = path, 0, False
         self._writer = Writer(path, version=METADATA_VERSION, storage_plugin=PLUGINS[format])
-        self._writer.open()
+        with self._refusals():
+            self._writer.open()
         self._connections: dict[str, Connection] = {}
 
     def __enter__(self) -> BagWriter:
@@ -58,19 +65,45 @@ class BagWriter:
         self.close()
 
     def close(self) -> None:
-        """Write what is pending and the metadata."""
-        self._writer.close()
+        """Write what is pending and the metadata; nothing more where the disk has refused."""
+        if not self._ended:
+            with self._refusals():
+                self._writer.close()
 
     def write_raw(self, topic: str, message_type: str, data: bytes, timestamp_ns: int) -> None:
         """Write a message of CDR bytes; its type is a standard one or an event packet."""
         connection = self._connections.get(topic)
-        if connection is None:
-            connection = self._writer.add_connection(topic, message_type, typestore=typestore())
-            self._connections[topic] = connection
-        elif connection.msgtype != message_type:
+        if connection is not None and connection.msgtype != message_type:
             raise BagError(f'{topic} was begun with the type {connection.msgtype} and cannot '
                            f'take a message of type {message_type}.')
-        self._writer.write(connection, timestamp_ns, data)
+        with self._refusals():
+            if connection is None:
+                connection = self._writer.add_connection(topic, message_type,
+                                                         typestore=typestore())
+                self._connections[topic] = connection
+            self._writer.write(connection, timestamp_ns, data)
+            self._pending += len(data)
+            if self._pending > COMMIT_BYTES:
+                self._commit()
+
+    def _commit(self) -> None:
+        """Have what was written so far on the disk; MCAP has, in chunks."""
+        self._pending = 0
+        database = getattr(self._writer.storage, 'conn', None)
+        if database is not None:
+            database.commit()
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Tell what SQLite makes of a full disk as what it is."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            self._ended = True
+            if self._writer.storage is not None:
+                self._writer.storage.abort()
+            (self._path / 'metadata.yaml').unlink(missing_ok=True)
+            raise OSError(f'{self._path} cannot be written: {error}') from error
 
     def write_event_packet(self, topic: str, packet: Packet, timestamp_ns: int) -> None:
         """Write a packet of events as event_camera_msgs/msg/EventPacket."""

@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 import io
 from pathlib import Path
+import struct
 from typing import BinaryIO
 
 from mcap.data_stream import ReadDataStream
+from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 from mcap.records import Channel, ChunkIndex, Schema, Statistics
 
@@ -19,6 +21,7 @@ from depth_anyevent_ros.datasets.mcap_records import (
     MESSAGE_HEADER, Record, RECORD_HEADER, summary_start, unpack_chunk)
 
 NEVER_NS = 2**64
+DAMAGED = (McapError, ValueError, struct.error)  # what reading a record may raise
 
 
 class McapFile:
@@ -133,7 +136,10 @@ class McapFile:
             self._note(file, record)
             if record.opcode == Opcode.CHUNK_INDEX:
                 file.seek(record.start)
-                index = ChunkIndex.read(ReadDataStream(io.BytesIO(file.read(record.length))))
+                try:
+                    index = ChunkIndex.read(ReadDataStream(io.BytesIO(file.read(record.length))))
+                except DAMAGED:
+                    continue
                 if index.chunk_start_offset >= end:
                     self._chunks.append(ChunkPlace(
                         index.message_start_time, index.message_end_time,
@@ -161,14 +167,18 @@ class McapFile:
 
     def _note_description(self, opcode: int, content: bytes) -> None:
         stream = ReadDataStream(io.BytesIO(content))
-        if opcode == Opcode.SCHEMA:
-            schema = Schema.read(stream)
-            self._schemas[schema.id] = schema
-        elif opcode == Opcode.CHANNEL:
-            channel = Channel.read(stream)
-            self._channels[channel.id] = channel
-        else:
-            self._statistics = Statistics.read(stream)
+        try:
+            if opcode == Opcode.SCHEMA:
+                schema = Schema.read(stream)
+                self._schemas[schema.id] = schema
+            elif opcode == Opcode.CHANNEL:
+                channel = Channel.read(stream)
+                self._channels[channel.id] = channel
+            else:
+                self._statistics = Statistics.read(stream)
+        except DAMAGED as error:
+            self._lose(f'a description of topics or counts in it is damaged '
+                       f'({type(error).__name__})')
 
     def _count(self, file: BinaryIO) -> dict[int, int]:
         """Count the messages of each channel, from the summary where that is complete."""

@@ -58,6 +58,8 @@ class SqliteFile:
         if self._salvaged is None:
             try:
                 for key, topic_id, timestamp, data in self._query(wanted, start_ns):
+                    if not (isinstance(data, bytes) and isinstance(timestamp, int)):
+                        raise sqlite3.DatabaseError('there is a message that is none')
                     last = (timestamp, key)
                     yield RawMessage(*wanted[topic_id], timestamp, bytes(data))
                 return
@@ -143,6 +145,9 @@ class SqliteFile:
             rows = connection.execute(
                 'SELECT topic_id, COUNT(*), MIN(timestamp), MAX(timestamp) FROM messages '
                 'GROUP BY topic_id').fetchall()
+        # A page that was overwritten may still be one that SQLite can read.
+        if not all(isinstance(value, int) for row in rows for value in row):
+            raise sqlite3.DatabaseError('there are topics or times that are no numbers')
         self.start_ns = min((first for _, _, first, _ in rows), default=None)
         self.end_ns = max((last for _, _, _, last in rows), default=None)
         return {topic_id: count for topic_id, count, _, _ in rows}

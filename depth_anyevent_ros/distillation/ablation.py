@@ -20,7 +20,8 @@ from depth_anyevent_ros.distillation.strict_mapping import check_keys, ConfigErr
 from depth_anyevent_ros.distillation.training_config import (
     changed_keys, read_yaml, training_config, TrainingConfig)
 
-COLUMNS = ('abs_rel', 'ratio', 'rmse_log', 'delta1')
+# Of those that the protocol of the validation has; labels of a teacher have the second only.
+COLUMNS = ('abs_rel', 'rmse', 'ratio', 'rmse_log', 'delta1')
 
 
 def is_ablation(path: str | Path) -> bool:
@@ -45,6 +46,10 @@ def ablation_runs(path: str | Path, assignments: Iterable[str] = ()
     runs = [({}, _config(values, output, name, change))
             for name, change in (plan.get('before') or {}).items()]
     axes = plan['axes']
+    for axis, choices in axes.items():
+        if not isinstance(choices, Mapping) or not all(isinstance(name, str) for name in choices):
+            raise ConfigError(f'ablation.axes.{axis} must have names for its values: put those '
+                              'like on, off and numbers into quotation marks.')
     for choice in itertools.product(*axes.values()):
         chosen = dict(zip(axes, choice))
         changes: dict = {}
@@ -78,7 +83,8 @@ def run_ablation(path: str | Path, assignments: Iterable[str], resume: bool,
             result = train(config, resume and (folder / 'state.safetensors').is_file())
             replace_file(done, _json(result))
         if chosen:
-            rows.append({**chosen, **{name: result['validation'][name] for name in COLUMNS},
+            rows.append({**chosen, **{name: result['validation'][name] for name in COLUMNS
+                                      if name in result['validation']},
                          'seconds': result['seconds']})
             _write(Path(config.output).parent, rows)
     return {'rows': rows, 'table': table(rows)}

@@ -19,10 +19,12 @@ def provenance(config, data, command: str, step: int, metrics: dict | None,
     start: what the weights were trained on that the run began with, None for random ones.
     """
     worlds = sorted({samples.world for samples in data.train.samples} - {''})
-    simulated = set(worlds) <= {'car', 'drone'} and worlds
+    named = [SIMULATED] if worlds and set(worlds) <= {'car', 'drone'} else \
+        [f'sequences of {", ".join(worlds)}'] if worlds else []
     labelled = any(samples.relative for samples in data.train.samples)
-    trained_on = SIMULATED if simulated else 'sequences of ' + (
-        ', '.join(worlds) or ('labelled bags' if labelled else 'unknown origin'))
+    if any(not samples.world for samples in data.train.samples):
+        named.append(f'sequences of {"labelled bags" if labelled else "unknown origin"}')
+    trained_on = ' and '.join(named)
     before = f', and before that on {start}' if start not in (None, trained_on) else ''
     return {
         'trained_on': trained_on + before,

@@ -58,6 +58,9 @@ class CameraModel:
         """Raise CalibrationError unless rays and pixels can be told by this calibration."""
         if not self.calibrated:
             raise CalibrationError('the camera is not calibrated: its camera matrix is zero')
+        if self.width < 1 or self.height < 1:
+            raise CalibrationError(f'the calibration is for {self.width}x{self.height} pixels: '
+                                   'whoever publishes it must fill in width and height')
         self._check_distortion()
 
     def says_the_same_as(self, other: CameraModel) -> bool:

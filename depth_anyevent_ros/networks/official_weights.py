@@ -31,6 +31,8 @@ ZIP_MAGIC = b'PK\x03\x04'
 PICKLE_MAGIC = b'\x80'  # torch before 1.6
 MAX_UNPACKED_BYTES = 4 << 30  # three times ViT-L in float32
 PARALLEL = 'module.'  # before every key of a network that was trained on several GPUs
+# Of the metric variants, in metres, by a word of their published names.
+METRIC_RANGES = {'hypersim': 20.0, 'vkitti': 80.0}
 OFFICIAL = ('vits', 'vitb', 'vitl')
 LICENCES = {'vits': 'Apache-2.0', 'vitb': 'CC-BY-NC-4.0', 'vitl': 'CC-BY-NC-4.0'}
 
@@ -139,11 +141,14 @@ def _recognise(weights: dict[str, Tensor], name: str) -> ModelConfig:
 def _with_max_depth(config: ModelConfig, name: str, max_depth: float | None) -> ModelConfig:
     """Metric and relative weights have the same keys and shapes; only the name can tell."""
     if max_depth is None:
+        max_depth = next((range_m for word, range_m in METRIC_RANGES.items()
+                          if word in name.lower()), None)
+    if max_depth is None:
         if 'metric' in name.lower():
             raise CheckpointError(
                 f'{name} is named as a metric variant of Depth Anything V2, and the weights do '
-                'not tell its range: give max_depth, 20 for the indoor (hypersim) and 80 for the '
-                'outdoor (vkitti) weights.')
+                'not tell its range: keep the name that it was published with, which has hypersim '
+                '(indoors, 20 m) or vkitti (outdoors, 80 m) in it.')
         return config
     try:
         network = replace(config.network, activation='sigmoid', max_depth=max_depth)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 import json
 from pathlib import Path
-import sqlite3
 from typing import NamedTuple
 
 import numpy as np
@@ -120,8 +119,6 @@ def write_bag(path: Path, simulation: Simulation, driver: DriverConfig, info: di
                 progress(message.received_ns - driver.ros_start_ns)
         (part / path.name / SIMULATION_FILE).write_text(json.dumps(info, indent=2) + '\n')
         (part / path.name).rename(path)
-    except sqlite3.Error as error:
-        raise OSError(f'{path} cannot be written: {error}') from error
     finally:
         folder.remove()
     return counts
