@@ -3,14 +3,13 @@
 """The node that labels events by a teacher that sees the colour camera, and trains on them."""
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 import sys
 import threading
 
 from rclpy.clock import Clock, ClockType
-from rclpy.qos import qos_profile_sensor_data
 from rclpy.task import Future
-from sensor_msgs.msg import CameraInfo
 from std_srvs.srv import Trigger
 
 from depth_anyevent_ros.depth_estimator import event_input, warm_up_loops
@@ -22,6 +21,7 @@ from depth_anyevent_ros.distillation.picture_quality import PictureQuality, Qual
 from depth_anyevent_ros.distillation.teachers import CheckpointTeacher, ForeignTeacher
 from depth_anyevent_ros.distillation.trainer_client import TrainerClient
 from depth_anyevent_ros.distillation.trainer_process import ProcessSettings
+from depth_anyevent_ros.geometry.calibration_choice import CalibrationChoice
 from depth_anyevent_ros.geometry.calibration_file import calibration_from_url
 from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel
 from depth_anyevent_ros.geometry.depth import MetricScale
@@ -34,6 +34,7 @@ from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.networks.checkpoint import Checkpoint
 from depth_anyevent_ros.networks.input_size import representation_for
 from depth_anyevent_ros.nodes import topics
+from depth_anyevent_ros.nodes.calibration_subscription import CalibrationSubscription
 from depth_anyevent_ros.nodes.conversions import to_packet
 from depth_anyevent_ros.nodes.diagnostics import Diagnostics
 from depth_anyevent_ros.nodes.distillation_report import DistillationReport
@@ -42,7 +43,7 @@ from depth_anyevent_ros.nodes.extrinsics import extrinsics_from_values, Extrinsi
 from depth_anyevent_ros.nodes.image_subscription import ImageSubscription
 from depth_anyevent_ros.nodes.label_publisher import LabelPublisher
 from depth_anyevent_ros.nodes.lifecycle import AutostartNode, run
-from depth_anyevent_ros.nodes.parameters import DISTILLATION_PARAMETERS, OTHER_CALIBRATION
+from depth_anyevent_ros.nodes.parameters import DISTILLATION_PARAMETERS
 
 SENSOR_SIZE_AT_WARM_UP = (346, 260)  # DAVIS346; the loops are compiled for every size
 ADAPT_PERIOD_S = 0.2
@@ -65,9 +66,9 @@ class DistillationNode(AutostartNode):
         self._trainer: TrainerClient | None = None
         self._events: EventSubscription | None = None
         self._images: ImageSubscription | None = None
-        self._infos: list = []
-        self._cameras: dict[str, CameraModel] = {}
-        self._file_cameras: dict[str, CameraModel] = {}
+        self._infos: list[CalibrationSubscription] = []
+        self._files: dict[str, CameraModel | None] = {}
+        self._calibrations: dict[str, CalibrationChoice] = {}
         self._tf: ExtrinsicsFromTf | None = None
         self._extrinsics: Transform | None = None
         self._event_frame = ''
@@ -87,9 +88,7 @@ class DistillationNode(AutostartNode):
     def configure(self) -> None:
         """Load the teacher and the student's settings."""
         urls = {topics.CAMERA_INFO: 'camera_info_url', topics.IMAGE_INFO: 'image.camera_info_url'}
-        cameras = {name: calibration_from_url(self.value(url)) for name, url in urls.items()}
-        self._file_cameras = {name: camera for name, camera in cameras.items() if camera}
-        self._cameras = dict(self._file_cameras)
+        self._files = {name: calibration_from_url(self.value(url)) for name, url in urls.items()}
         self._student = load_student(self.value('checkpoint'))
         event_input(self._student.config.input)  # refuses one that windows cannot be drawn for
         if self.value('mode') == 'distill':
@@ -120,6 +119,7 @@ class DistillationNode(AutostartNode):
     def activate(self) -> None:
         """Start the threads and the process, then subscribe."""
         self._warned.clear()
+        self._calibrations = {name: CalibrationChoice(file) for name, file in self._files.items()}
         quality = None if isinstance(self._teacher, ForeignTeacher) else PictureQuality(
             QualityLimits(dark=self.value('quality.dark'), bright=self.value('quality.bright'),
                           noisy=self.value('quality.noisy'),
@@ -138,10 +138,11 @@ class DistillationNode(AutostartNode):
             **({'trains on': self._trains_on} if self._trains_on else {})})
         self._rectify()
         self._stream.start()
-        for name in (topics.CAMERA_INFO, topics.IMAGE_INFO):
-            self._infos.append(self.create_subscription(
-                CameraInfo, name, lambda msg, name=name: self._on_camera_info(name, msg),
-                qos_profile_sensor_data))
+        sizes = {topics.CAMERA_INFO: lambda: self._stream.pairing.pipeline.size,
+                 topics.IMAGE_INFO: lambda: None}
+        self._infos = [CalibrationSubscription(
+            self, choice, sizes[name], partial(self._calibrate, name), self._warn_once, name)
+            for name, choice in self._calibrations.items()]
         self._images = ImageSubscription(self, self.value('teacher.source'),
                                          self.value('image.transport'), self._stream.put)
         self._events = EventSubscription(self, self._on_events, self.value('events.reliability'))
@@ -149,11 +150,9 @@ class DistillationNode(AutostartNode):
 
     def deactivate(self) -> None:
         """Unsubscribe, then end threads and process."""
-        for part in (self._events, self._images):
+        for part in (self._events, self._images, *self._infos):
             if part is not None:
                 part.destroy()
-        for subscription in self._infos:
-            self.destroy_subscription(subscription)
         if self._stream is not None:
             self._stream.stop()
         if self._trainer is not None:
@@ -217,33 +216,26 @@ class DistillationNode(AutostartNode):
         if self._tf is not None and self._extrinsics is None:
             self._extrinsics = self._tf.lookup(self._images.frame_id, self._event_frame)
         scale = self.value('registration.scale')
-        return Rig(self.value('registration.mode'), self._cameras.get(topics.CAMERA_INFO),
-                   self._cameras.get(topics.IMAGE_INFO), self._extrinsics,
+        return Rig(self.value('registration.mode'), self._calibrations[topics.CAMERA_INFO].camera,
+                   self._calibrations[topics.IMAGE_INFO].camera, self._extrinsics,
                    MetricScale(scale, self.value('registration.shift')) if scale else None)
 
     def _on_events(self, msg) -> None:
         self._event_frame = msg.header.frame_id
         self._stream.put(to_packet(msg))
 
-    def _on_camera_info(self, name: str, msg: CameraInfo) -> None:
-        camera = CameraModel.from_info(msg)
-        known = self._cameras.get(name)
-        if known is not None and known.says_the_same_as(camera):
-            return
-        if name in self._file_cameras:
-            self._warn_once(OTHER_CALIBRATION.format(name))
-        else:
-            self._cameras[name] = camera
-            self._stream.labeller.forget_registration()
-            if name == topics.CAMERA_INFO:
-                self._rectify()
+    def _calibrate(self, name: str, _camera: CameraModel) -> None:
+        """Put another calibration of one of the cameras to use."""
+        self._stream.labeller.forget_registration()
+        if name == topics.CAMERA_INFO:
+            self._rectify()
 
     def _rectify(self) -> None:
         """Draw windows and labels without distortion, where that is known and wanted."""
         rectification = None
         if self.value('rectify'):
             try:
-                rectification = rectification_of(self._cameras.get(topics.CAMERA_INFO))
+                rectification = rectification_of(self._calibrations[topics.CAMERA_INFO].camera)
             except CalibrationError as error:
                 self._warn_once(f'Events and labels are not rectified: {error}.')
         self._stream.rectify(rectification)
@@ -251,7 +243,8 @@ class DistillationNode(AutostartNode):
     def _on_label(self, label: ProxyLabel) -> None:
         """Take a label; on the thread of the labels."""
         rectification = self._stream.labeller.rectification
-        camera = rectification.camera if rectification else self._cameras.get(topics.CAMERA_INFO)
+        camera = rectification.camera if rectification else \
+            self._calibrations[topics.CAMERA_INFO].camera
         self._publisher.label(label, camera, self._event_frame,
                               {**self._facts, 'doubt': label.doubt})
         if label.doubt:
@@ -301,6 +294,8 @@ class DistillationNode(AutostartNode):
     def _adapt(self) -> None:
         if self._events is not None:
             self._events.adapt()
+        for info in self._infos:
+            info.adapt()
 
     def _on_problem(self, sentence: str) -> None:
         self._report.problem(sentence)
