@@ -54,8 +54,9 @@ class EventTopic:
         if self._decoder is not None and (size != self._size or restarted):
             self._end_stream()
             if size != self._size:
-                self.problem = (f'the sensor changes from {self._size[0]}x{self._size[1]} to '
-                                f'{size[0]}x{size[1]} pixels')
+                self.problem = self.problem or (
+                    f'the sensor changes from {self._size[0]}x{self._size[1]} to '
+                    f'{size[0]}x{size[1]} pixels')
         if self._decoder is None:
             if self._health is None or size != self._size:
                 self._health = StreamHealth(*size, every_ns=LOOK_NS)

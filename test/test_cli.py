@@ -9,6 +9,7 @@ import sys
 from evt3_words import event_words, packet
 import numpy as np
 import pytest
+import torch
 
 from depth_anyevent_ros.cli.main import COMMANDS, execute
 from depth_anyevent_ros.datasets.bags import BagWriter, decode, open_bag
@@ -41,6 +42,23 @@ def test_a_missing_package_is_told(missing, arguments, status, words):
     done = subprocess.run([sys.executable, '-c', code, *arguments], capture_output=True, text=True)
     assert done.returncode == status and words in done.stdout + done.stderr
     assert 'Traceback' not in done.stderr
+
+
+def test_a_gpu_without_memory_is_told_with_advice(monkeypatch, capsys):
+    def run_out(_):
+        raise torch.cuda.OutOfMemoryError('CUDA out of memory.')
+    monkeypatch.setattr('depth_anyevent_ros.cli.infer.run', run_out)
+    assert run('infer', '--bag', 'x', '--output', 'y') == 1
+    assert 'on the CPU' in (said := capsys.readouterr().err) and 'should not' not in said
+
+
+def test_inspect_tells_of_a_sensor_that_changes(tmp_path, capsys):
+    with BagWriter(tmp_path / 'bag') as writer:
+        for i, width in enumerate((140, 140, 200)):
+            writer.write_event_packet('/cam/events', packet(
+                event_words(i * 10_000, 1, 1, 1), seq=i, width=width), i)
+    assert run('inspect', tmp_path / 'bag') == 0
+    assert 'the sensor changes from 140x48 to 200x48' in capsys.readouterr().err
 
 
 def test_without_a_command_help_is_shown(capsys):

@@ -44,7 +44,9 @@ def run(arguments) -> tuple[int, dict]:
     problems = [f'{name}: {figures["bad_packets"]} packets could not be decoded: '
                 f'{figures.get("problem", "")}'
                 for name, figures in result['topics'].items() if figures.get('bad_packets')]
-    for problem in problems:
+    notes = [f'{name}: {figures["problem"]}' for name, figures in result['topics'].items()
+             if 'problem' in figures and not figures.get('bad_packets')]
+    for problem in [*problems, *notes]:
         print(f'depth_anyevent inspect: {problem}', file=sys.stderr)
     return (1 if problems else 0), result
 

@@ -74,9 +74,11 @@ def execute(argv: list[str]) -> int:
         if debug:
             traceback.print_exc()
         else:
-            expected = isinstance(error, (ValueError, OSError))
+            no_memory = type(error).__name__ == 'OutOfMemoryError'  # torch's, of a GPU
+            expected = isinstance(error, (ValueError, OSError)) or no_memory
             kind = '' if expected else f'{type(error).__name__}: '
-            print(f'depth_anyevent {name}: {kind}{error}', file=sys.stderr)
+            advice = ' Run it with less at a time, or on the CPU (--help).' if no_memory else ''
+            print(f'depth_anyevent {name}: {kind}{error}{advice}', file=sys.stderr)
             if not expected:
                 print('This should not happen; --debug shows where it did.', file=sys.stderr)
         return 1
