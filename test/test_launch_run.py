@@ -97,15 +97,20 @@ def test_drone_launch_labels_a_bag(infer, client, untrained_teacher, tmp_path):
                     '--max-motion-px', '4', '--output', str(tmp_path / 'bag')]) == 0
     for name in (topics.PROXY_LABEL, topics.INVERSE_DEPTH):
         client.listen(Image, f'/robot1/{name}')
+    parameters = tmp_path / 'parameters.yaml'
+    parameters.write_text(f'/**/distillation: {{ros__parameters: {{work_dir: {tmp_path}/work}}}}')
     launched = infer(
         'namespace:=robot1', f'bag:={tmp_path / "bag"}', 'loop:=true', 'mode:=label',
         f'teacher:={untrained_teacher}', 'registration:=same', 'image:=/camera/image',
-        'image_info:=/camera/camera_info', f'work_dir:={tmp_path / "work"}',
+        'image_info:=/camera/camera_info', f'params_file:={parameters}',
         file='drone.launch.py')
     try:
         wait_for(lambda: all(client.heard.values()), 60.0, 'label and depth')
     except AssertionError:
         pytest.fail(launched.log())
-    rate = client.call(GetParameters, '/robot1/inference/get_parameters',
-                       GetParameters.Request(names=['rate_hz'])).values[0].double_value
-    assert rate == 20.0  # as config/platforms/drone.yaml says
+    rate, folder = client.call(
+        GetParameters, '/robot1/inference/get_parameters',
+        GetParameters.Request(names=['rate_hz', 'weights_dir'])).values
+    assert rate.double_value == 20.0  # as config/platforms/drone.yaml says
+    # The inference node is told where the distillation node's students go.
+    assert folder.string_value == str(tmp_path / 'work' / 'weights')
