@@ -55,8 +55,5 @@ class BagRecording:
 
     def abandon(self) -> None:
         """Remove what was written."""
-        try:
-            self._writer.close()
-        except OSError:  # the disk may be full
-            pass
+        self._writer.abandon()
         shutil.rmtree(self._part, ignore_errors=True)

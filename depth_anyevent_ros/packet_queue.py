@@ -13,6 +13,11 @@ from depth_anyevent_ros.events.types import Packet
 PACKET_BYTES = 512  # of a packet beside its events, about
 
 
+def packet_bytes(packet: Packet) -> int:
+    """Return about how much memory a packet that waits takes."""
+    return len(packet.events) + PACKET_BYTES
+
+
 class PacketQueue:
     """
     A first-in-first-out queue bounded in bytes, for one producer and one consumer.
@@ -34,10 +39,10 @@ class PacketQueue:
         """Append a packet; drop the oldest ones where it does not fit."""
         with self._condition:
             self._items.append((packet, time.monotonic_ns()))
-            self._bytes += len(packet.events) + PACKET_BYTES
+            self._bytes += packet_bytes(packet)
             while self._bytes > self._max_bytes and len(self._items) > 1:
                 oldest, _ = self._items.popleft()
-                self._bytes -= len(oldest.events) + PACKET_BYTES
+                self._bytes -= packet_bytes(oldest)
                 self.dropped += 1
                 self._lost = True
             self._condition.notify()

@@ -177,11 +177,17 @@ def test_pauses_are_where_they_are_asked_for(tmp_path, capsys):
     assert '1 were there already' in capsys.readouterr().out
 
 
-def test_a_recording_of_an_older_version_is_known_again(tmp_path, capsys):
+@pytest.fixture
+def quick(tmp_path):
+    """Return the arguments of a flight that was made by them, and the file that tells of it."""
     wanted = ('--world', 'drone', *QUICK, '--no-images', '--format', 'sequence', '--output',
               tmp_path, '--count', '1')
     assert run(*wanted) == 0
-    file = tmp_path / 'drone_train_00001' / 'sequence.json'
+    return wanted, tmp_path / 'drone_train_00001' / 'sequence.json'
+
+
+def test_a_recording_of_an_older_version_is_known_again(quick, capsys):
+    wanted, file = quick
     info = json.loads(file.read_text())
     del info['options']['pauses']
     file.write_text(json.dumps(info))
@@ -189,11 +195,8 @@ def test_a_recording_of_an_older_version_is_known_again(tmp_path, capsys):
     assert '1 were there already' in capsys.readouterr().out
 
 
-def test_a_recording_of_a_split_that_was_made_of_other_things_is_refused(tmp_path, capsys):
-    wanted = ('--world', 'drone', *QUICK, '--no-images', '--format', 'sequence', '--output',
-              tmp_path, '--count', '1')
-    assert run(*wanted) == 0
-    file = tmp_path / 'drone_train_00001' / 'sequence.json'
+def test_a_recording_of_a_split_that_was_made_of_other_things_is_refused(quick, capsys):
+    wanted, file = quick
     info = json.loads(file.read_text())
     file.write_text(json.dumps({**info, 'factors': 'f' * 16}))
     assert run(*wanted) == 1

@@ -11,7 +11,7 @@ from depth_anyevent_ros.distillation.pairing import FramePairing
 from depth_anyevent_ros.events.pipeline import EventPipeline, Representation
 from depth_anyevent_ros.events.stream_health import StreamHealth
 from depth_anyevent_ros.events.windows import TimeWindows
-from depth_anyevent_ros.packet_queue import PACKET_BYTES
+from depth_anyevent_ros.packet_queue import packet_bytes
 
 MS = 1_000_000
 ARRIVAL = 5 * 10**18
@@ -109,7 +109,7 @@ def test_pictures_without_events_are_counted():
 
 def test_packets_that_wait_are_bounded():
     packets = stream(100, 5000)
-    bytes_each = len(packets[0].events) + PACKET_BYTES
+    bytes_each = packet_bytes(packets[0])
     _, pairing = pair_up(packets, max_bytes=20 * bytes_each)
     assert pairing.counts['dropped_packets'] == len(packets) - 20
     pairs = list(pairing.add_picture(4950 * MS, 'late'))

@@ -75,9 +75,7 @@ class McapShard:
     def abandon(self) -> None:
         """Remove what was written."""
         try:
-            self._writer.close()
-        except OSError:  # the disk may be full
-            pass
+            self._writer.abandon()
         finally:
             self._folder.remove()
 

@@ -20,6 +20,7 @@ from depth_anyevent_ros.images import decode_compressed, decode_image, decode_ma
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO, TF = 'sensor_msgs/msg/CameraInfo', 'tf2_msgs/msg/TFMessage'
 DEPTH_ENCODINGS = ('mono16', '16UC1')  # as most depth cameras send it
+PICTURE_ENCODINGS = (*sorted(set(ENCODINGS) - set(DEPTH_ENCODINGS)), 'compressed')
 
 
 def choose(reader: BagReader, wanted: str, candidates: list[str], what: str, option: str) -> str:
@@ -44,14 +45,12 @@ def choose_image(reader: BagReader, wanted: str, maps: bool = False) -> str:
     if wanted or maps:
         return choose(reader, wanted, found, 'images', '--image')
     said = {name: _encoding(reader, name) for name in found}
-    found = [name for name in found if said[name] in ENCODINGS
-             and said[name] not in DEPTH_ENCODINGS]
+    found = [name for name in found if said[name] in PICTURE_ENCODINGS]
     if not found and said:
         raise BagError(
             f'{reader.path} has no topic of pictures; its topics are {describe_topics(reader)}. '
             + ', '.join(f'{name} is encoded as {encoding!r}' for name, encoding in said.items())
-            + f', expected is one of {", ".join(sorted(set(ENCODINGS) - set(DEPTH_ENCODINGS)))}, '
-            'or a compressed image.')
+            + f', expected is one of {", ".join(PICTURE_ENCODINGS)}.')
     raw = [name for name in found if _type(reader, name) == IMAGE]
     found = [name for name in found
              if name in raw or name.removesuffix('/compressed') not in raw]
@@ -130,7 +129,7 @@ def static_transform(reader: BagReader, source: str, target: str) -> Transform |
 def _encoding(reader: BagReader, topic: str) -> str:
     """Return what the pictures of a topic are encoded as, by its first message."""
     if _type(reader, topic) == COMPRESSED:
-        return 'compressedDepth' if topic.endswith('compressedDepth') else 'rgb8'
+        return 'compressedDepth' if topic.endswith('compressedDepth') else 'compressed'
     raw = first_message(reader, topic)
     return 'nothing, since none came' if raw is None else decode(raw).encoding
 

@@ -79,9 +79,7 @@ def check_python() -> list[Check]:
     checks = [Check('Python', OK if sys.version_info >= (3, 10) else BAD, version,
                     '' if sys.version_info >= (3, 10) else 'Use Python 3.10 or newer.')]
     for module, package in PYTHON_PACKAGES:
-        found = _version(module)
-        checks.append(Check(module, OK if found else BAD, found or _why_not(module),
-                            '' if found else f'Install {package}, or source scripts/env.sh.'))
+        checks.append(_required(module, module, package))
     return checks
 
 
@@ -95,10 +93,8 @@ def check_ros() -> list[Check]:
     distribution = os.environ.get('ROS_DISTRO', 'not named by ROS_DISTRO')
     checks = [Check('rclpy', OK, f'{Path(rclpy.__file__).parent} ({distribution})')]
     for package in MESSAGE_PACKAGES:
-        found = _version(f'{package}.msg' if package != 'std_srvs' else 'std_srvs.srv')
-        checks.append(Check(package, OK if found else BAD, found or _why_not(package),
-                            '' if found else f'Install ros-DISTRO-{package.replace("_", "-")}, '
-                            'or source scripts/env.sh.'))
+        module = f'{package}.msg' if package != 'std_srvs' else 'std_srvs.srv'
+        checks.append(_required(package, module, f'ros-DISTRO-{package.replace("_", "-")}'))
     return checks
 
 
@@ -106,7 +102,7 @@ def check_optional() -> list[Check]:
     """Parts of ROS that are used where they are installed."""
     checks = []
     for package, without in OPTIONAL_PACKAGES:
-        found = _version(package)
+        found, _ = _look(package)
         checks.append(Check(package, OK if found else NOTE,
                             found or f'not installed: {without}'))
     return checks
@@ -181,22 +177,20 @@ def check_transport() -> list[Check]:
                   'the camera driver too; raise the limits of another middleware.')]
 
 
-def _version(module: str) -> str:
-    """Return the version or place of an importable module, an empty text where there is none."""
+def _required(name: str, module: str, package: str) -> Check:
+    """Check a module that has to be there; package: what to install where it is not."""
+    found, why_not = _look(module)
+    if found:
+        return Check(name, OK, found)
+    return Check(name, BAD, why_not, f'Install {package}, or source scripts/env.sh.')
+
+
+def _look(module: str) -> tuple[str, str]:
+    """Return the version or place of a module, '' for none, and why it cannot be imported."""
     try:
         found = importlib.import_module(module)
-    except Exception:  # whatever a package compiled for another numpy raises
-        return ''
+    except Exception as error:  # whatever a package compiled for another numpy raises
+        missing = isinstance(error, ModuleNotFoundError) and module.startswith(error.name or '.')
+        return '', 'missing' if missing else f'cannot be imported: {error}'
     place = Path(found.__file__).parent if found.__file__ else next(iter(found.__path__))
-    return getattr(found, '__version__', None) or str(place)
-
-
-def _why_not(module: str) -> str:
-    """Return why a module cannot be imported."""
-    try:
-        importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        return 'missing' if error.name == module else f'cannot be imported: {error}'
-    except Exception as error:
-        return f'cannot be imported: {error}'
-    return 'missing'
+    return getattr(found, '__version__', None) or str(place), ''

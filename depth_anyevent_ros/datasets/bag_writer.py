@@ -70,6 +70,13 @@ class BagWriter:
             with self._refusals():
                 self._writer.close()
 
+    def abandon(self) -> None:
+        """Close what is going to be removed, whatever the disk says."""
+        try:
+            self.close()
+        except OSError:
+            pass
+
     def write_raw(self, topic: str, message_type: str, data: bytes, timestamp_ns: int) -> None:
         """Write a message of CDR bytes; its type is a standard one or an event packet."""
         connection = self._connections.get(topic)

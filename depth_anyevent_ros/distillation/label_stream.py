@@ -15,7 +15,7 @@ from depth_anyevent_ros.distillation.labelling import Labeller, ProxyLabel
 from depth_anyevent_ros.distillation.pairing import FramePairing, Pair
 from depth_anyevent_ros.events.types import Packet
 from depth_anyevent_ros.geometry.rectification import Rectification
-from depth_anyevent_ros.packet_queue import PACKET_BYTES
+from depth_anyevent_ros.packet_queue import packet_bytes
 from depth_anyevent_ros.statistics import RecentTimes, RecentValues
 
 IDLE_WAIT_S = 0.2
@@ -180,4 +180,4 @@ class LabelStream:
 
 
 def _size(item: Packet | Picture) -> int:
-    return len(item.events) + PACKET_BYTES if isinstance(item, Packet) else item.nbytes
+    return packet_bytes(item) if isinstance(item, Packet) else item.nbytes

@@ -18,7 +18,7 @@ from depth_anyevent_ros.events.pipeline import EventPipeline, Representation, Wi
 from depth_anyevent_ros.events.stream_health import StreamHealth
 from depth_anyevent_ros.events.types import Packet, PacketError
 from depth_anyevent_ros.events.windows import PlannedWindows
-from depth_anyevent_ros.packet_queue import PACKET_BYTES
+from depth_anyevent_ros.packet_queue import packet_bytes
 
 Picture = TypeVar('Picture')
 # Sensor time and a picture's stamp are of one clock if they are no further apart.
@@ -106,11 +106,11 @@ class FramePairing(Generic[Picture]):
 
     def _append(self, packet: Packet) -> None:
         self._packets.append(packet)
-        self._bytes += len(packet.events) + PACKET_BYTES
+        self._bytes += packet_bytes(packet)
 
     def _pop(self) -> Packet:
         packet = self._packets.popleft()
-        self._bytes -= len(packet.events) + PACKET_BYTES
+        self._bytes -= packet_bytes(packet)
         return packet
 
     def _go_on(self) -> Iterator[Pair[Picture]]:

@@ -19,8 +19,10 @@ def provenance(config, data, command: str, step: int, metrics: dict | None,
     start: what the weights were trained on that the run began with, None for random ones.
     """
     worlds = sorted({samples.world for samples in data.train.samples} - {''})
-    named = [SIMULATED] if worlds and set(worlds) <= {'car', 'drone'} else \
-        [f'sequences of {", ".join(worlds)}'] if worlds else []
+    named = []
+    if worlds:
+        simulated = set(worlds) <= {'car', 'drone'}
+        named.append(SIMULATED if simulated else f'sequences of {", ".join(worlds)}')
     labelled = any(samples.relative for samples in data.train.samples)
     if any(not samples.world for samples in data.train.samples):
         named.append(f'sequences of {"labelled bags" if labelled else "unknown origin"}')

@@ -10,7 +10,7 @@ HOLD_S = 1.0  # for which a published calibration must have been silent before a
 
 class CalibrationChoice:
     """
-    The calibration of the event camera: that of a file, or one of those that are published.
+    The calibration of a camera: that of a file, or one of those that are published.
 
     What the user gave as a file holds whatever is published. Of two that are published in turns
     the first holds: another follows when the first has been silent for HOLD_S. One that is not

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
+from depth_anyevent_ros.nodes.steady_timer import create_steady_timer
 from depth_anyevent_ros.nodes.topics import DIAGNOSTICS
 
 try:
@@ -42,9 +42,7 @@ class Diagnostics:
             self._updater.add(name, self._fill)
             return
         self._publisher = node.create_publisher(DiagnosticArray, DIAGNOSTICS, 10)
-        # Steady time: a paused or missing /clock must not silence the diagnostics.
-        self._timer = node.create_timer(PERIOD_S, self._publish,
-                                        clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._timer = create_steady_timer(node, PERIOD_S, self._publish)
 
     def _report(self) -> Report:
         try:

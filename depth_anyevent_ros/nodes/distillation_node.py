@@ -8,7 +8,6 @@ from pathlib import Path
 import sys
 import threading
 
-from rclpy.clock import Clock, ClockType
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
@@ -44,6 +43,7 @@ from depth_anyevent_ros.nodes.image_subscription import ImageSubscription
 from depth_anyevent_ros.nodes.label_publisher import LabelPublisher
 from depth_anyevent_ros.nodes.lifecycle import AutostartNode, run
 from depth_anyevent_ros.nodes.parameters import DISTILLATION_PARAMETERS
+from depth_anyevent_ros.nodes.steady_timer import create_steady_timer
 
 SENSOR_SIZE_AT_WARM_UP = (346, 260)  # DAVIS346; the loops are compiled for every size
 ADAPT_PERIOD_S = 0.2
@@ -82,8 +82,7 @@ class DistillationNode(AutostartNode):
             self.create_service(Trigger, topics.PAUSE, lambda q, r: self._on_pause(True, r)),
             self.create_service(Trigger, topics.RESUME, lambda q, r: self._on_pause(False, r))]
         self._diagnostics = Diagnostics(self, 'distillation', self._report.collect)
-        self._adapt_timer = self.create_timer(
-            ADAPT_PERIOD_S, self._adapt, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._adapt_timer = create_steady_timer(self, ADAPT_PERIOD_S, self._adapt)
 
     def configure(self) -> None:
         """Load the teacher and the student's settings."""

@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 import sys
 
-from rclpy.clock import Clock, ClockType
 from std_srvs.srv import Trigger
 
 from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
@@ -26,6 +25,7 @@ from depth_anyevent_ros.nodes.event_subscription import EventSubscription
 from depth_anyevent_ros.nodes.inference_report import InferenceReport
 from depth_anyevent_ros.nodes.lifecycle import AutostartNode, run
 from depth_anyevent_ros.nodes.parameters import INFERENCE_PARAMETERS
+from depth_anyevent_ros.nodes.steady_timer import create_steady_timer
 from depth_anyevent_ros.nodes.weights_subscription import WeightsSubscription
 from depth_anyevent_ros.packet_queue import PacketQueue
 from depth_anyevent_ros.streaming import StreamWorker
@@ -57,8 +57,7 @@ class InferenceNode(AutostartNode):
         self._report = InferenceReport()
         self._reset = self.create_service(Trigger, topics.RESET, self._on_reset)
         self._diagnostics = Diagnostics(self, 'inference', self._collect)
-        self._adapt_timer = self.create_timer(
-            ADAPT_PERIOD_S, self._adapt, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._adapt_timer = create_steady_timer(self, ADAPT_PERIOD_S, self._adapt)
 
     def configure(self) -> None:
         """Load the student and warm it up."""

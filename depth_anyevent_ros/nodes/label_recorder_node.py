@@ -8,7 +8,6 @@ from pathlib import Path
 import sys
 import time
 
-from rclpy.clock import Clock, ClockType
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
@@ -19,6 +18,7 @@ from depth_anyevent_ros.nodes import topics
 from depth_anyevent_ros.nodes.event_subscription import EventSubscription
 from depth_anyevent_ros.nodes.lifecycle import AutostartNode, run
 from depth_anyevent_ros.nodes.parameters import LABEL_RECORDER_PARAMETERS
+from depth_anyevent_ros.nodes.steady_timer import create_steady_timer
 
 LABELS = {topics.PROXY_LABEL: (Image, 'sensor_msgs/msg/Image'),
           topics.PROXY_LABEL_INFO: (CameraInfo, 'sensor_msgs/msg/CameraInfo'),
@@ -60,8 +60,7 @@ class LabelRecorderNode(AutostartNode):
             self._subscriptions_of_labels.append(self.create_subscription(
                 kind, name, partial(self._write, self.resolve_topic_name(name), type_name),
                 QoSProfile(depth=QUEUE_DEPTH), raw=True))
-        self._timer = self.create_timer(LOOK_PERIOD_S, self._look,
-                                        clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._timer = create_steady_timer(self, LOOK_PERIOD_S, self._look)
         self.get_logger().info(f'Recording {self._events.topic} and its labels.')
 
     def deactivate(self) -> None:
