@@ -249,4 +249,6 @@ def warm_up_loops(width: int, height: int) -> None:
             decoder.room()
             decoder.decode_until(None, surface.sink, final=True)
     for size in None, (PATCH, PATCH):
-        LatestEventSurface(PATCH, PATCH, PATCH, PATCH, size=size).tencode(0, 1, 0, 1)
+        surface = LatestEventSurface(PATCH, PATCH, PATCH, PATCH, size=size)
+        surface.bounds(0, 1)
+        surface.tencode(0, 1, 0, 1)

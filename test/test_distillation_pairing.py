@@ -21,6 +21,10 @@ def rows(width, height):
     return Representation(height, width)
 
 
+def as_the_authors_normalise(width, height):
+    return Representation(height, width, time_normalization='first_last')
+
+
 def stream(begin_ms, end_ms, per_packet=37, seq=0):
     """Return packets of an event each 0.2 ms, which arrive 3 ms after their last event."""
     times = np.arange(begin_ms * 1000, end_ms * 1000, 200)
@@ -32,9 +36,9 @@ def stream(begin_ms, end_ms, per_packet=37, seq=0):
             for i, part in enumerate(np.split(times, range(per_packet, len(times), per_packet)))]
 
 
-def pair_up(arrivals, **options):
+def pair_up(arrivals, representation=rows, **options):
     """Feed packets and (stamp, picture) in the order in which they arrive."""
-    pairing = FramePairing(rows, 50 * MS, 200 * MS, **options)
+    pairing = FramePairing(representation, 50 * MS, 200 * MS, **options)
     pairs = []
     for item in arrivals:
         pairs += pairing.add_picture(*item) if isinstance(item, tuple) \
@@ -66,6 +70,20 @@ def test_each_picture_gets_the_window_that_ends_with_it(delay_ms, period_ms):
         assert abs(pair.window.events - windows[time_ns].events) <= 2
     assert pairing.counts['pairs'] == len(pictures)
     assert pairing.counts['unpaired_pictures'] == pairing.counts['dropped_packets'] == 0
+
+
+def test_times_are_normalised_by_the_first_and_last_event():
+    packets, pictures = stream(100, 900), [(t * MS, t) for t in range(200, 880, 50)]
+    pairs, _ = pair_up(interleaved(packets, pictures, 0), as_the_authors_normalise)
+    live = EventPipeline(as_the_authors_normalise, TimeWindows(50 * MS, 50 * MS, 10**9))
+    windows = {w.t_end: w for p in packets for w in live.push(p)}
+    assert len(pairs) == len(pictures)
+    for pair in pairs:
+        image, expected = pair.window.image, windows[pair.window.t_end].image
+        assert image[1].max() > 0.98
+        np.testing.assert_array_equal(image[[0, 2]], expected[[0, 2]])
+        # The first event may be forgotten, which moves all by its distance to the second.
+        np.testing.assert_allclose(image[1], expected[1], atol=0.02)
 
 
 def test_hot_pixels_are_left_out_of_the_windows():

@@ -270,6 +270,8 @@ class EventPipeline:
         self._interruptions_seen = self._cutter.interruptions
         if self._representation.time_normalization == 'window':
             t0, t1 = window.t_start, window.t_end
+        elif window.t_first < 0:  # planned after its events were decoded
+            t0, t1 = self._surface.bounds(window.t_start, window.t_end)
         else:
             t0, t1 = window.t_first, window.t_last
         image = self._surface.tencode(window.t_start, window.t_end, t0, t1,

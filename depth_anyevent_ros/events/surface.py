@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from depth_anyevent_ros.events.bicubic import bicubic_taps, render_resized
+from depth_anyevent_ros.events.jit import njit
 from depth_anyevent_ros.events.sinks import Observer, SurfaceSink
 from depth_anyevent_ros.events.tencode import render
 from depth_anyevent_ros.events.types import Events
@@ -78,6 +79,14 @@ class LatestEventSurface:
         """Forget every event."""
         self.cells[:] = NEVER
 
+    def bounds(self, t_start: int, t_end: int) -> tuple[int, int]:
+        """
+        Return the times of the first and last event in [t_start, t_end), ns; (-1, -1) for none.
+
+        Of the first only what the surface knows: an event is forgotten with the next of its cell.
+        """
+        return _bounds(self.cells, t_start, t_end)
+
     def tencode(self, t_start: int, t_end: int, t0: int, t1: int,
                 background: str = 'black') -> np.ndarray:
         """
@@ -94,3 +103,13 @@ class LatestEventSurface:
         else:
             render(self.cells, t_start, t_end, t0, t1, empty, image.reshape(3, -1))
         return image
+
+
+@njit
+def _bounds(cells, oldest, newest):
+    first, last = newest, np.int64(-1)
+    for cell in cells:
+        t = cell >> 1
+        if oldest <= t < newest:
+            first, last = min(first, t), max(last, t)
+    return (first, last) if last >= 0 else (last, last)

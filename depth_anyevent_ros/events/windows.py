@@ -23,7 +23,11 @@ MARK_EVERY_NS = 5_000_000  # between counts of events
 
 @dataclass
 class OpenWindow:
-    """A window that events fall into: bounds and first and last event in ns, and a count."""
+    """
+    A window that events fall into: bounds and first and last event in ns, and a count.
+
+    t_first, t_last: -1 where there is none, and of planned windows.
+    """
 
     t_start: int
     t_end: int
