@@ -103,6 +103,23 @@ def test_labels_carry_what_is_learned_from(start, drive):
     assert [label.frame.starts for label in run.labels] == [True] + [False] * (len(run.labels) - 1)
 
 
+def test_a_stream_that_begins_anew_is_marked_though_its_first_window_gets_no_label(start, drive):
+    run = start(Gray(), period_ns=200_000_000)
+    middle = drive[0].stamp_ns + 350_000_000
+    before = [message for message in drive if message.stamp_ns <= middle]
+    run.feed(before)
+    run.wait_for(lambda: len(run.labels) == 2 and not run.stream._arrived)
+    begun = run.stream._stream
+    run.stream.rectify(None)
+    time.sleep(0.3)  # so that the thread has taken it
+    run.feed(drive[len(before):])
+    run.wait_for(lambda: len(run.labels) >= 4)
+    assert run.stream._stream == begun + 1
+    assert [label.frame.starts for label in run.labels[:4]] == [True, False, True, False]
+    # Two windows of the new stream at 20 Hz came before the one that was due.
+    assert run.labels[2].window.t_end - run.labels[1].window.t_end > 180_000_000
+
+
 def test_who_wants_no_labels_any_more_lets_the_thread_rest(start, drive):
     wanted, teacher = [True], Gray()
     teacher.slow_s = 0.3

@@ -117,3 +117,22 @@ def test_another_size_begins_anew():
 def test_impossible_settings_are_refused(change):
     with pytest.raises(ValueError, match='not'):
         BufferConfig(**change)
+
+
+@pytest.mark.parametrize('rate_hz', [0.2, 1.0, 1.9, 5.0])
+def test_labels_that_come_seldom_make_blocks_too(rate_hz):
+    rng = np.random.default_rng(0)
+    times = (np.arange(60) / rate_hz + rng.uniform(-0.005, 0.005, 60) + 1) * 1e9
+    buffer = ReplayBuffer(SMALL)
+    for time_ns in times.astype(np.int64).tolist():
+        buffer.add(LabelledFrame(*(getattr(frame(1), name) for name in ('image', 'inverse_depth')),
+                                 time_ns, 10, False))
+    assert buffer.counts['lone_frames'] == 0
+    assert 6 <= len(buffer.training) and 2 <= len(buffer.held_out)
+
+
+def test_a_pause_longer_than_usual_ends_a_block():
+    buffer = ReplayBuffer(SMALL)
+    for index in [*range(4), *range(14, 20)]:  # 0.5 s is still one block, 0.55 s are not
+        buffer.add(frame(index))
+    assert numbers(buffer.training)[0] == [0, 1, 2, 3]

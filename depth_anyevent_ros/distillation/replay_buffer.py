@@ -9,8 +9,9 @@ was not learned. A block is held out for one decision; then it is trained on.
 """
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
+from statistics import median
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +43,8 @@ class BufferConfig:
     """
     max_bytes: of all frames. block: frames of a block. held_out_every: of so many blocks one is
     held out. gap: frames left out on both sides of it. longest_pause_ns: between frames of a
-    block. recent: share of the memory that is kept for the newest blocks; of the older ones any
+    block, where they do not come so seldom that twice and a half their usual distance is longer.
+    recent: share of the memory that is kept for the newest blocks; of the older ones any
     may have to make room, so that some of every place is remembered.
     """
 
@@ -63,6 +65,10 @@ class BufferConfig:
                              f'{self.recent} and {self.max_bytes}')
 
 
+USUAL = 9  # distances between frames, of which the median is taken
+PAUSE = 2.5  # times the usual distance
+
+
 class _Block(NamedTuple):
     """number: in the order in which blocks began. stream: how often time had fallen back."""
 
@@ -77,6 +83,7 @@ class ReplayBuffer:
     def __init__(self, config: BufferConfig = BufferConfig(), seed: int = 0):
         self._config, self._random = config, np.random.default_rng(seed)
         self._open: list[LabelledFrame] = []
+        self._distances_ns: deque[int] = deque(maxlen=USUAL)
         self._skip = 0  # frames of the gap that are still to come
         self._number = 0  # blocks begun
         self._aged = 0  # blocks that were no longer among the newest
@@ -117,11 +124,13 @@ class ReplayBuffer:
             self._open, self._training, self._held_out = [], [], []
         self._size = frame.image.shape[-2:]
         last = self._open[-1] if self._open else None
-        fell_back, self._last_ns = frame.time_ns < self._last_ns, frame.time_ns
+        distance, self._last_ns = frame.time_ns - self._last_ns, frame.time_ns
+        if self.counts['frames'] > 1 and distance > 0 and not frame.starts:
+            self._distances_ns.append(distance)
         if last and (frame.starts or not 0 < frame.time_ns - last.time_ns
-                     <= self._config.longest_pause_ns):
+                     <= self._longest_pause_ns()):
             self._close()
-        self._stream += fell_back
+        self._stream += distance < 0
         if self._skip:
             self._skip -= 1
             self.counts['gap_frames'] += 1
@@ -147,6 +156,10 @@ class ReplayBuffer:
         self._training.sort(key=lambda block: block.number)
         self._held_out = []
         self._make_room()
+
+    def _longest_pause_ns(self) -> float:
+        usual = median(self._distances_ns) if self._distances_ns else 0
+        return max(self._config.longest_pause_ns, PAUSE * usual)
 
     def _close(self) -> None:
         """End the open block."""
