@@ -77,7 +77,7 @@ class DistillationNode(AutostartNode):
         self._facts: dict = {}
         self._trains_on = ''
         self._report = DistillationReport()
-        self._services = [
+        self._commands = [
             self.create_service(Trigger, topics.SAVE, self._on_save),
             self.create_service(Trigger, topics.PAUSE, lambda q, r: self._on_pause(True, r)),
             self.create_service(Trigger, topics.RESUME, lambda q, r: self._on_pause(False, r))]

@@ -129,6 +129,12 @@ class StopSignal:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
 
+    @staticmethod
+    def ignore() -> None:
+        """Let no further one end the process: all is closed, and Python takes a while to end."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
     @property
     def asked(self) -> bool:
         """Whether the process was asked to stop."""
@@ -191,3 +197,4 @@ def run(node_class, args=None) -> int:
         except KeyboardInterrupt:
             print(f'{node_class.__name__}: ended before it had closed', file=sys.stderr)
         rclpy.try_shutdown()
+        stop.ignore()
