@@ -11,13 +11,14 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
-import yaml
+
+from depth_anyevent_ros.parameter_files import parameter_file, value_for
 
 PACKAGE = 'depth_anyevent_ros'
 SHARE = get_package_share_directory(PACKAGE)
 CACHE = os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), PACKAGE)
-# How a params_file may name the distillation node.
-NODE_PATTERNS = ('distillation', '**', '*')
+# What infer.launch.py declares is not known yet where the folders are settled.
+NOT_GIVEN = {'platform': '', 'namespace': ''}
 # Launch arguments that stand for parameters: the parameter, and its type.
 OVERRIDES = {'autostart': ('autostart', bool), 'checkpoint': ('checkpoint', str),
              'mode': ('mode', str), 'teacher': ('teacher.checkpoint', str),
@@ -69,17 +70,18 @@ def generate_launch_description():
 
 def _folders(context):
     """Settle the folders here, since those of the distillation node are the inference node's."""
-    with open(LaunchConfiguration('params_file').perform(context), encoding='utf-8') as file:
-        nodes = yaml.safe_load(file) or {}
-    found = {}
-    for name in ('work_dir', 'weights_dir'):
-        found[name] = LaunchConfiguration(name).perform(context) or next(
-            (value for node, body in nodes.items() if node.split('/')[-1] in NODE_PATTERNS
-             and (value := (body or {}).get('ros__parameters', {}).get(name))), '')
-    found['work_dir'] = os.path.expanduser(found['work_dir'] or CACHE)
-    found['weights_dir'] = os.path.expanduser(
-        found['weights_dir'] or os.path.join(found['work_dir'], 'weights'))
-    return [SetLaunchConfiguration(name, value) for name, value in found.items()]
+    given = {**NOT_GIVEN, **context.launch_configurations}
+    files = [parameter_file('params_file', given['params_file']),
+             parameter_file('platform', given['platform'],
+                            os.path.join(SHARE, 'config', 'platforms'))]
+    node = f'/{given["namespace"].strip("/")}/distillation'.replace('//', '/')
+    work_dir, weights_dir = (
+        os.path.expanduser(given[name] or str(value_for(node, name, files) or ''))
+        for name in ('work_dir', 'weights_dir'))
+    work_dir = work_dir or CACHE
+    return [SetLaunchConfiguration('work_dir', work_dir),
+            SetLaunchConfiguration('weights_dir',
+                                   weights_dir or os.path.join(work_dir, 'weights'))]
 
 
 def _distillation(context):

@@ -12,11 +12,15 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
 
+from depth_anyevent_ros.parameter_files import parameter_file
+
 PACKAGE = 'depth_anyevent_ros'
 SHARE = get_package_share_directory(PACKAGE)
 # Where both camera drivers publish, hence also the names in most bags.
 EVENTS = '/event_camera/events'
 CAMERA_INFO = '/event_camera/camera_info'
+# Launch arguments that name files of parameters, and where some may be named without a folder.
+FILES = {'params_file': '', 'platform': os.path.join(SHARE, 'config', 'platforms')}
 # Launch arguments that stand for parameters, by node.
 OVERRIDES = {'inference': {'autostart': bool, 'checkpoint': str, 'device': str,
                            'weights_dir': str},
@@ -64,7 +68,7 @@ def generate_launch_description():
         DeclareLaunchArgument('rviz', default_value='false',
                               description='true: open RViz.'),
         _include('transport.launch.py'),
-        OpaqueFunction(function=_check_params_file),
+        OpaqueFunction(function=_find_files),
         # Before the nodes, since launch leaves those behind that run when it misses RViz.
         _include('visualize.launch.py', condition=IfCondition(LaunchConfiguration('rviz'))),
         OpaqueFunction(function=_nodes),
@@ -76,17 +80,11 @@ def _include(name, **kwargs):
         PythonLaunchDescriptionSource(os.path.join(SHARE, 'launch', name)), **kwargs)
 
 
-def _check_params_file(context):
-    """Raise FileNotFoundError where launch would go on without a file."""
-    platform = LaunchConfiguration('platform').perform(context)
-    # A name stands for a file of this package; distill.launch.py reads it too.
-    if platform and os.sep not in platform and not platform.endswith('.yaml'):
-        platform = os.path.join(SHARE, 'config', 'platforms', f'{platform}.yaml')
-        context.launch_configurations['platform'] = platform
-    for name in ('params_file', 'platform'):
-        file = LaunchConfiguration(name).perform(context)
-        if file and not os.path.isfile(file):
-            raise FileNotFoundError(f'{name}:={file} is not a file')
+def _find_files(context):
+    """Settle which files are meant, or raise FileNotFoundError; distill.launch.py reads them."""
+    for name, folder in FILES.items():
+        context.launch_configurations[name] = parameter_file(
+            name, LaunchConfiguration(name).perform(context), folder)
 
 
 def _nodes(context):

@@ -15,6 +15,8 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
 
+from depth_anyevent_ros.parameter_files import parameter_file
+
 PACKAGE = 'depth_anyevent_ros'
 SHARE = get_package_share_directory(PACKAGE)
 # Launch arguments that stand for parameters of the distillation node: the parameter, its type.
@@ -88,9 +90,10 @@ def _check(context):
         if not values[name]:
             raise ValueError(f'label.launch.py needs bag:=BAG and output:=FOLDER; {name} is '
                              'missing')
-    for name in ('bag', 'params_file'):
-        if not os.path.exists(os.path.expanduser(values[name])):
-            raise FileNotFoundError(f'{name}:={values[name]} does not exist')
+    if not os.path.exists(os.path.expanduser(values['bag'])):
+        raise FileNotFoundError(f'bag:={values["bag"]} does not exist')
+    context.launch_configurations['params_file'] = parameter_file(
+        'params_file', values['params_file'])
 
 
 def _nodes(context):

@@ -98,7 +98,9 @@ def test_drone_launch_labels_a_bag(infer, client, untrained_teacher, tmp_path):
     for name in (topics.PROXY_LABEL, topics.INVERSE_DEPTH):
         client.listen(Image, f'/robot1/{name}')
     parameters = tmp_path / 'parameters.yaml'
-    parameters.write_text(f'/**/distillation: {{ros__parameters: {{work_dir: {tmp_path}/work}}}}')
+    parameters.write_text(''.join(
+        f'{node}/distillation: {{ros__parameters: {{work_dir: {tmp_path}/{folder}}}}}\n'
+        for node, folder in (('/**', 'others'), ('/robot1', 'work'))))
     launched = infer(
         'namespace:=robot1', f'bag:={tmp_path / "bag"}', 'loop:=true', 'mode:=label',
         f'teacher:={untrained_teacher}', 'registration:=same', 'image:=/camera/image',

@@ -1,0 +1,72 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Parameter files as launch files read them, beside rcl itself."""
+import pytest
+
+from depth_anyevent_ros.parameter_files import parameter_file, value_for
+
+SECTIONS = ('/robot2/distillation', 'robot2/distillation', 'distillation', '/**', '**', '*', '/*',
+            '/**/distillation', '**/distillation', '/*/distillation', '/robot2/*', '/robot2/**',
+            '/robot2/**/distillation', '/robot1/distillation', '/**/inference')
+
+
+def section(name, value):
+    return f'"{name}": {{ros__parameters: {{work_dir: {value}, mode: label}}}}\n'
+
+
+# What the files hold, one text for each.
+FILES = [
+    *[(section(name, 'x'),) for name in SECTIONS],
+    (section('/**/distillation', 'all') + section('/robot2/distillation', 'own'),),
+    (section('/robot2/distillation', 'own') + section('/**/distillation', 'all'),),
+    (section('/robot2/distillation', 'own'), section('/**', 'platform')),
+    (section('/**', 'a') + section('/robot2/distillation', 'own'), section('/**', 'platform')),
+    (section('/**', 'a'), section('/robot2/distillation', 'own')),
+    ('robot2: {distillation: {ros__parameters: {work_dir: nested}}}\n',),
+    ('/**: {distillation: {ros__parameters: {work_dir: nested}}}\n',),
+    ('/**: {ros__parameters: {mode: label}}\n',)]
+
+
+@pytest.mark.ros
+@pytest.mark.parametrize('texts', FILES, ids=lambda texts: ' + '.join(texts).replace('\n', ' '))
+def test_values_are_those_that_a_node_gets(texts, tmp_path):
+    import rclpy
+    from ros_graph import DOMAIN
+    paths, arguments = [], ['--ros-args']
+    for number, text in enumerate(texts):
+        paths.append(str(tmp_path / f'{number}.yaml'))
+        (tmp_path / f'{number}.yaml').write_text(text)
+        arguments += ['--params-file', paths[-1]]
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=DOMAIN)
+    try:
+        for namespace in '', '/robot2':
+            node = rclpy.create_node(
+                'distillation', namespace=namespace, context=context, cli_args=arguments,
+                automatically_declare_parameters_from_overrides=True,
+                start_parameter_services=False, enable_rosout=False)
+            expected = node.get_parameter('work_dir').value \
+                if node.has_parameter('work_dir') else None
+            node.destroy_node()
+            assert value_for(f'{namespace}/distillation', 'work_dir', paths) == expected
+    finally:
+        context.try_shutdown()
+
+
+@pytest.mark.parametrize('text', ['', '[1, 2]\n', 'a: 3\n', '/**: {ros__parameters: 5}\n'])
+def test_a_file_of_something_else_says_nothing(text, tmp_path):
+    (tmp_path / 'odd.yaml').write_text(text)
+    assert value_for('/distillation', 'work_dir', ['', str(tmp_path / 'odd.yaml')]) is None
+
+
+def test_files_are_found_or_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    (tmp_path / 'car.yaml').write_text('')
+    path = str(tmp_path / 'car.yaml')
+    assert parameter_file('params_file', '~/car.yaml') == path
+    assert parameter_file('platform', 'car', str(tmp_path)) == path
+    assert parameter_file('platform', path, '/elsewhere') == path
+    assert parameter_file('platform', '', str(tmp_path)) == ''
+    for value, folder in (('~', ''), ('car', ''), ('boat', str(tmp_path)), ('~/no.yaml', '')):
+        with pytest.raises(FileNotFoundError, match=f'params_file:={value} is not a file'):
+            parameter_file('params_file', value, folder)
