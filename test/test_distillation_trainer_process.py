@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from depth_anyevent_ros.datasets.sequences import Sequence
+from depth_anyevent_ros.depth_estimator import EVENTS_FOR_RGB
 from depth_anyevent_ros.distillation import anchor, trainer_client
 from depth_anyevent_ros.distillation.replay_buffer import LabelledFrame
 from depth_anyevent_ros.distillation.trainer_client import (
@@ -19,6 +20,7 @@ from depth_anyevent_ros.distillation.trainer_client import (
 from depth_anyevent_ros.distillation.trainer_process import ProcessSettings, STATE
 from depth_anyevent_ros.distillation.wire import receive, send, WireError
 from depth_anyevent_ros.networks.checkpoint import save_checkpoint, untrained_student
+from depth_anyevent_ros.networks.config import model_preset
 from depth_anyevent_ros.networks.handover import hand_over, read_announced
 
 
@@ -58,6 +60,16 @@ def test_an_anchor_set_is_made_once(anchor_dir):
     assert {path: path.stat().st_mtime_ns for path in anchor_dir.glob('*/*')} == before
     assert {sequence.info['world'] for sequence in sequences} == {'car', 'drone'}
     assert all(sequence.image(0) is not None for sequence in sequences)
+
+
+def test_a_student_made_for_pictures_is_anchored_by_events_too(anchor_dir):
+    sequences = [Sequence(path) for path in sorted(anchor_dir.iterdir())[:1]]
+    samples, = anchor.anchor_samples(sequences, replace(
+        model_preset('vits').input, height=56, width=70))
+    # Of an event one of red and blue is full; a picture has no such pixels.
+    red, _, blue = samples.image.astype(int).swapaxes(0, 1)
+    assert samples.image.shape[1:] == (3, EVENTS_FOR_RGB.height, EVENTS_FOR_RGB.width)
+    assert 0.3 < np.isin(red + blue, (0, 255)).mean()
 
 
 def test_an_anchor_set_of_what_another_student_knew_is_made_anew(tmp_path):

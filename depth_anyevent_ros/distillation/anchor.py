@@ -16,6 +16,7 @@ import shutil
 
 from depth_anyevent_ros.datasets.samples import load_samples, Samples
 from depth_anyevent_ros.datasets.sequences import Sequence
+from depth_anyevent_ros.depth_estimator import event_input
 from depth_anyevent_ros.networks.config import InputConfig
 from depth_anyevent_ros.networks.input_size import input_size
 from depth_anyevent_ros.simulation.factors import ANCHOR
@@ -56,7 +57,8 @@ def anchor_sequences(folder: Path, scenes: int = SCENES,
 
 
 def anchor_samples(sequences: list[Sequence], config: InputConfig) -> list[Samples]:
-    """Return the sequences as a student with this input sees them."""
+    """Return the sequences as a student with this input sees events, be it made for pictures."""
+    config = event_input(config)
     return [load_samples(sequence, config, *input_size(config, sequence.camera.width,
                                                        sequence.camera.height))
             for sequence in sequences]
