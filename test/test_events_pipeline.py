@@ -8,6 +8,8 @@ from evt3_words import event_words, packet, plain_decode, random_words
 import numpy as np
 import pytest
 
+from depth_anyevent_ros.events.evt3_encoder import Evt3Encoder
+from depth_anyevent_ros.events.packet_encoders import ENCODERS
 from depth_anyevent_ros.events.pipeline import EventPipeline, Representation
 from depth_anyevent_ros.events.tencode import tencode
 from depth_anyevent_ros.events.types import Events, Packet, PacketError
@@ -26,6 +28,18 @@ def steady_stream(begin_us, end_us, step_us=500, per_packet=40, x=1):
     return [packet(np.concatenate([event_words(int(t), x, 2, 1) for t in part]), seq=i,
                    stamp_ns=5 * 10**18 + int(part[-1]) * 1000)
             for i, part in enumerate(np.split(times, range(per_packet, len(times), per_packet)))]
+
+
+def encoded(events, encoding, width, height, cuts):
+    """Return events as packets that are cut at these indices."""
+    encoder = Evt3Encoder() if encoding == 'evt3' else ENCODERS[encoding]()
+    made = []
+    for seq, (begin, end) in enumerate(zip([0, *cuts], [*cuts, len(events)])):
+        part = Events(*(getattr(events, name)[begin:end] for name in 'txyp'))
+        data = encoder.encode(part)
+        data, base = (data, 0) if encoding == 'evt3' else data
+        made.append(Packet(data, encoding, width, height, seq, base))
+    return made
 
 
 def run(packets, windows, representation=None):
@@ -82,6 +96,34 @@ def test_a_pause_begins_a_new_window_of_count():
     assert [w.t_start // MS for w in windows] == [10, 800, 815]
     assert [w.interrupted for w in windows] == [True, True, False]
     assert pipeline.counters()['interruptions'] == 1
+
+
+@pytest.mark.parametrize('encoding', ['evt3', 'libcaer', 'libcaer_cmp', 'mono'])
+@pytest.mark.parametrize('before', [30, 50, 60])
+def test_a_pause_is_seen_wherever_packets_are_cut(encoding, before):
+    """Whether the pause comes within a window or with a full one, in a packet or between two."""
+    times = np.concatenate([10**9 + np.arange(before) * 10**5, 3 * 10**9 + np.arange(70) * 10**5])
+    events = Events(times, *np.random.default_rng(0).integers(0, 40, (2, len(times)), np.uint16),
+                    np.ones(len(times), np.uint8))
+    expected = [30] * (before // 30) + [30, 30]
+    for cuts in ([], [before], [20], [20, before], range(7, len(times), 7)):
+        packets = encoded(events, encoding, 40, 40, cuts)
+        windows, pipeline = run(packets, CountWindows(30, 200 * MS))
+        assert [w.events for w in windows] == expected, cuts
+        assert all(w.t_end - w.t_start < 4 * MS for w in windows), cuts
+        assert pipeline.counters()['interruptions'] == 1, cuts
+        assert [w.interrupted for w in windows].count(True) == 2, cuts
+
+
+def test_events_of_one_time_are_in_one_window_of_count():
+    times = np.repeat(10**9 + np.arange(8) * 10**6, 50)  # 50 at once; a window ends among them
+    y, x = np.divmod(np.arange(400), 40)
+    events = Events(times, x.astype(np.uint16), y.astype(np.uint16), np.ones(400, np.uint8))
+    windows, _ = run(encoded(events, 'mono', 40, 40, [130]), CountWindows(80, 200 * MS))
+    assert len(windows) == 5
+    for number, window in enumerate(windows):
+        shown = np.flatnonzero(window.image[0])
+        np.testing.assert_array_equal(shown, np.arange(80 * number, 80 * (number + 1)))
 
 
 @pytest.mark.parametrize('background', ['black', 'white'])

@@ -261,7 +261,11 @@ class EventPipeline:
     def _windows(self, final: bool) -> Iterator[Window]:
         for window in self._cutter.advance(self._decoder, self._surface.sink, final):
             self._counts['windows'] += 1
-            yield self._render(window)
+            made = self._render(window)
+            if self._cutter.disjoint:
+                # Events of one time may belong to two windows, which time cannot tell apart.
+                self._surface.reset()
+            yield made
 
     def _render(self, window: OpenWindow) -> Window:
         interrupted = (self._interrupted

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -90,6 +91,7 @@ class PlannedWindows:
 class TimeCutter:
     """Cuts windows of time. Only windows that the stream covers from start to end are made."""
 
+    disjoint: ClassVar[bool] = False  # no event is in two windows
     rule: TimeWindows
     interruptions: int = 0
     _open: deque[OpenWindow] = field(default_factory=deque)
@@ -147,23 +149,28 @@ class TimeCutter:
 class CountCutter:
     """Cuts windows of count; one word of a vector may put some events more into a window."""
 
+    disjoint: ClassVar[bool] = True  # no event is in two windows
     rule: CountWindows
     interruptions: int = 0
     _window: OpenWindow | None = None
+    _last: int | None = None  # time of the last event; a pause may begin with a full window too
 
     def restart(self) -> None:
         """Forget the open window: the stream was interrupted."""
-        self._window = None
+        self._window = self._last = None
 
     def advance(self, decoder, sink: SurfaceSink, final: bool = False):
         """Decode what the decoder was fed; yield each window at the moment when it is full."""
         while True:
-            window = self._window
-            limit = window.t_last + self.rule.max_gap_ns if window else None
-            missing = self.rule.count - (window.events if window else 0)
+            if self._last is None:  # from which a pause is counted, so one event alone
+                limit, missing = None, 1
+            else:
+                limit = self._last + self.rule.max_gap_ns
+                missing = self.rule.count - (self._window.events if self._window else 0)
             segment = decoder.decode_until(limit, sink, final, missing)
             if segment.events:
-                self._window = window = window or OpenWindow(segment.t_first, 0)
+                self._last = segment.t_last
+                self._window = window = self._window or OpenWindow(segment.t_first, 0)
                 window.add(segment.events, segment.t_first, segment.t_last)
                 if window.events >= self.rule.count:
                     self._window = None
@@ -171,9 +178,9 @@ class CountCutter:
                     window.t_start = min(window.t_first, window.t_last)
                     window.t_end = max(window.t_first, window.t_last) + 1
                     yield window
-            elif window and decoder.time_ns is not None and decoder.time_ns >= limit:
+            elif limit is not None and decoder.time_ns is not None and decoder.time_ns >= limit:
                 self.interruptions += 1
-                self._window = None
+                self.restart()
             else:
                 return
 
@@ -188,6 +195,7 @@ class PlannedCutter:
     not made: they ended before what was decoded, or began before the stream did.
     """
 
+    disjoint: ClassVar[bool] = False  # no event is in two windows
     rule: PlannedWindows
     interruptions: int = 0
     missed: int = 0
