@@ -1,11 +1,13 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Calibrations from files, and from what a camera_info_url may be."""
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from depth_anyevent_ros.geometry.calibration_file import calibration_from_url, read_calibration
-from depth_anyevent_ros.geometry.camera import CalibrationError
+from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel
 
 TEXT = """\
 image_width: 346
@@ -67,3 +69,15 @@ def test_a_damaged_file_is_refused(text, file):
     file.write_text(text)
     with pytest.raises(CalibrationError, match='event camera.yaml'):
         read_calibration(file)
+
+
+def test_what_a_calibration_leaves_out_is_what_stands_for_it():
+    k = np.array([[200.0, 0, 80], [0, 200, 60], [0, 0, 1]])
+    bare = CameraModel(160, 120, k, np.zeros(5))
+    zeros = replace(bare, r=np.zeros((3, 3)), p=np.zeros((3, 4)))
+    whole = replace(bare, r=np.eye(3), p=np.hstack([k, np.zeros((3, 1))]))
+    for one in (bare, zeros, whole):
+        for other in (bare, zeros, whole):
+            assert one.says_the_same_as(other)
+        assert not one.says_the_same_as(replace(whole, p=1.01 * whole.p))
+        assert not replace(whole, k=1.01 * k).says_the_same_as(one)

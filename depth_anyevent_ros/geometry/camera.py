@@ -64,11 +64,23 @@ class CameraModel:
         self._check_distortion()
 
     def says_the_same_as(self, other: CameraModel) -> bool:
-        """Return whether two calibrations agree in every number."""
+        """Return whether two calibrations agree in every number, and in what one leaves out."""
         return (self.width, self.height, self.distortion_model) \
             == (other.width, other.height, other.distortion_model) \
-            and all(np.array_equal(getattr(self, name), getattr(other, name), equal_nan=True)
-                    for name in ('k', 'd', 'r', 'p'))
+            and all(np.array_equal(a, b, equal_nan=True) for a, b in (
+                (self.k, other.k), (self.d, other.d), (self.rotation, other.rotation),
+                (self.projection, other.projection)))
+
+    @property
+    def rotation(self) -> np.ndarray:
+        """Return r, float64 (3, 3); where it is not given (all zeros), the identity."""
+        return np.asarray(self.r, np.float64) if _given(self.r) else np.eye(3)
+
+    @property
+    def projection(self) -> np.ndarray:
+        """Return p, float64 (3, 4); where it is not given (all zeros), k."""
+        return np.asarray(self.p, np.float64) if _given(self.p) \
+            else np.hstack([self.k, np.zeros((3, 1))])
 
     def scaled(self, width: int, height: int) -> CameraModel:
         """
@@ -146,3 +158,7 @@ class CameraModel:
             raise CalibrationError(
                 f'{self.distortion_model} has {" or ".join(map(str, expected))} coefficients, '
                 f'but {len(self.d)} came')
+
+
+def _given(matrix: np.ndarray | None) -> bool:
+    return matrix is not None and bool(np.any(matrix))

@@ -14,8 +14,8 @@ LEAST_INSIDE = 0.05  # share of the pixels that a calibration has to leave in th
 
 def is_rectified(camera: CameraModel) -> bool:
     """Return whether the pixels of a calibrated camera are those of the rectified picture."""
-    return not np.any(camera.d) and np.allclose(_rotation(camera), np.eye(3), atol=1e-9) \
-        and np.allclose(_matrix(camera), camera.k)
+    return not np.any(camera.d) and np.allclose(camera.rotation, np.eye(3), atol=1e-9) \
+        and np.allclose(camera.projection[:, :3], camera.k)
 
 
 def rectification_of(camera: CameraModel | None) -> Rectification | None:
@@ -39,15 +39,14 @@ class Rectification:
 
     def __init__(self, source: CameraModel):
         self._source = source
-        self._rotation, matrix = _rotation(source), _matrix(source)
+        self._rotation, matrix = source.rotation, source.projection[:, :3]
         if not np.allclose(self._rotation @ self._rotation.T, np.eye(3), atol=1e-3):
             raise CalibrationError('the rectification matrix R of the calibration is no rotation')
         if not (np.isfinite(matrix).all() and matrix[0, 0] > 0 and matrix[1, 1] > 0):
             raise CalibrationError('the projection matrix P of the calibration has no focal '
                                    'lengths above 0')
-        side = np.zeros((3, 1)) if not _given(source.p) else source.p[:, 3:]
         self.camera = CameraModel(source.width, source.height, matrix, np.zeros(5), 'plumb_bob',
-                                  np.eye(3), np.hstack([matrix, side]))
+                                  np.eye(3), source.projection)
         self.coordinates = self._table(source.rays())
 
     def _table(self, rays: np.ndarray) -> np.ndarray:
@@ -125,15 +124,3 @@ class Rectification:
         """Return how far neighbouring pixels lie apart in the rectified picture, (H, W)."""
         return np.max([np.abs(np.gradient(self.coordinates, axis=axis)).max(axis=-1)
                        for axis in (0, 1)], axis=0)
-
-
-def _given(matrix: np.ndarray | None) -> bool:
-    return matrix is not None and bool(np.any(matrix))
-
-
-def _rotation(camera: CameraModel) -> np.ndarray:
-    return np.asarray(camera.r, np.float64) if _given(camera.r) else np.eye(3)
-
-
-def _matrix(camera: CameraModel) -> np.ndarray:
-    return np.asarray(camera.p[:, :3] if _given(camera.p) else camera.k, np.float64)
