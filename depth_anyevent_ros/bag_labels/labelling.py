@@ -82,6 +82,7 @@ class BagLabelling:
                     writing.put(chunk)
                     if chunk.slots:
                         progress(min(chunk.slots[-1].bag_ns, shard.end_ns))
+            stages.end()
             made = stages.writer.finish()
         except BaseException:
             stages.writer.abandon()
@@ -202,13 +203,17 @@ class _Stages:
         self._take_events()
         chunk.slots.clear()
 
+    def end(self) -> None:
+        """Write the events that waited for what follows, as nothing does."""
+        self._take_events(final=True)
+
     def _packet(self, slot: Slot) -> None:
         self.writer.packet(slot)
         if slot.packet is None:
             return
         anew = self._reel.begins_anew(slot.packet)
         if anew or slot.place != self._place:
-            self._take_events()
+            self._take_events(final=anew)
         try:
             self._reel.push(slot.packet)
         except PacketError:  # the reader has counted it
@@ -218,9 +223,9 @@ class _Stages:
             self.findings.anew()
             self.writer.anew()
 
-    def _take_events(self) -> None:
+    def _take_events(self, final: bool = False) -> None:
         """Hand over the events of the packets so far, all at once, which takes less time."""
-        events = self._reel.take()
+        events = self._reel.take(final)
         left_out = self._plan.left_out
         if left_out is not None and left_out.shape[::-1] == self._size:
             events = events.outside(left_out)

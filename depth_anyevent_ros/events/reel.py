@@ -41,7 +41,7 @@ class EventReel:
             self.counts['duplicates'] += 1
             return
         if self.begins_anew(packet):
-            self._decode()
+            self._decode(final=True)
             self._decoder = make_decoder(packet)
             self._order.forget()
             self._latest_ns = 0
@@ -51,15 +51,21 @@ class EventReel:
         self._order.add(packet)
         self._decoder.feed(packet)
 
-    def take(self) -> Events:
-        """Return the events of the packets since the last call; many at once take less time."""
-        self._decode()
+    def take(self, final: bool = False) -> Events:
+        """
+        Return the events of the packets since the last call; many at once take less time.
+
+        final: nothing follows that tells whether what was held back is right.
+        """
+        self._decode(final)
         events, self._decoded = Events.concatenate(self._decoded), []
         return events
 
-    def _decode(self) -> None:
+    def _decode(self, final: bool = False) -> None:
         if self._decoder is not None:
-            self._decoded.append(self._in_order(self._decoder.decode_fed()))
+            decoder = self._decoder
+            self._decoded.append(self._in_order(
+                decoder.flush() if final else decoder.decode_fed()))
 
     def _in_order(self, events: Events) -> Events:
         if not len(events):
