@@ -163,6 +163,14 @@ def test_time_high_is_repeated_without_events():
     assert len(encoder.encode(nothing)) == 0
 
 
+def test_a_stream_that_begins_late_needs_no_room_for_the_time_before():
+    start_ns = 10**9 * 3600 * 24 * 365  # words for all of it would be terabytes
+    events = Events(np.array([start_ns, start_ns + 5000]), np.array([3, 4], np.uint16),
+                    np.array([1, 1], np.uint16), np.array([1, 0], np.uint8))
+    assert len(Evt3Encoder().encode(events)) < 40
+    assert len(Evt3Encoder().encode(Events.concatenate([]), end_ns=start_ns)) < 40
+
+
 def test_triggers_stand_among_the_events():
     events = random_events(500, 6, step_us=9)
     half = int(events.t[250])

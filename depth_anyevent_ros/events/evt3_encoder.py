@@ -71,8 +71,11 @@ class Evt3Encoder:
                      for times in (times_us, mark_times_us))
         end_us = latest if end_ns is None else end_ns // 1000
         self._check(events, times_us, marks, mark_times_us, latest, end_us)
-        # TIME_HIGH words of the time that passes, at most three words for each event.
-        room = (end_us - self._begin_us()) // self._interval_us + 3 * len(events) \
+        # TIME_HIGH words of the time that passes, at most three words for each event. A stream
+        # begins with its first word, whatever time that is.
+        begin_us = self._begin_us() if self._state[END_US] >= 0 else min(
+            [end_us, *times_us[:1].tolist(), *mark_times_us[:1].tolist()])
+        room = (end_us - begin_us) // self._interval_us + 3 * len(events) \
             + 2 * len(marks) + 8
         words = np.empty(max(room, 8), np.uint16)
         if self._self_contained:
