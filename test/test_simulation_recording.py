@@ -242,6 +242,15 @@ def test_exposure_blurs_what_moves(own):
     assert place == pytest.approx(31.5, abs=0.3)
 
 
+def test_a_lamp_that_flickers_does_not_in_pictures_of_many_of_its_periods():
+    world = wall_edge(1e-3, 0.0, 0.5, duration_ns=600 * MS, rate_hz=13.0, max_step_ns=10 * MS,
+                      rgb=replace(CLEAN, camera=CAMERA))
+    pictures = [label.picture for label in labels(world)][2:]
+    assert len(pictures) > 4 and pictures[0].exposure_ns > 25 * MS
+    means = [float(picture.image.mean()) for picture in pictures]
+    assert np.ptp(means) < 0.08 * np.mean(means)
+
+
 def test_a_second_camera_sees_the_parallax():
     rgb = replace(CLEAN, to_event=Transform(np.eye(3), np.array([0.4, 0, 0])))
     label, = labels(wall_edge(rgb=rgb))

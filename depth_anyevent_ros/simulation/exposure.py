@@ -107,6 +107,7 @@ class OwnView:
         exposure_ns, gain = self._camera.exposure_ns, self._camera.gain
         step_ns = self._view.longest_step_ns(
             self._view.speed(time_ns, frame), max_motion_px, max_step_ns)
+        step_ns = min(step_ns, self._view.lamp_step_ns)
         count = min(math.ceil(exposure_ns / step_ns), MAX_RENDERS)
         light = np.zeros((*frame.depth.shape, 3), np.float32)
         for k in range(count):

@@ -61,18 +61,9 @@ def optical_flow(depth: np.ndarray, camera: CameraModel, twists: np.ndarray,
     return flow
 
 
-def fastest_pixel(depth: np.ndarray, camera: CameraModel, velocity: np.ndarray,
-                  angular_velocity: np.ndarray, twists: np.ndarray | None = None,
+def fastest_pixel(depth: np.ndarray, camera: CameraModel, twists: np.ndarray,
                   bodies: np.ndarray | None = None) -> float:
-    """
-    Return the largest motion of any pixel, in pixels a second.
-
-    depth: float32 (height, width), metres, +inf where there is nothing. velocity, (3,) m/s, and
-    angular_velocity, (3,) rad/s: the camera's own, in its optical frame. twists and bodies, as
-    for optical_flow, are needed where bodies move; the velocities are then not looked at.
-    """
-    if twists is None:
-        twists, bodies = np.concatenate([velocity, angular_velocity])[None], None
+    """Return the largest motion of any pixel, px/s; the arguments are those of optical_flow."""
     twists, bodies = _checked(depth, twists, bodies)
     return _fastest(depth, _matrix(camera), twists, bodies)
 

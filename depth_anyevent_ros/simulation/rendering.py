@@ -57,16 +57,19 @@ class View:
 
         Their light is linear in time, as between any two renders, but for the lamps.
         """
-        light = self._scene.light
-        if light.flicker == 0:
-            return
-        count = math.ceil((after_ns - before_ns) * 1e-9 * light.flicker_hz * STEPS_PER_FLICKER)
+        count = math.ceil((after_ns - before_ns) / self.lamp_step_ns)
         for k in range(1, count):
             time_ns = before_ns + (after_ns - before_ns) * k // count
             part = np.float32((time_ns - before_ns) / (after_ns - before_ns))
             luminance = before.luminance * ((1 - part) * self._dimming(time_ns, before_ns))
             luminance += after.luminance * (part * self._dimming(time_ns, after_ns))
             yield time_ns, replace(before, luminance=luminance, exact=False)
+
+    @property
+    def lamp_step_ns(self) -> float:
+        """How long the lamps' light may be taken for steady; without flicker, for ever."""
+        light = self._scene.light
+        return 1e9 / (light.flicker_hz * STEPS_PER_FLICKER) if light.flicker else math.inf
 
     def _dimming(self, time_ns: int, other_ns: int) -> np.float32:
         """Return the light of the lamps at a time, as a share of that at another."""
@@ -91,8 +94,7 @@ class View:
 
     def speed(self, time_ns: int, frame: Frame) -> float:
         """Return the largest motion of any pixel, in pixels a second."""
-        twists = self._twists(time_ns)
-        return fastest_pixel(frame.depth, self.camera, twists[0, :3], twists[0, 3:], twists,
+        return fastest_pixel(frame.depth, self.camera, self._twists(time_ns),
                              self._bodies(frame))
 
     def _twists(self, time_ns: int) -> np.ndarray:

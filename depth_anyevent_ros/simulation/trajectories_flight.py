@@ -11,7 +11,6 @@ import numpy as np
 # A control point of the spline each so many seconds.
 KNOT_S = 0.7
 TRIES = 40
-STEP_S = 0.01
 # Where on a piece of the spline its clearance is looked at.
 PROBES = np.linspace(0, 1, 9)[1:]
 
