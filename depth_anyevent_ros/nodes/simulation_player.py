@@ -13,6 +13,8 @@ from depth_anyevent_ros.simulation.output import Message
 
 # Packets of 4 ms, and pictures: about a second of simulation.
 MESSAGES_AHEAD = 300
+# Before the first goes out; until there are, loops may have to be compiled.
+MESSAGES_BEFORE = 10
 POLL_S = 0.05
 CLOCK_PERIOD_S = 0.01
 # Later than this, the rest is put off instead of being made up for in a burst.
@@ -20,6 +22,7 @@ LATE_S = 0.02
 # The share of real time is that of so many seconds.
 SHARE_OVER_S = 5.0
 IN_REAL_TIME = 0.95
+HANGS_AFTER_S = 0.5  # without a message
 
 
 class RunAhead:
@@ -45,6 +48,11 @@ class RunAhead:
     def ahead(self) -> int:
         """How many messages wait."""
         return self._queue.qsize()
+
+    @property
+    def under_way(self) -> bool:
+        """Whether enough messages wait to begin with, or there will be no more."""
+        return self.ahead >= MESSAGES_BEFORE or not self._thread.is_alive()
 
     def get(self) -> Message | None:
         """
@@ -122,13 +130,18 @@ class SimulationPlayer:
     def share_of_real_time(self) -> float | None:
         """Simulated time over real time of late; None before there is enough of it."""
         passed = list(self._passed)
-        if len(passed) < 2 or passed[-1][0] - passed[0][0] < SHARE_OVER_S / 5:
+        if len(passed) < 2:
             return None
-        return (passed[-1][1] - passed[0][1]) / 1e9 / (passed[-1][0] - passed[0][0])
+        now = time.monotonic()
+        hangs = not self.finished and now - passed[-1][0] > HANGS_AFTER_S
+        real_s = (now if hangs else passed[-1][0]) - passed[0][0]
+        if real_s < SHARE_OVER_S / 5:
+            return None
+        return (passed[-1][1] - passed[0][1]) / 1e9 / real_s
 
     def _run(self) -> None:
         try:
-            while not self._ready():
+            while not (self._ready() and self._source.under_way):
                 if self._stop.wait(POLL_S):
                     return
             while not self._stop.is_set():

@@ -28,7 +28,7 @@ from depth_anyevent_ros.nodes.simulation_player import IN_REAL_TIME, SimulationP
 from depth_anyevent_ros.nodes.topics import CLOCK
 from depth_anyevent_ros.simulation import output
 from depth_anyevent_ros.simulation.output import Counts, driver_messages, Message, observed
-from depth_anyevent_ros.simulation.recording import DriverConfig
+from depth_anyevent_ros.simulation.recording import DriverConfig, IN_ROS_TIME
 from depth_anyevent_ros.simulation.worlds import make_world, World
 
 # Deep enough for a burst of packets while a subscriber's Python is busy.
@@ -42,7 +42,7 @@ class SimulatorNode(AutostartNode):
     Publishes events, pictures, calibrations and true inverse depth of a simulated world.
 
     A SimulationPlayer simulates ahead on one thread and publishes on another. Stamps begin with
-    the present time.
+    the time at which the first message goes out.
     """
 
     def __init__(self, **kwargs):
@@ -51,6 +51,7 @@ class SimulatorNode(AutostartNode):
         self._outputs = {}
         self._clock_output = None
         self._player: SimulationPlayer | None = None
+        self._late_ns: int | None = None  # how long the first message has waited
         self._counts = Counts()
         self._diagnostics = Diagnostics(self, 'simulator', self._collect)
 
@@ -82,7 +83,7 @@ class SimulatorNode(AutostartNode):
 
     def activate(self) -> None:
         """Simulate from the beginning."""
-        self._counts = Counts()
+        self._counts, self._late_ns = Counts(), None
         self._player = SimulationPlayer(self._messages(time.time_ns()), self._publish,
                                         self._tick, self._heard, self.get_logger(),
                                         self._settle)
@@ -135,14 +136,25 @@ class SimulatorNode(AutostartNode):
         publisher, value = self._outputs[message.topic], message.value
         if not publisher.get_subscription_count():
             return
+        late_ns = self._late(message.received_ns)
         if isinstance(value, Packet):
-            publisher.publish(encode_event_packet(value))
+            in_ros_time = value.encoding in IN_ROS_TIME
+            publisher.publish(encode_event_packet(replace(
+                value, stamp_ns=value.stamp_ns + late_ns,
+                time_base=value.time_base + in_ros_time * late_ns)))
             return
-        header = to_header(message.stamp_ns, message.frame_id)
+        header = to_header(message.stamp_ns + late_ns, message.frame_id)
         publisher.publish(to_camera_info(value, header) if isinstance(value, CameraModel)
                           else to_image(value, message.encoding, header))
 
+    def _late(self, time_ns: int) -> int:
+        """Return by how much stamps are put off, so that they begin with the present time."""
+        if self._late_ns is None:
+            self._late_ns = max(time.time_ns() - time_ns, 0)
+        return self._late_ns
+
     def _tick(self, time_ns: int) -> None:
+        time_ns += self._late(time_ns)
         if self._clock_output is not None:
             stamp = Time(sec=time_ns // 10**9, nanosec=time_ns % 10**9)
             self._clock_output.publish(ClockMessage(clock=stamp))
