@@ -17,6 +17,7 @@ from depth_anyevent_ros.datasets.bags import decode, decode_event_packet, open_b
 from depth_anyevent_ros.datasets.sequences import find_sequences, Sequence
 from depth_anyevent_ros.events.evt3 import Evt3Decoder
 from depth_anyevent_ros.events.types import Events
+from depth_anyevent_ros.simulation.production import Recording
 from depth_anyevent_ros.simulation.recording import truth
 from depth_anyevent_ros.simulation.worlds import make_world
 
@@ -245,13 +246,26 @@ def test_a_turned_rig_is_told_with_the_bag(tmp_path):
     assert {'/camera/image', '/event_camera/events'} <= names
 
 
+def test_a_command_may_be_given_again(tmp_path):
+    recording = Recording('car', 3, duration_s=0.02, turn_deg=(0.0, 0.0, -1e-5),
+                          baseline_m=1e-7, pauses=((1e-6, 0.01),), binning=4, images=False)
+    assert run(*recording.command()[1:], '--output', tmp_path / 'a') == 0
+
+
+@pytest.mark.parametrize('output', ['.', '/', ''])
+def test_an_output_without_a_name_is_refused(capsys, monkeypatch, tmp_path, output):
+    monkeypatch.chdir(tmp_path)
+    assert run('--world', 'car', *QUICK, '--output', output) == 1
+    assert 'give another path' in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize('arguments, words', [
     (['--turn', '5', '0', '0', '--format', 'sequence'], 'cameras that stand apart'),
     (('--count', '0'), '1 or more'), (('--duration', '0'), 'duration'),
     (('--rate', '-3'), 'rate_hz'), (('--level', '-1'), 'level'), (('--seed', '-1'), 'seed'),
     (('--max-motion-px', '0'), 'max_motion_px'), (('--max-step-ms', '0'), 'max_step_ms'),
     (('--flow',), 'sequences only'), (('--pause', '0', '-1'), 'pause'),
-    (('--pause', '0.2', '1'), 'after the end'),
+    (('--pause', '0.2', '1'), 'after the end'), (('--pause', '0', 'inf'), 'pause'),
     (('--format', 'sequence', '--encoding', 'evt3'), 'encoding is one of event packets')])
 def test_refused_options(tmp_path, capsys, arguments, words):
     assert run('--world', 'car', *QUICK, '--output', tmp_path / 'a', *arguments) == 1

@@ -21,9 +21,12 @@ class PartFolder:
 
     One left over by a process that was killed is emptied. Raises FolderInUse where another
     process holds it: two would write into the same files, and what came of it took its name.
+    Raises ValueError for a path without a name, such as `.`.
     """
 
     def __init__(self, target: Path):
+        if not target.name:
+            raise ValueError(f'{target} is no name for a new folder: give another path')
         self.path = target.with_name(target.name + PART_SUFFIX)
         self._handle = self._held(target)
         try:

@@ -102,11 +102,11 @@ class Recording:
         for name, option in OPTIONS.items():
             value = getattr(self, name)
             if value not in (None, ''):
-                words += [option, str(value)]
-        for start, length in self.pauses:
-            words += ['--pause', str(start), str(length)]
+                words += [option, _word(value)]
+        for pause in self.pauses:
+            words += ['--pause', *map(_word, pause)]
         if any(self.turn_deg):
-            words += ['--turn', *map(str, self.turn_deg)]
+            words += ['--turn', *map(_word, self.turn_deg)]
         return words + ['--no-images'] * (not self.images) + ['--flow'] * self.flow
 
 
@@ -143,6 +143,11 @@ def produce(recording: Recording, path: Path, progress: Progress = lambda _: Non
     except OSError as error:
         raise OSError(f'{path} could not be written, and what was begun is removed: '
                       f'{error.strerror or error}') from error
+
+
+def _word(value) -> str:
+    """Return a value as a word of a command: argparse takes -1e-05 for an option."""
+    return np.format_float_positional(value, trim='0') if isinstance(value, float) else str(value)
 
 
 def _driver(recording: Recording) -> DriverConfig:

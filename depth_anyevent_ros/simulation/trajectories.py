@@ -132,9 +132,10 @@ def forced_pauses(pauses: list[tuple[float, float]],
     """Turn (start, length) in seconds into (begin, end), sorted; raise ValueError for misfits."""
     found = sorted((float(start), float(start) + float(length)) for start, length in pauses)
     for begin, end in found:
-        if not (0 <= begin < end):
+        if not (0 <= begin < end < math.inf):
             raise ValueError('a pause has to start at 0 s or later and to last longer than 0 s, '
-                             f'got a start of {begin} s and a length of {end - begin} s')
+                             f'but not for ever, got a start of {begin} s and a length of '
+                             f'{end - begin} s')
         if begin >= duration_s:
             raise ValueError(f'a pause begins at {begin} s, after the end at {duration_s} s')
     if any(after[0] < before[1] for before, after in zip(found, found[1:])):
