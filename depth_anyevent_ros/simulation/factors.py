@@ -5,9 +5,9 @@ What a sequence of each split may be made of.
 
 The splits share no texture family, no grammar of layouts, no focal length, threshold, speed,
 way of moving or light: a model that does well on the test split has met none of them. Numbers
-are ranges that do not touch. The camera's mounting and its field of view are taken from gaps
+are ranges that do not touch. The camera's field of view, pitch and yaw are taken from gaps
 within the training split's ranges, since beyond them a drive may show no road at all; the other
-ranges of the test split lie both between and beyond those of the training split.
+ranges of the test split lie between or beyond those of the training split.
 """
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class CarFactors:
     layouts: grammars of layouts_street.py. crossed: share of the streets whose grammar is put
     together from all of these. vibrations: ways to shake, of car.py. facades, grounds, objects:
     texture families. speed_mps: when nothing holds it up. height_m, pitch_deg (positive
-    downward), yaw_deg (either side), roll_deg: how the camera is mounted. vibration_hz: of pitch
-    and roll. road_m: width of the carriageway. fog_per_m: extinction. level: brightness, drawn
+    downward), yaw_deg (either side): how the camera is mounted. vibration_hz: of pitch and roll.
+    road_m: width of the carriageway. fog_per_m: extinction. level: brightness, drawn
     evenly in its logarithm.
     """
 
