@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weights that are listed, fetched from a server, verified, and refused."""
 import functools
+import hashlib
 import http.server
 import json
+import re
 import threading
 
 import pytest
@@ -30,8 +32,8 @@ def served(tmp_path, monkeypatch):
     handler = functools.partial(Quiet, directory=str(folder))
     server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    entry = {'url': f'http://127.0.0.1:{server.server_port}/weights.pth', 'revision': 'main',
-             'sha256': None, 'bytes': None, 'licence': 'Apache-2.0'}
+    entry = {'url': f'http://127.0.0.1:{server.server_port}/weights.pth', 'bytes': 7000,
+             'sha256': hashlib.sha256(b'weights' * 1000).hexdigest(), 'licence': 'Apache-2.0'}
     manifest = {**models.read_manifest(), 'downloads': {'other': entry}}
     monkeypatch.setattr(models, 'read_manifest', lambda: manifest)
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
@@ -44,39 +46,45 @@ def fetch(tmp_path):
     return status, json.loads((tmp_path / 'result.json').read_text()) if not status else None
 
 
-def test_the_first_download_is_written_down_and_verified_ever_after(served, tmp_path, capsys):
-    folder, cache, _ = served
+def test_what_is_fetched_is_verified_ever_after(served, tmp_path, capsys):
+    folder, cache, entry = served
     status, first = fetch(tmp_path)
-    assert status == 0 and not first['verified'] and first['bytes'] == 7000
+    assert status == 0 and (first['bytes'], first['sha256']) == (7000, entry['sha256'])
     assert (cache / 'other.pth').read_bytes() == (folder / 'weights.pth').read_bytes()
-    assert fetch(tmp_path)[1] == {**first, 'verified': True}
+    assert fetch(tmp_path)[1] == first
 
     (cache / 'other.pth').write_bytes(b'changed')
     assert fetch(tmp_path)[0] == 1
     assert 'was changed or is damaged' in capsys.readouterr().err
-    # Also when the server has another file now.
-    (cache / 'other.pth').unlink()
-    (folder / 'weights.pth').write_bytes(b'another')
-    assert fetch(tmp_path)[0] == 1
-    assert 'it is not kept' in capsys.readouterr().err
-    assert [path.name for path in cache.iterdir()] == ['other.json']
 
 
-def test_a_known_hash_is_expected_of_the_first_download(served, tmp_path, capsys):
-    served[2]['sha256'] = '0' * 64
+@pytest.mark.parametrize('content, words', [
+    (b'trained' * 1000, 'is expected: it is not kept'),
+    (b'weights' * 1001, 'gives more than the 7000 bytes'),
+    (b'weights' * 999, 'broke off after 6993 of 7000 bytes')])
+def test_another_file_is_not_kept(served, tmp_path, capsys, content, words):
+    folder, cache, _ = served
+    (folder / 'weights.pth').write_bytes(content)
     assert fetch(tmp_path)[0] == 1
-    assert '0000... is expected' in capsys.readouterr().err
-    assert not list(served[1].iterdir())
+    assert words in capsys.readouterr().err and not list(cache.iterdir())
 
 
 def test_without_a_network_it_says_what_to_put_where(served, tmp_path, capsys):
-    served[2]['url'] = 'http://127.0.0.1:1/weights.pth'
+    folder, cache, entry = served
+    entry['url'] = 'http://127.0.0.1:1/weights.pth'
     assert fetch(tmp_path)[0] == 1
     words = capsys.readouterr().err
-    assert 'could not be downloaded' in words and str(served[1] / 'other.pth') in words
-    # By hand then; the hash is written down.
-    (served[1] / 'other.pth').write_bytes(b'by hand')
+    assert 'could not be downloaded' in words and str(cache / 'other.pth') in words
+    (cache / 'other.pth').write_bytes(b'something else')
+    assert fetch(tmp_path)[0] == 1
+    (cache / 'other.pth').write_bytes((folder / 'weights.pth').read_bytes())
     assert fetch(tmp_path)[0] == 0
+
+
+def test_all_that_the_package_fetches_is_pinned():
+    for name, entry in models.read_manifest()['downloads'].items():
+        assert re.fullmatch('[0-9a-f]{64}', entry['sha256']) and entry['bytes'] > 0, name
+        assert re.search('/[0-9a-f]{40}/', entry['url']), name  # a revision that stays
 
 
 def test_what_is_missing_on_the_server_is_told(served, tmp_path, capsys):

@@ -56,15 +56,13 @@ def _list() -> tuple[int, dict]:
 
 def _fetch(download: Download) -> tuple[int, dict]:
     there = download.path.is_file()
-    known = download.expected_sha256() is not None
     with tqdm(unit='B', unit_scale=True, desc=download.name, disable=None) as bar:
-        def progress(done: int, total: int | None) -> None:
+        def progress(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
         sha256 = download.fetch(progress)
     print(f'{download.name}: {"was there already" if there else "fetched"}, {download.path}, '
           f'licence {download.licence}')
-    print(f'sha256 {sha256}: ' + ('as expected' if known else
-          'written down, since none was known; from now on only this file is loaded'))
-    return 0, {'path': str(download.path), 'sha256': sha256, 'verified': known,
-               'bytes': download.path.stat().st_size, 'licence': download.licence}
+    print(f'sha256 {sha256}, as expected')
+    return 0, {'path': str(download.path), 'sha256': sha256, 'bytes': download.nbytes,
+               'licence': download.licence}
