@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext, redirect_stdout
 import importlib
 import json
 import os
@@ -40,7 +41,7 @@ def main(argv: list[str] | None = None) -> None:
 def execute(argv: list[str]) -> int:
     """Run the command line and return its exit status."""
     name = next((word for word in argv if not word.startswith('-')), None)
-    if name in OVERLAPPING or argv[:2] == ['benchmark', 'label']:
+    if name in OVERLAPPING or name == 'benchmark' and set(OVERLAPPING) & set(argv):
         # Threads of torch that spin while they wait take the time of those that read and write:
         # 17 s instead of 25 s for 600 labels on two cores. Read when torch is imported.
         os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
@@ -50,7 +51,11 @@ def execute(argv: list[str]) -> int:
         if arguments.command is None:
             parser.print_help()
             return 2
-        status, result = importlib.import_module(f'depth_anyevent_ros.cli.{name}').run(arguments)
+        # Where standard output is for the result, it is for nothing else.
+        words = redirect_stdout(sys.stderr) if arguments.json == '-' else nullcontext()
+        with words:
+            status, result = importlib.import_module(
+                f'depth_anyevent_ros.cli.{name}').run(arguments)
         if arguments.json:
             write_json(arguments.json, result)
         return status
@@ -109,7 +114,8 @@ def _parse(argv: list[str], name: str | None):
         child.formatter_class = argparse.RawDescriptionHelpFormatter
         module.add_arguments(child)
         child.add_argument('--json', metavar='FILE',
-                           help='write the result as JSON to this file, - for standard output')
+                           help='write the result as JSON to this file; - writes it to standard '
+                           'output, and all else to standard error')
         child.add_argument('--debug', action='store_true',
                            help='show the traceback of an error')
     return parser, parser.parse_args(argv)

@@ -204,8 +204,7 @@ class _Processes:
             raise ValueError(f'seed {first.seed} or after: ' + (
                 errors.strip().removeprefix('depth_anyevent simulate: ')
                 or f'the process ended with status {process.returncode}'))
-        # Behind the line for people.
-        return json.loads(output.partition('\n')[2])
+        return json.loads(output)
 
     def _stop(self) -> None:
         """End the processes as Ctrl-C does, so that they remove what they began."""
