@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line as a user meets it: figures, files, exit status, sentences."""
 import json
+from pathlib import Path
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 from evt3_words import event_words, packet
 import numpy as np
@@ -16,6 +19,7 @@ from depth_anyevent_ros.datasets.bags import BagWriter, decode, open_bag
 from depth_anyevent_ros.geometry.camera import CameraModel
 from depth_anyevent_ros.networks.checkpoint import save_checkpoint, untrained_student
 
+ROOT = Path(__file__).resolve().parents[1]
 CONTRACT = ('type', 'encoding', 'width', 'height', 'packets', 'bytes', 'on', 'off', 'sum_t',
             'sum_x', 'sum_y', 'triggers', 'gaps', 'first', 'last')
 
@@ -188,6 +192,27 @@ def test_infer_twice_gives_the_same_bytes(tmp_path):
         with open_bag(tmp_path / name) as reader:
             depths.append([raw.data for raw in reader.messages(['/inverse_depth/image'])])
     assert depths[0] == depths[1] and len(depths[0]) == 5
+
+
+def test_json_alone_goes_to_standard_output(tmp_path, capsys):
+    assert run('inspect', write_bag(tmp_path / 'bag'), '--json', '-') == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)['topics'] and 'evt3' in said.err
+
+
+def test_infer_that_is_interrupted_leaves_nothing(tmp_path):
+    arguments = ['infer', '--bag', str(write_bag(tmp_path / 'bag')), '--rate', '1000',
+                 '--output', str(tmp_path / 'out')]
+    process = subprocess.Popen(
+        [sys.executable, '-c', 'from depth_anyevent_ros.cli.main import main; main()',
+         *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 60
+    while not list(tmp_path.glob('out.part/out/*.db3')):
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130 and 'Interrupted' in process.stderr.read()
+    assert [path.name for path in tmp_path.iterdir()] == ['bag']
 
 
 def test_a_bag_without_events_names_its_topics(tmp_path, capsys):

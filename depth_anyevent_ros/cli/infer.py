@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from depth_anyevent_ros.bag_inference import choose_event_topic, infer_bag
 from depth_anyevent_ros.bag_labels.topics import read_camera
-from depth_anyevent_ros.datasets.bags import BagWriter, open_bag
+from depth_anyevent_ros.datasets.bags import open_bag, whole_bag
 from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
 from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.networks.runtime import PRECISIONS
@@ -18,7 +18,8 @@ from depth_anyevent_ros.networks.runtimes import RUNTIMES
 
 HELP = """\
 Run the student on every window of a bag, as fast as it goes and without a ROS graph, and write
-inverse depth (32FC1, larger is nearer) with its camera_info to a new bag."""
+inverse depth (32FC1, larger is nearer) with its camera_info to a new bag, which is there when it
+is whole."""
 EXAMPLES = """\
   depth_anyevent infer --bag drive_01 --output drive_01_depth
   depth_anyevent infer --bag drive_01 --output out --rate 30 --visualization --json out.json
@@ -73,7 +74,7 @@ def run(arguments) -> tuple[int, dict]:
         said = list(estimator.cautions())
         for caution in said:
             print(f'note: {caution}', file=sys.stderr)
-        with BagWriter(arguments.output, arguments.format) as writer, \
+        with whole_bag(arguments.output, arguments.format) as writer, \
                 tqdm(total=reader.topics[topic].count, unit=' packets', disable=None) as bar:
             counts = infer_bag(reader, topic, estimator, writer, arguments.visualization,
                                bar.update)

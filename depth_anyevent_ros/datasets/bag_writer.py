@@ -18,6 +18,7 @@ from depth_anyevent_ros.atomic_file import replace_file
 from depth_anyevent_ros.datasets.bag_types import BagError
 from depth_anyevent_ros.datasets.messages import (
     encode_event_packet, EVENT_PACKET, NANOSECONDS, typestore)
+from depth_anyevent_ros.datasets.part_folder import PartFolder
 from depth_anyevent_ros.events.types import Packet
 from depth_anyevent_ros.geometry.camera import CameraModel
 from depth_anyevent_ros.geometry.transform import Transform
@@ -31,6 +32,28 @@ METADATA_VERSION = 8
 IMAGE_ENCODINGS = {
     'mono8': ('u1', 1), '8UC1': ('u1', 1), 'mono16': ('<u2', 1), '16UC1': ('<u2', 1),
     '32FC1': ('<f4', 1), 'rgb8': ('u1', 3), 'bgr8': ('u1', 3)}
+
+
+@contextmanager
+def whole_bag(path: str | Path, format: str = 'sqlite3') -> Iterator[BagWriter]:  # noqa: A002
+    """
+    Give the writer of a bag that appears at path when the block has ended without an error.
+
+    It is written inside NAME.part, which is removed in any case. Raises BagError where there is
+    something at path.
+    """
+    path = Path(path)
+    folder = PartFolder(path)
+    try:
+        # Asked by who holds the folder, so that none can come in between.
+        if path.exists():
+            raise _already_there(path)
+        # Inside, since the bag's files have the name of their folder.
+        with BagWriter(folder.path / path.name, format) as writer:
+            yield writer
+        writer.path.rename(path)
+    finally:
+        folder.remove()
 
 
 class BagWriter:
@@ -49,10 +72,9 @@ class BagWriter:
             raise BagError(f'The bag format {format!r} is unknown, expected '
                            f'{" or ".join(PLUGINS)}.')
         if path.exists():
-            raise BagError(f'{path} exists already and is not overwritten; give another path or '
-                           'remove it first.')
+            raise _already_there(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._path, self._pending, self._ended = path, 0, False
+        self.path, self._pending, self._ended = path, 0, False
         self._writer = Writer(path, version=METADATA_VERSION, storage_plugin=PLUGINS[format])
         with self._refusals():
             self._writer.open()
@@ -109,8 +131,8 @@ class BagWriter:
             self._ended = True
             if self._writer.storage is not None:
                 self._writer.storage.abort()
-            (self._path / 'metadata.yaml').unlink(missing_ok=True)
-            raise OSError(f'{self._path} cannot be written: {error}') from error
+            (self.path / 'metadata.yaml').unlink(missing_ok=True)
+            raise OSError(f'{self.path} cannot be written: {error}') from error
 
     def write_event_packet(self, topic: str, packet: Packet, timestamp_ns: int) -> None:
         """Write a packet of events as event_camera_msgs/msg/EventPacket."""
@@ -227,3 +249,8 @@ def _header(stamp_ns: int, frame_id: str) -> Any:
     seconds, nanoseconds = divmod(stamp_ns, NANOSECONDS)
     stamp = types['builtin_interfaces/msg/Time'](sec=seconds, nanosec=nanoseconds)
     return types['std_msgs/msg/Header'](stamp=stamp, frame_id=frame_id)
+
+
+def _already_there(path: Path) -> BagError:
+    return BagError(f'{path} exists already and is not overwritten; give another path or '
+                    'remove it first.')

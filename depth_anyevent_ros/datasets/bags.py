@@ -21,7 +21,7 @@ from depth_anyevent_ros.datasets.bag_metadata import (
     BagMetadata, base_names, compare_with_metadata, read_metadata)
 from depth_anyevent_ros.datasets.bag_types import (
     BagError, merge_in_time, RawMessage, TopicInfo)
-from depth_anyevent_ros.datasets.bag_writer import BagWriter
+from depth_anyevent_ros.datasets.bag_writer import BagWriter, whole_bag
 from depth_anyevent_ros.datasets.mcap_storage import McapFile
 from depth_anyevent_ros.datasets.messages import (
     decode, decode_event_packet, encode_event_packet, EVENT_PACKET, EVENT_PACKET_TYPES,
@@ -31,7 +31,7 @@ from depth_anyevent_ros.datasets.sqlite_storage import SqliteFile
 __all__ = [
     'BagError', 'BagReader', 'BagWriter', 'decode', 'decode_event_packet', 'describe_topics',
     'encode_event_packet', 'event_topics', 'open_bag', 'RawMessage', 'require_event_topics',
-    'TopicInfo']
+    'TopicInfo', 'whole_bag']
 
 STORAGES = {'sqlite3': SqliteFile, 'mcap': McapFile}
 

@@ -11,9 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from depth_anyevent_ros.datasets.bag_types import BagError
-from depth_anyevent_ros.datasets.bag_writer import BagWriter
-from depth_anyevent_ros.datasets.part_folder import PartFolder
+from depth_anyevent_ros.datasets.bag_writer import BagWriter, whole_bag
 from depth_anyevent_ros.datasets.sequence_writer import SequenceWriter
 from depth_anyevent_ros.events.decoders import make_decoder
 from depth_anyevent_ros.events.types import Packet
@@ -97,30 +95,17 @@ def write_bag(path: Path, simulation: Simulation, driver: DriverConfig, info: di
 
     Where the colour camera stands otherwise, /tf_static says how.
 
-    info: goes into SIMULATION_FILE beside the bag's files. The bag is written inside NAME.part
-    and moved out of it when it is whole; NAME.part is removed in any case.
+    info: goes into SIMULATION_FILE beside the bag's files. The bag is there when it is whole.
     """
     counts = Counts()
-    # Inside, since the bag's files have the name of their folder.
-    folder = PartFolder(path)
-    part = folder.path
-    # Asked by who holds the folder, so that none can come in between.
-    if path.exists():
-        folder.remove()
-        raise BagError(f'{path} exists already and is not overwritten; give another path or '
-                       'remove it first.')
-    try:
-        with BagWriter(part / path.name, storage) as writer:
-            if simulation.rgb is not None and simulation.rgb.own_view:
-                writer.write_static_transform(driver.frame_id, IMAGE_FRAME_ID,
-                                              simulation.rgb.to_event, driver.ros_start_ns)
-            for message in driver_messages(simulation, driver, counts):
-                _write_message(writer, message)
-                progress(message.received_ns - driver.ros_start_ns)
-        (part / path.name / SIMULATION_FILE).write_text(json.dumps(info, indent=2) + '\n')
-        (part / path.name).rename(path)
-    finally:
-        folder.remove()
+    with whole_bag(path, storage) as writer:
+        (writer.path / SIMULATION_FILE).write_text(json.dumps(info, indent=2) + '\n')
+        if simulation.rgb is not None and simulation.rgb.own_view:
+            writer.write_static_transform(driver.frame_id, IMAGE_FRAME_ID,
+                                          simulation.rgb.to_event, driver.ros_start_ns)
+        for message in driver_messages(simulation, driver, counts):
+            _write_message(writer, message)
+            progress(message.received_ns - driver.ros_start_ns)
     return counts
 
 
