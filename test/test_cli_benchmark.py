@@ -186,8 +186,19 @@ def test_an_interruption_keeps_what_was_measured(monkeypatch, tmp_path, capsys):
     assert 'the 1 cases so far are kept' in capsys.readouterr().err
 
 
+def test_an_error_keeps_what_was_measured(monkeypatch, tmp_path, capsys):
+    def cases(*_):
+        yield Case('one', 2.0, 1.0, 3.0, 'things/s', 'another', 2.0)
+        raise ValueError('there is no baseline')
+    monkeypatch.setattr(simulator, 'cases', cases)
+    assert execute(['benchmark', 'simulator', '--json', str(tmp_path / 'b.json')]) == 1
+    assert len(json.loads((tmp_path / 'b.json').read_text())['cases']) == 1
+    assert 'there is no baseline: the 1 cases' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('arguments, words', [
-    (['magic'], ', '.join(BENCHMARKS)), (['--repeats', '0'], 'repeats')])
+    (['magic'], ', '.join(BENCHMARKS)), (['--repeats', '0'], 'repeats'),
+    (['decode', '--bag', '/nowhere'], '/nowhere does not exist')])
 def test_what_cannot_be_done_is_a_sentence(capsys, arguments, words):
     assert execute(['benchmark', *arguments]) == 1
     assert words in capsys.readouterr().err

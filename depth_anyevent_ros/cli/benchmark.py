@@ -12,10 +12,12 @@ import shlex
 import sys
 
 from depth_anyevent_ros.cli.interruption import INTERRUPTED, is_interruption
+from depth_anyevent_ros.datasets.bags import open_bag, require_event_topics
 
 HELP = """\
 Time the parts on this machine. Each case stands beside a baseline that is timed in the same run,
-by turns with it; the ratio is above 1 when the case is faster. Ctrl-C keeps what was measured."""
+by turns with it, or beside a rate that it has to hold; the ratio is above 1 when the case is
+faster. Ctrl-C and errors keep what was measured."""
 EXAMPLES = """\
   depth_anyevent benchmark
   depth_anyevent benchmark decode representation --bag recordings/street
@@ -59,17 +61,21 @@ def run(arguments) -> tuple[int, dict]:
     for name in arguments.names:
         if name not in BENCHMARKS:
             raise ValueError(f'there is no benchmark {name}; there are {", ".join(BENCHMARKS)}')
+    for bag in arguments.bags:
+        with open_bag(bag) as reader:
+            require_event_topics(reader)
     found, status = [], 0
     try:
         for case in _cases(arguments):
             found.append(asdict(case))
             print(f'{case.name}\n    {case.median:.4g} {case.unit} ({case.min:.4g} to '
                   f'{case.max:.4g}); {case.ratio:.3g} times {case.baseline}', flush=True)
-    except (KeyboardInterrupt, SystemError) as error:
-        if not found or not is_interruption(error):
+    except (KeyboardInterrupt, Exception) as error:
+        if not found:
             raise
-        status = INTERRUPTED
-        print(f'Interrupted: the {len(found)} cases so far are kept.', file=sys.stderr)
+        status = INTERRUPTED if is_interruption(error) else 1
+        why = 'Interrupted' if status == INTERRUPTED else f'{type(error).__name__}: {error}'
+        print(f'{why}: the {len(found)} cases so far are kept.', file=sys.stderr)
     command = shlex.join(['depth_anyevent', 'benchmark', *arguments.names, *(
         word for bag in arguments.bags for word in ('--bag', bag.name)), '--repeats',
         str(arguments.repeats)])
