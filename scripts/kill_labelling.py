@@ -21,6 +21,7 @@ import sys
 import time
 
 COMMAND = [sys.executable, '-c', 'from depth_anyevent_ros.cli.main import main; main()', 'label']
+MARK = 'made_by_kill_labelling'
 
 
 def label(bag: Path, output: Path, options: list[str]) -> subprocess.Popen:
@@ -65,7 +66,12 @@ def main() -> None:
     split = words.index('--') if '--' in words else len(words)
     arguments = parser.parse_args(words[:split])
     random.seed(arguments.seed)
+    if arguments.output.exists() and not (arguments.output / MARK).exists():
+        sys.exit(f'{arguments.output} is not a folder of this script, which would empty it: give '
+                 'another --output')
     shutil.rmtree(arguments.output, ignore_errors=True)
+    arguments.output.mkdir(parents=True)
+    (arguments.output / MARK).touch()
     same = True
     for kind in ('mcap', 'sequence'):
         options = ['--format', kind, *words[split + 1:]]
