@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+import shlex
 import shutil
 import subprocess
 import sys
@@ -83,7 +84,7 @@ def test_sourcing_again_does_nothing(shell):
     clean = {key: value for key, value in os.environ.items() if key not in OURS}
     # This process has what the wheels leave behind, and the variables of the distribution it runs.
     used = {key: value for key, value in os.environ.items() if key not in CHOICES}
-    script = f'. {ROOT}/scripts/env.sh && env'
+    script = f'. {shlex.quote(str(ROOT))}/scripts/env.sh && env'
     start = time.monotonic()
     first, second = (subprocess.run(
         [shell, '-c', script], env=environment, cwd='/', text=True, check=True,
