@@ -79,7 +79,7 @@ _depth_anyevent_install() {
   local installer="$_depth_anyevent_root/scripts/setup/install.py"
   # -S starts no site packages: quick, and the wheels do not restart Python for their libraries.
   if [ -e "$venv/depth_anyevent_setup.json" ] &&
-    "$venv/bin/python" -S "$installer" --venv "$venv" --distro "$distro" "$@" --check 2>/dev/null
+    PYTHONSAFEPATH='' "$venv/bin/python" -S "$installer" --venv "$venv" --distro "$distro" "$@" --check 2>/dev/null
   then
     return 0
   fi
@@ -99,7 +99,7 @@ Install one, or name it: PYTHON=/path/to/python3.12 . scripts/env.sh"
       return 1
     }
   fi
-  "$python" -S "$installer" --venv "$venv" --distro "$distro" "$@"
+  PYTHONSAFEPATH='' "$python" -S "$installer" --venv "$venv" --distro "$distro" "$@"
 }
 
 # Takes away what another environment with ROS wheels has left to this shell.

@@ -25,15 +25,16 @@ OK, NOTE, BAD = 'ok', 'note', 'bad'
 PYTHON_PACKAGES = (
     ('numpy', 'numpy'), ('torch', 'torch'), ('numba', 'numba'), ('cv2', 'opencv-python'),
     ('yaml', 'pyyaml'), ('safetensors', 'safetensors'), ('rosbags', 'rosbags'),
-    ('mcap', 'mcap'), ('tqdm', 'tqdm'), ('zstandard', 'zstandard'), ('h5py', 'h5py'),
-    ('matplotlib', 'matplotlib'))
+    ('mcap', 'mcap'), ('tqdm', 'tqdm'), ('zstandard', 'zstandard'), ('lz4', 'lz4'),
+    ('h5py', 'h5py'), ('matplotlib', 'matplotlib'))
 MESSAGE_PACKAGES = ('sensor_msgs', 'std_msgs', 'std_srvs', 'diagnostic_msgs', 'lifecycle_msgs',
                     'rosgraph_msgs', 'event_camera_msgs')
 OPTIONAL_PACKAGES = (
     ('cv_bridge', 'images are converted by own code instead'),
     ('diagnostic_updater', 'diagnostics are published by own code instead'),
     ('launch_ros', 'ros2 launch is not available; the nodes run without it'))
-EXECUTABLES = ('inference_node', 'replay_node', 'simulator_node', 'depth_anyevent')
+EXECUTABLES = ('inference_node', 'distillation_node', 'replay_node', 'simulator_node',
+               'label_recorder_node', 'depth_anyevent')
 MAX_LOSS = 0.02
 
 
