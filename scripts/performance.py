@@ -18,11 +18,13 @@ ROOT = Path(__file__).resolve().parents[1]
 BEGINNING = """\
 # Performance
 
-Made by `scripts/performance.py` from what the commands below printed; nothing here was typed in.
-Each case was timed by turns with its baseline in the same run. `times` is the median rate over
-the baseline's: above 1 is faster. Made-up streams put events anywhere, which is the worst for
-caches; recordings have fewer events in a window, so that writing the picture weighs more. Numpy
-that takes all packets at once has no cost of a packet, of which there are some microseconds here.
+Made by `scripts/performance.py` from what the commands below wrote. Each case was timed by turns
+with its baseline in the same run, but where the baseline is a rate that has to be held, and in
+`node`, where a case tells what was counted; `times` is the median rate over the baseline's: above
+1 is faster. The program behind the chapter of the C++ decoder is not kept. Made-up streams put
+events anywhere, which is the worst for caches; recordings have fewer events in a window, so that
+writing the picture weighs more. Numpy that takes all packets at once has no cost of a packet, of
+which there are some microseconds here.
 """
 NO_GPU = ('No figure of a GPU: none was there. On a machine with one, `depth_anyevent benchmark '
           'inference` adds its cases, the CUDA graph beside plain torch among them.')

@@ -33,6 +33,7 @@ LATENCIES = ((346, 260, 1e6, 10.0, 30.0, 'torch'), (346, 260, 1e6, 30.0, 30.0, '
              (346, 260, 1e6, 30.0, 30.0, 'auto'))
 SMALL_INPUT = 70, 98  # of the model that latency is measured with, as small as models get
 TOPIC, DEPTH = '/node_benchmark/events', '/node_benchmark/inverse_depth/image'
+NODE = 'node_benchmark_inference'  # a robot's own may run beside it
 SETTLE_S = 3.0  # of the results that are not looked at, while the clock is being fitted
 SILENCE_S = 3.0
 TIMEOUT_S = 120.0
@@ -55,7 +56,7 @@ class Received:
     def on_diagnostics(self, msg: DiagnosticArray) -> None:
         """Take the state of the node."""
         for status in msg.status:
-            if status.name.startswith('inference'):
+            if status.name.startswith(f'{NODE}:'):
                 self.values = {item.key: item.value for item in status.values}
 
 
@@ -124,7 +125,8 @@ def _run(width: int, height: int, rate: float, rate_hz: float, seconds: float,
     listener.create_subscription(Image, DEPTH, found.on_image, QoSProfile(depth=50))
     listener.create_subscription(DiagnosticArray, '/diagnostics', found.on_diagnostics, 10)
     node = [sys.executable, '-m', 'depth_anyevent_ros.nodes.inference_node', '--ros-args',
-            '-r', f'events:={TOPIC}', '-r', f'inverse_depth/image:={DEPTH}',
+            '-r', f'__node:={NODE}', '-r', f'events:={TOPIC}',
+            '-r', f'inverse_depth/image:={DEPTH}',
             '-p', f'rate_hz:={rate_hz}', *more]
     sender = [sys.executable, '-m', 'depth_anyevent_ros.nodes.event_sender', TOPIC, str(width),
               str(height), str(rate), str(seconds)]
