@@ -243,8 +243,9 @@ def main() -> int:
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     keep_large_blocks()
-    # A domain of its own, unless one is chosen, so that a robot beside it is left alone.
-    os.environ.setdefault('ROS_DOMAIN_ID', str(100 + os.getpid() % 100))
+    # A domain of its own, unless one is chosen, so that a robot beside it is left alone. The ports
+    # of those above 101 may be in use, as the system gives them to anyone.
+    os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
     turn = tuple(arguments.turn)
     try:
         bag, anchors = simulate(recording(arguments.world, arguments.seconds, arguments.seed,

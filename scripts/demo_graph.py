@@ -57,6 +57,10 @@ class Listener:
         """Return the last diagnostics of a node."""
         return self._status.get(node, {})
 
+    def forget(self, node: str) -> None:
+        """Drop the diagnostics of a node that has ended."""
+        self._status.pop(node, None)
+
     @property
     def rate_hz(self) -> float:
         """Rate at which the adapting student's images came."""

@@ -128,15 +128,20 @@ def kill_trainer(graph: Graph) -> str:
 
 def restart_inference(graph: Graph) -> str:
     """End and start the inference node; it has to take the newest weights."""
+    if not graph.announcement:
+        return 'FAILED: no weights have been handed over yet'
     graph.processes.stop('inference')
+    graph.listener.forget('inference')
     graph.start_inference()
-    ok = graph.spin_until(lambda: int(graph.values('inference').get('weights swapped', 0)) == 1,
+    ok = graph.spin_until(lambda: int(graph.values('inference').get('weights swapped', 0)) > 0,
                           FAULT_TIMEOUT_S)
     return 'runs the newest weights' if ok else 'FAILED: it did not take the newest weights'
 
 
 def announce_changed(graph: Graph) -> str:
     """Announce weights whose bytes are not those that the announcement says."""
+    if not graph.announcement:
+        return 'FAILED: no weights have been handed over yet'
     swapped = graph.values('inference')['weights swapped']
     graph.announce_changed_weights()
     ok = graph.spin_until(lambda: graph.values('inference')['weights refused'] == '1',
@@ -187,12 +192,18 @@ def main() -> int:
     parser.add_argument('--rate-hz', type=float, default=5.0, help='(default: %(default)s)')
     parser.add_argument('--faults', action='store_true', help='with faults')
     arguments = parser.parse_args()
-    os.environ.setdefault('ROS_DOMAIN_ID', str(100 + os.getpid() % 100))
+    if arguments.faults and arguments.minutes < len(FAULTS):
+        parser.error(f'{len(FAULTS)} faults, one a minute, need --minutes {len(FAULTS)} or more')
+    anchor = arguments.anchor or arguments.bag.parent / 'anchor'
+    for needed in (arguments.bag / 'simulation.json', anchor):
+        if not needed.exists():
+            parser.error(f'{needed} is not there: give a recording of scripts/demo.sh')
+    os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
     rclpy.init()
     try:
         with tempfile.TemporaryDirectory() as folder, Processes(Path(folder)) as processes:
             work = Path(folder, 'work')
-            shutil.copytree(arguments.anchor or arguments.bag.parent / 'anchor', work / 'anchor')
+            shutil.copytree(anchor, work / 'anchor')
             graph = Graph(processes, arguments.bag, work, arguments.rate_hz)
             fine = run(graph, arguments.minutes, arguments.faults)
             if not fine:
