@@ -404,7 +404,8 @@ def test_maps_that_go_below_0(tmp_path, alignment):
     shard.events(WITHIN, Events(np.zeros(1, np.int64), one, one, one.astype(np.uint8)))
     for index, inverse_depth in enumerate(maps):
         end_ns = 50_000_000 * (index + 1)
-        shard.label(Slot(end_ns, window=Window(None, 0, end_ns, end_ns, 1, False)), inverse_depth)
+        window = Window(None, 0, end_ns, end_ns, 1, False, 1)
+        shard.label(Slot(end_ns, window=window), inverse_depth)
     shard.finish()
     hair = np.maximum(maps[2], 0)
     expected = [ramp, ramp, hair, ramp] if alignment == 'relative' else [

@@ -31,7 +31,7 @@ def frames(count, size=SIZE, begin=0):
         image = np.zeros((3, *size), np.uint8)
         image[:, near & (rng.random(size) < 0.3)] = 255
         yield LabelledFrame(image, np.where(near, 1.0, 0.2).astype(np.float16),
-                            index * 100_000_000, 100, False)
+                            index * 100_000_000, 100, 1)
 
 
 def anchor(first=0):

@@ -11,9 +11,9 @@ PERIOD = 50_000_000
 SMALL = BufferConfig(block=5, held_out_every=3, gap=2)
 
 
-def frame(index, starts=False, size=(4, 6)):
+def frame(index, stretch=1, size=(4, 6)):
     return LabelledFrame(np.full((3, *size), index % 256, np.uint8),
-                         np.full(size, index, np.float16), index * PERIOD, 10, starts)
+                         np.full(size, index, np.float16), index * PERIOD, 10, stretch)
 
 
 def filled(count, config=SMALL, seed=0):
@@ -62,7 +62,7 @@ def test_interruptions_end_a_block():
     buffer = ReplayBuffer(SMALL)
     for index in [0, 1, 2, 30, 31, 60, 12, 13]:
         buffer.add(frame(index))
-    buffer.add(frame(14, starts=True))
+    buffer.add(frame(14, stretch=2))
     buffer.add(frame(15))
     for index in range(100, 103):
         buffer.add(frame(index))
@@ -95,7 +95,7 @@ def test_memory_is_bounded_and_some_of_the_past_stays():
 def test_a_sensor_that_is_started_again_gives_the_newest_blocks():
     buffer = filled(100)
     for index in range(60):
-        buffer.add(frame(index, index == 0))
+        buffer.add(frame(index, stretch=2))
     buffer.use_up_held_out()
     starts = [block[0] for block in numbers(buffer.training)]
     old = starts.index(0, 1)
@@ -126,8 +126,8 @@ def test_labels_that_come_seldom_make_blocks_too(rate_hz):
     buffer = ReplayBuffer(SMALL)
     for time_ns in times.astype(np.int64).tolist():
         buffer.add(LabelledFrame(*(getattr(frame(1), name) for name in ('image', 'inverse_depth')),
-                                 time_ns, 10, False))
-    assert buffer.counts['lone_frames'] == 0
+                                 time_ns, 10, 1))
+    assert buffer.counts['lone_frames'] <= 1  # the first, before anything is usual
     assert 6 <= len(buffer.training) and 2 <= len(buffer.held_out)
 
 
@@ -136,3 +136,11 @@ def test_a_pause_longer_than_usual_ends_a_block():
     for index in [*range(4), *range(14, 20)]:  # 0.5 s is still one block, 0.55 s are not
         buffer.add(frame(index))
     assert numbers(buffer.training)[0] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize('before', [1, 2])
+def test_a_pause_after_the_first_labels_is_one(before):
+    buffer = ReplayBuffer(SMALL)
+    for index in [*range(before), *range(1000, 1010)]:
+        buffer.add(frame(index))
+    assert numbers(buffer.training)[0] == ([0, 1] if before == 2 else [*range(1000, 1005)])

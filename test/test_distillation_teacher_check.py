@@ -19,7 +19,7 @@ def frames(anchor_dir):
     found = [(samples.image[i], samples.inverse_depth[i])
              for samples in anchor_samples(sequences, InputConfig(height=126, width=168))
              for i in range(2, len(samples))]
-    return [LabelledFrame(*pair, time_ns, 1, False) for time_ns, pair in enumerate(found)]
+    return [LabelledFrame(*pair, time_ns, 1, 1) for time_ns, pair in enumerate(found)]
 
 
 def problem(frames, change):
@@ -27,7 +27,7 @@ def problem(frames, change):
     found = ''
     for frame in frames:
         found = alignment.problem(LabelledFrame(
-            frame.image, change(frame.inverse_depth), frame.time_ns, 1, False))
+            frame.image, change(frame.inverse_depth), frame.time_ns, 1, 1))
     return found
 
 
@@ -47,7 +47,7 @@ def test_labels_elsewhere_do_not(frames, change, words):
 
 
 def test_labels_of_other_scenes_have_nothing_to_do_with_the_events(frames):
-    others = [LabelledFrame(frame.image, other.inverse_depth[:, ::-1], frame.time_ns, 1, False)
+    others = [LabelledFrame(frame.image, other.inverse_depth[:, ::-1], frame.time_ns, 1, 1)
               for frame, other in zip(frames, frames[len(frames) // 2:] + frames)]
     alignment = EdgeAlignment()
     found = [alignment.problem(frame) for frame in (2 * others)[:130]]

@@ -115,11 +115,11 @@ def settings(tmp_path, anchor_dir):
 def frames(anchor_dir, config):
     """Return labelled frames of the anchor's own scenes, which are quick to learn."""
     found = []
-    for path in sorted(anchor_dir.iterdir()):
+    for stretch, path in enumerate(sorted(anchor_dir.iterdir())):
         samples, = anchor.anchor_samples([Sequence(path)], config)
         for i in range(len(samples)):
             found.append(LabelledFrame(samples.image[i], samples.inverse_depth[i],
-                                       len(found) * 50_000_000, int(samples.events[i]), i == 0))
+                                       len(found) * 50_000_000, int(samples.events[i]), stretch))
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 import threading
 import time
 
@@ -56,8 +56,7 @@ class LabelStream:
         self._bytes, self._max_bytes, self._lost = 0, max_bytes, False
         self._rectify: tuple[Rectification | None] | None = None  # what the thread has to take
         self._changed = threading.Condition()
-        self._pairs: deque[tuple[int, Pair[Picture]]] = deque()  # with the number of its stream
-        self._stream = self._labelled_stream = 0  # how often one began: now, at the last label
+        self._pairs: deque[Pair[Picture]] = deque()
         self._idle = True
         self._size: tuple[int, int] | None = None  # of the event sensor
         self._stop = threading.Event()
@@ -88,6 +87,7 @@ class LabelStream:
         """Draw windows and labels without the lens's distortion from now on, None for with it."""
         with self._changed:
             self._rectify = (rectification,)
+            self._changed.notify()
 
     def put(self, item: Packet | Picture) -> None:
         """Take what arrived; never waits for the thread."""
@@ -109,7 +109,7 @@ class LabelStream:
     def _run(self) -> None:
         while not self._stop.is_set():
             with self._changed:
-                self._changed.wait_for(lambda: self._arrived or self._pairs
+                self._changed.wait_for(lambda: self._arrived or self._pairs or self._rectify
                                        or self._stop.is_set(), IDLE_WAIT_S)
                 arrived, lost, rectify = list(self._arrived), self._lost, self._rectify
                 self._arrived.clear()
@@ -141,9 +141,8 @@ class LabelStream:
             found = self.pairing.add_packet(item) if isinstance(item, Packet) \
                 else self.pairing.add_picture(item.stamp_ns, item)
             for pair in found:
-                self._stream += pair.window.interrupted
                 if self._due(pair):
-                    self._pairs.append((self._stream, pair))
+                    self._pairs.append(pair)
         if self.pairing.problem:
             problem, self.pairing.problem = self.pairing.problem, None
             self._problem(problem)
@@ -151,7 +150,7 @@ class LabelStream:
             self._pairs.popleft()
             self.counts['skipped'] += 1
         if self._pairs:
-            self._label(*self._pairs.popleft())
+            self._label(self._pairs.popleft())
 
     def _due(self, pair: Pair[Picture]) -> bool:
         """Return whether the pair is not too soon after the last one."""
@@ -162,18 +161,15 @@ class LabelStream:
         self._last_label_ns = t_end
         return True
 
-    def _label(self, stream: int, pair: Pair[Picture]) -> None:
+    def _label(self, pair: Pair[Picture]) -> None:
         begin = time.monotonic_ns()
         if self.pairing.pipeline.size != self._size:
             self._size = self.pairing.pipeline.size
             self.labeller.forget_registration()
-        # The window with which a stream began may have got no label.
-        window = replace(pair.window, interrupted=stream != self._labelled_stream)
-        label = self.labeller.label(pair.picture.read(), window)
+        label = self.labeller.label(pair.picture.read(), pair.window)
         now = time.monotonic_ns()
         if label is None:
             return
-        self._labelled_stream = stream
         self.teacher_ms.add((now - begin) / 1e6)
         self.age_ms.add((now - pair.picture.arrival_ns) / 1e6)
         self.times.add()

@@ -105,7 +105,7 @@ def _frame(inverse_depth: np.ndarray, window: Window) -> LabelledFrame:
     label = area_average(inverse_depth, *window.image.shape[-2:])
     return LabelledFrame(np.rint(np.clip(window.image, 0, 1) * 255).astype(np.uint8),
                          label.astype(np.float16), window.t_end, window.events,
-                         window.interrupted)
+                         window.stretch)
 
 
 def usable(inverse_depth: np.ndarray) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass
-from statistics import median
+from statistics import median_low
 from typing import NamedTuple
 
 import numpy as np
@@ -19,18 +19,23 @@ import numpy as np
 from depth_anyevent_ros.datasets.samples import Samples
 
 
+USUAL = 9  # distances between frames, of which the median is taken
+PAUSE = 2.5  # times the usual distance
+
+
 @dataclass(frozen=True)
 class LabelledFrame:
     """
     image: uint8 (C, h, w), as in Samples. inverse_depth: float16 (h, w), NaN unknown. time_ns:
-    the end of its window. events: in the window. starts: the stream began anew before it.
+    the end of its window. events, stretch: of the window; frames of two stretches do not follow
+    each other.
     """
 
     image: np.ndarray
     inverse_depth: np.ndarray
     time_ns: int
     events: int
-    starts: bool
+    stretch: int
 
     @property
     def nbytes(self) -> int:
@@ -65,10 +70,6 @@ class BufferConfig:
                              f'{self.recent} and {self.max_bytes}')
 
 
-USUAL = 9  # distances between frames, of which the median is taken
-PAUSE = 2.5  # times the usual distance
-
-
 class _Block(NamedTuple):
     """number: in the order in which blocks began. stream: how often time had fallen back."""
 
@@ -88,6 +89,7 @@ class ReplayBuffer:
         self._number = 0  # blocks begun
         self._aged = 0  # blocks that were no longer among the newest
         self._stream = self._last_ns = 0  # a sensor that is started again counts from 0
+        self._last_stretch: int | None = None  # of the last frame
         self._training: list[_Block] = []  # oldest first
         self._held_out: list[_Block] = []
         self.counts = Counter(frames=0, gap_frames=0, lone_frames=0, held_out_blocks=0,
@@ -125,10 +127,11 @@ class ReplayBuffer:
         self._size = frame.image.shape[-2:]
         last = self._open[-1] if self._open else None
         distance, self._last_ns = frame.time_ns - self._last_ns, frame.time_ns
-        if self.counts['frames'] > 1 and distance > 0 and not frame.starts:
+        follows, self._last_stretch = frame.stretch == self._last_stretch, frame.stretch
+        if follows and distance > 0:
             self._distances_ns.append(distance)
-        if last and (frame.starts or not 0 < frame.time_ns - last.time_ns
-                     <= self._longest_pause_ns()):
+        if last and not (follows and 0 < frame.time_ns - last.time_ns
+                         <= self._longest_pause_ns()):
             self._close()
         self._stream += distance < 0
         if self._skip:
@@ -158,7 +161,8 @@ class ReplayBuffer:
         self._make_room()
 
     def _longest_pause_ns(self) -> float:
-        usual = median(self._distances_ns) if self._distances_ns else 0
+        # One distance alone may be a pause itself.
+        usual = median_low(self._distances_ns) if len(self._distances_ns) > 1 else 0
         return max(self._config.longest_pause_ns, PAUSE * usual)
 
     def _close(self) -> None:

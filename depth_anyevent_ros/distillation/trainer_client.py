@@ -62,13 +62,10 @@ class TrainerClient:
         with self._changed:
             frames = sum(kind == 'frame' for kind, _, _ in self._waiting)
             if frames >= WAITING:
-                oldest, following = itertools.islice(
-                    (item for item in self._waiting if item[0] == 'frame'), 2)
-                self._waiting.remove(oldest)
-                following[1]['starts'] |= oldest[1]['starts']
+                self._waiting.remove(next(item for item in self._waiting if item[0] == 'frame'))
                 self.counts['dropped'] += 1
             self._waiting.append(('frame', {
-                'time_ns': frame.time_ns, 'events': frame.events, 'starts': frame.starts}, {
+                'time_ns': frame.time_ns, 'events': frame.events, 'stretch': frame.stretch}, {
                 'image': frame.image, 'inverse_depth': frame.inverse_depth}))
             self._changed.notify()
 

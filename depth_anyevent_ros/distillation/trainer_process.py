@@ -145,7 +145,7 @@ class TrainerProcess:
         if kind == 'frame':
             self._learner.add(LabelledFrame(
                 arrays['image'], arrays['inverse_depth'], values['time_ns'], values['events'],
-                values['starts']))
+                values['stretch']))
         elif kind == 'forget':
             self._learner.forget(values['since_ns'])
         elif kind == 'pause':

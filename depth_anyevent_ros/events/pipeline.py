@@ -54,7 +54,8 @@ class Window:
 
     image: Tencode, float32 (3, H, W). t_start, t_end: sensor time in ns, half-open. stamp_ns:
     t_end in ROS time. events: how many fell into the window. interrupted: the stream began
-    anew before this window, so recurrent state from before does not apply.
+    anew before this window, so recurrent state from before does not apply. stretch: how often it
+    has done so; whoever leaves windows out knows by it what belongs together.
     """
 
     image: np.ndarray
@@ -63,6 +64,7 @@ class Window:
     stamp_ns: int
     events: int
     interrupted: bool
+    stretch: int
 
 
 class EventPipeline:
@@ -92,7 +94,7 @@ class EventPipeline:
         self._last_stamp = 0
         self._loss_noted = False
         self._interrupted = True
-        self._interruptions_seen = 0
+        self._interruptions_seen = self._stretch = 0
         self._counts = Counter(packets=0, bytes=0, windows=0, gaps=0, lost_packets=0,
                                restarts=0, size_changes=0, bad_packets=0, duplicates=0,
                                recalibrations=0)
@@ -271,6 +273,7 @@ class EventPipeline:
         interrupted = (self._interrupted
                        or self._cutter.interruptions != self._interruptions_seen)
         self._interrupted = False
+        self._stretch += interrupted
         self._interruptions_seen = self._cutter.interruptions
         if self._representation.time_normalization == 'window':
             t0, t1 = window.t_start, window.t_end
@@ -286,7 +289,7 @@ class EventPipeline:
             else self._order.last.stamp_ns or window.t_end
         self._last_stamp = max(end, self._last_stamp + 1)
         return Window(image, window.t_start, window.t_end, self._last_stamp, window.events,
-                      interrupted)
+                      interrupted, self._stretch)
 
 
 def placed(coordinates: np.ndarray, placement: str) -> np.ndarray:
