@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Depth from an event camera by a student that learns from the colour camera beside it."""
 import os
+import runpy
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
@@ -12,10 +13,9 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
 
-from depth_anyevent_ros.parameter_files import parameter_file, value_for
-
 PACKAGE = 'depth_anyevent_ros'
 SHARE = get_package_share_directory(PACKAGE)
+parameter_files = runpy.run_path(os.path.join(SHARE, 'launch', 'parameter_files.py'))
 CACHE = os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), PACKAGE)
 # What infer.launch.py declares is not known yet where the folders are settled.
 NOT_GIVEN = {'platform': '', 'namespace': ''}
@@ -71,12 +71,12 @@ def generate_launch_description():
 def _folders(context):
     """Settle the folders here, since those of the distillation node are the inference node's."""
     given = {**NOT_GIVEN, **context.launch_configurations}
-    files = [parameter_file('params_file', given['params_file']),
-             parameter_file('platform', given['platform'],
-                            os.path.join(SHARE, 'config', 'platforms'))]
+    find, value_for = parameter_files['parameter_file'], parameter_files['value_for']
+    files = [find('params_file', given['params_file']),
+             find('platform', given['platform'], os.path.join(SHARE, 'config', 'platforms'))]
     node = f'/{given["namespace"].strip("/")}/distillation'.replace('//', '/')
     work_dir, weights_dir = (
-        os.path.expanduser(given[name] or str(value_for(node, name, files) or ''))
+        os.path.expanduser(value_for(node, name, files, given[name]))
         for name in ('work_dir', 'weights_dir'))
     work_dir = work_dir or CACHE
     return [SetLaunchConfiguration('work_dir', work_dir),

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Depth from an event camera, or from a bag of one."""
 import os
+import runpy
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
@@ -12,10 +13,9 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
 
-from depth_anyevent_ros.parameter_files import parameter_file
-
 PACKAGE = 'depth_anyevent_ros'
 SHARE = get_package_share_directory(PACKAGE)
+parameter_files = runpy.run_path(os.path.join(SHARE, 'launch', 'parameter_files.py'))
 # Where both camera drivers publish, hence also the names in most bags.
 EVENTS = '/event_camera/events'
 CAMERA_INFO = '/event_camera/camera_info'
@@ -83,7 +83,7 @@ def _include(name, **kwargs):
 def _find_files(context):
     """Settle which files are meant, or raise FileNotFoundError; distill.launch.py reads them."""
     for name, folder in FILES.items():
-        context.launch_configurations[name] = parameter_file(
+        context.launch_configurations[name] = parameter_files['parameter_file'](
             name, LaunchConfiguration(name).perform(context), folder)
 
 

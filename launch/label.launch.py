@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bag is played, a teacher labels what is seen, and events and labels go into a new bag."""
 import os
+import runpy
 
 from ament_index_python.packages import get_package_share_directory, PackageNotFoundError
 from launch import LaunchDescription
@@ -15,10 +16,9 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 from launch_ros.parameter_descriptions import ParameterValue
 
-from depth_anyevent_ros.parameter_files import parameter_file
-
 PACKAGE = 'depth_anyevent_ros'
 SHARE = get_package_share_directory(PACKAGE)
+parameter_files = runpy.run_path(os.path.join(SHARE, 'launch', 'parameter_files.py'))
 # Launch arguments that stand for parameters of the distillation node: the parameter, its type.
 OVERRIDES = {'teacher': ('teacher.checkpoint', str), 'teacher_device': ('teacher.device', str),
              'registration': ('registration.mode', str),
@@ -92,7 +92,7 @@ def _check(context):
                              'missing')
     if not os.path.exists(os.path.expanduser(values['bag'])):
         raise FileNotFoundError(f'bag:={values["bag"]} does not exist')
-    context.launch_configurations['params_file'] = parameter_file(
+    context.launch_configurations['params_file'] = parameter_files['parameter_file'](
         'params_file', values['params_file'])
 
 

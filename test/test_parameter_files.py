@@ -1,10 +1,13 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Parameter files as launch files read them, beside rcl itself."""
+from pathlib import Path
+import runpy
+
 import pytest
 
-from depth_anyevent_ros.parameter_files import parameter_file, value_for
-
+FUNCTIONS = runpy.run_path(Path(__file__).resolve().parents[1] / 'launch' / 'parameter_files.py')
+parameter_file, value_for = FUNCTIONS['parameter_file'], FUNCTIONS['value_for']
 SECTIONS = ('/robot2/distillation', 'robot2/distillation', 'distillation', '/**', '**', '*', '/*',
             '/**/distillation', '**/distillation', '/*/distillation', '/robot2/*', '/robot2/**',
             '/robot2/**/distillation', '/robot1/distillation', '/**/inference')
@@ -24,7 +27,15 @@ FILES = [
     (section('/**', 'a'), section('/robot2/distillation', 'own')),
     ('robot2: {distillation: {ros__parameters: {work_dir: nested}}}\n',),
     ('/**: {distillation: {ros__parameters: {work_dir: nested}}}\n',),
-    ('/**: {ros__parameters: {mode: label}}\n',)]
+    ('/**: {ros__parameters: {mode: label}}\n',),
+    (section('/**', 'a') + '/**: {ros__parameters: {mode: label}}\n',),
+    ('/**: {ros__parameters: {work_dir: a}, ros__parameters: {mode: label}}\n',),
+    (section('robot2/distillation', 'a') + section('/**', 'all'),
+     section('/robot2/distillation', 'own')),
+    ('robot2: {distillation: {ros__parameters: {work_dir: a}}}\n' + section('/**', 'all'),
+     section('/robot2/distillation', 'own')),
+    *[(section('/**', value),) for value in ('~/rig', '"~"', '"12:30"', "''", '"5"')],
+    ('/**:\n  ros__parameters:\n    work_dir: a\t\n',)]
 
 
 @pytest.mark.ros
@@ -48,7 +59,7 @@ def test_values_are_those_that_a_node_gets(texts, tmp_path):
             expected = node.get_parameter('work_dir').value \
                 if node.has_parameter('work_dir') else None
             node.destroy_node()
-            assert value_for(f'{namespace}/distillation', 'work_dir', paths) == expected
+            assert value_for(f'{namespace}/distillation', 'work_dir', paths) == (expected or '')
     finally:
         context.try_shutdown()
 
@@ -56,7 +67,22 @@ def test_values_are_those_that_a_node_gets(texts, tmp_path):
 @pytest.mark.parametrize('text', ['', '[1, 2]\n', 'a: 3\n', '/**: {ros__parameters: 5}\n'])
 def test_a_file_of_something_else_says_nothing(text, tmp_path):
     (tmp_path / 'odd.yaml').write_text(text)
-    assert value_for('/distillation', 'work_dir', ['', str(tmp_path / 'odd.yaml')]) is None
+    assert value_for('/distillation', 'work_dir', ['', str(tmp_path / 'odd.yaml')]) == ''
+
+
+def test_an_argument_wins_or_is_refused(tmp_path):
+    file = tmp_path / 'rig.yaml'
+    file.write_text(section('/**', 'all') + section('/robot2/distillation', 'own'))
+    assert value_for('/robot2/distillation', 'work_dir', [str(file)], 'mine') == 'mine'
+    file.write_text(section('/robot2/distillation', 'own') + section('/**', 'all'))
+    with pytest.raises(ValueError, match='work_dir:=mine is overruled by all'):
+        value_for('/robot2/distillation', 'work_dir', [str(file)], 'mine')
+
+
+def test_a_file_that_is_no_yaml_is_named(tmp_path):
+    (tmp_path / 'odd.yaml').write_text('a: [')
+    with pytest.raises(ValueError, match='odd.yaml cannot be read'):
+        value_for('/distillation', 'work_dir', [str(tmp_path / 'odd.yaml')])
 
 
 def test_files_are_found_or_refused(tmp_path, monkeypatch):
