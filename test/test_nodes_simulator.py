@@ -184,11 +184,26 @@ def test_a_simulation_that_hangs_holds_real_time_no_more():
 
     player = SimulationPlayer(hanging(), lambda _: None, lambda _: None, lambda: True, Log())
     player.start()
+    try:
+        wait_for(lambda: player.messages == 60)
+        assert player.share_of_real_time == pytest.approx(1, abs=0.06)
+        wait_for(lambda: player.share_of_real_time < 0.7)
+    finally:
+        go_on.set()
+        player.stop()
+
+
+def test_waiting_for_what_was_sent_last_is_no_hanging():
+    arrived = threading.Event()
+    player = SimulationPlayer(even(60, 0.03), lambda _: None, lambda _: None, lambda: True, Log(),
+                              lambda stopped: arrived.wait(5))
+    player.start()
     wait_for(lambda: player.messages == 60)
-    assert player.share_of_real_time == pytest.approx(1, abs=0.06)
-    wait_for(lambda: player.share_of_real_time < 0.7)
-    go_on.set()
+    time.sleep(1.0)
+    share = player.share_of_real_time
+    arrived.set()
     player.stop()
+    assert share == pytest.approx(1, abs=0.06)
 
 
 def test_a_slow_simulation_is_said_and_never_bursts():

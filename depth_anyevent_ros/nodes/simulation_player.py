@@ -107,7 +107,7 @@ class SimulationPlayer:
         self._last_tick, self._last_tick_ns = 0.0, 0
         self._passed: deque[tuple[float, int]] = deque()
         self._keeps_up: bool | None = None
-        self.finished = self.failed = False
+        self.finished = self.failed = self._played_all = False
         self.messages = 0
 
     def start(self) -> None:
@@ -133,7 +133,7 @@ class SimulationPlayer:
         if len(passed) < 2:
             return None
         now = time.monotonic()
-        hangs = not self.finished and now - passed[-1][0] > HANGS_AFTER_S
+        hangs = not self._played_all and now - passed[-1][0] > HANGS_AFTER_S
         real_s = (now if hangs else passed[-1][0]) - passed[0][0]
         if real_s < SHARE_OVER_S / 5:
             return None
@@ -152,6 +152,7 @@ class SimulationPlayer:
                 if message is None:
                     break
                 self._play(message)
+            self._played_all = True
             self._settle(self._stop.is_set)
             self._logger.info(f'Published {self.messages} messages.')
         except Exception as error:  # the node goes on to say it, and may be configured anew
