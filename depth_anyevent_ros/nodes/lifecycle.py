@@ -130,10 +130,9 @@ class StopSignal:
             signal.signal(number, self._on_signal)
 
     @staticmethod
-    def ignore() -> None:
-        """Let no further one end the process: all is closed, and Python takes a while to end."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+    def ignore_interrupts() -> None:
+        """Let no further SIGINT be a failure while Python ends; SIGTERM ends what hangs."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     @property
     def asked(self) -> bool:
@@ -197,4 +196,4 @@ def run(node_class, args=None) -> int:
         except KeyboardInterrupt:
             print(f'{node_class.__name__}: ended before it had closed', file=sys.stderr)
         rclpy.try_shutdown()
-        stop.ignore()
+        stop.ignore_interrupts()
