@@ -24,6 +24,7 @@ from depth_anyevent_ros.distillation.pairing import FramePairing
 from depth_anyevent_ros.distillation.picture_quality import PictureQuality
 from depth_anyevent_ros.distillation.teachers import CheckpointTeacher, ForeignTeacher
 from depth_anyevent_ros.events.pipeline import Representation
+from depth_anyevent_ros.events.decoders import check_packet
 from depth_anyevent_ros.events.reel import EventReel
 from depth_anyevent_ros.events.types import PacketError
 
@@ -211,13 +212,14 @@ class _Stages:
         self.writer.packet(slot)
         if slot.packet is None:
             return
+        try:
+            check_packet(slot.packet)
+        except PacketError:  # the reader has counted it
+            return
         anew = self._reel.begins_anew(slot.packet)
         if anew or slot.place != self._place:
             self._take_events(final=anew)
-        try:
-            self._reel.push(slot.packet)
-        except PacketError:  # the reader has counted it
-            return
+        self._reel.push(slot.packet)
         self._place, self._size = slot.place, (slot.packet.width, slot.packet.height)
         if anew:
             self.findings.anew()
