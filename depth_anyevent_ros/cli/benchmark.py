@@ -10,6 +10,7 @@ from pathlib import Path
 import platform
 import shlex
 import sys
+import traceback
 
 from depth_anyevent_ros.cli.interruption import INTERRUPTED, is_interruption
 from depth_anyevent_ros.datasets.bags import open_bag, require_event_topics
@@ -73,8 +74,10 @@ def run(arguments) -> tuple[int, dict]:
     except (KeyboardInterrupt, Exception) as error:
         if not found:
             raise
-        status = INTERRUPTED if is_interruption(error) else 1
-        why = 'Interrupted' if status == INTERRUPTED else f'{type(error).__name__}: {error}'
+        status, why = (INTERRUPTED, 'Interrupted') if is_interruption(error) else \
+            (1, f'depth_anyevent benchmark: {type(error).__name__}: {error}')
+        if arguments.debug:
+            traceback.print_exc()
         print(f'{why}: the {len(found)} cases so far are kept.', file=sys.stderr)
     command = shlex.join(['depth_anyevent', 'benchmark', *arguments.names, *(
         word for bag in arguments.bags for word in ('--bag', bag.name)), '--repeats',
