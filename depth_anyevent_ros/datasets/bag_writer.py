@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+import os
 from pathlib import Path
 import sqlite3
 from typing import Any
@@ -46,7 +47,7 @@ def whole_bag(path: str | Path, format: str = 'sqlite3') -> Iterator[BagWriter]:
     folder = PartFolder(path)
     try:
         # Asked by who holds the folder, so that none can come in between.
-        if path.exists():
+        if os.path.lexists(path):
             raise _already_there(path)
         # Inside, since the bag's files have the name of their folder.
         with BagWriter(folder.path / path.name, format) as writer:
