@@ -79,7 +79,8 @@ _depth_anyevent_install() {
   local installer="$_depth_anyevent_root/scripts/setup/install.py"
   # -S starts no site packages: quick, and the wheels do not restart Python for their libraries.
   if [ -e "$venv/depth_anyevent_setup.json" ] &&
-    PYTHONSAFEPATH='' "$venv/bin/python" -S "$installer" --venv "$venv" --distro "$distro" "$@" --check 2>/dev/null
+    PYTHONSAFEPATH='' "$venv/bin/python" -S "$installer" --venv "$venv" --distro "$distro" "$@" \
+      --check 2>/dev/null
   then
     return 0
   fi

@@ -131,6 +131,7 @@ def restart_inference(graph: Graph) -> str:
     if not graph.announcement:
         return 'FAILED: no weights have been handed over yet'
     graph.processes.stop('inference')
+    graph.spin_until(lambda: False, 1.0)  # what it has said last may still be on its way
     graph.listener.forget('inference')
     graph.start_inference()
     ok = graph.spin_until(lambda: int(graph.values('inference').get('weights swapped', 0)) > 0,
@@ -167,11 +168,11 @@ def run(graph: Graph, minutes: int, faults: bool) -> bool:
         inference, learning = graph.values('inference'), graph.values('distillation')
         memory.append(graph.memory_mb())
         print(''.join(f'{value:>16}' for value in (
-            minute, inference['published'], inference['skipped'],
-            inference['latency p50 (ms)'], inference['latency p99 (ms)'], learning['labels'],
-            learning['steps'], learning['promotions'], learning['kept_back'],
+            minute, *(inference.get(name, '') for name in (
+                'published', 'skipped', 'latency p50 (ms)', 'latency p99 (ms)')),
+            *(learning[name] for name in ('labels', 'steps', 'promotions', 'kept_back')),
             *(f'{value:.0f}' for value in memory[-1]))), flush=True)
-        images = int(inference['published'])
+        images = int(inference.get('published') or 0)
     quarter = memory[len(memory) // 4]
     grew = ', '.join(f'{name} {100 * (last / first - 1):+.1f} %' for name, first, last in zip(
         ('inference', 'distillation', 'trainer'), quarter, memory[-1]))

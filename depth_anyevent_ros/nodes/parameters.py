@@ -110,8 +110,8 @@ INFERENCE_PARAMETERS = (
               'Encoded events that may wait for the student, MB. Beyond it the oldest packets '
               'are dropped and counted.', bounds=(1, 4096)),
     Parameter('events.max_gap_ms', 200.0,
-              'A longer leap of sensor time resets the recurrent state. It is measured from the '
-              'next end or begin of a window, and never shorter than a period.',
+              'A longer leap of sensor time resets the recurrent state. For windows of time it is '
+              'measured from the next end or begin of one, and is a period at least.',
               bounds=(1.0, 1e6)),
     *HOT_PIXELS,
     CAMERA_INFO_URL,
