@@ -86,6 +86,9 @@ class Client(Spinner):
         """Call a service and return its response."""
         client = self.node.create_client(kind, name)
         assert client.wait_for_service(timeout), f'no service {name}'
+        # The service has to find the client as well: Fast DDS gives it a tenth of a second when it
+        # answers, and drops the response then.
+        time.sleep(0.2)
         future = client.call_async(request or kind.Request())
         wait_for(future.done, timeout, f'a response of {name}')
         self.node.destroy_client(client)
