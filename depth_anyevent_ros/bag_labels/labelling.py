@@ -24,7 +24,6 @@ from depth_anyevent_ros.distillation.pairing import FramePairing
 from depth_anyevent_ros.distillation.picture_quality import PictureQuality
 from depth_anyevent_ros.distillation.teachers import CheckpointTeacher, ForeignTeacher
 from depth_anyevent_ros.events.pipeline import Representation
-from depth_anyevent_ros.events.decoders import check_packet
 from depth_anyevent_ros.events.reel import EventReel
 from depth_anyevent_ros.events.types import PacketError
 
@@ -213,10 +212,9 @@ class _Stages:
         if slot.packet is None:
             return
         try:
-            check_packet(slot.packet)
+            anew = self._reel.begins_anew(slot.packet)
         except PacketError:  # the reader has counted it
             return
-        anew = self._reel.begins_anew(slot.packet)
         if anew or slot.place != self._place:
             self._take_events(final=anew)
         self._reel.push(slot.packet)

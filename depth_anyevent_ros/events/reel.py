@@ -28,7 +28,12 @@ class EventReel:
         self.counts = Counter(duplicates=0, times_mended=0)
 
     def begins_anew(self, packet: Packet) -> bool:
-        """Return whether the next packet begins a stream, or is of another size or encoding."""
+        """
+        Return whether the next packet begins a stream, or is of another size or encoding.
+
+        Raises PacketError for one of no use.
+        """
+        check_packet(packet)
         last = self._order.last
         return last is None or (packet.width, packet.height, packet.encoding) != (
             last.width, last.height, last.encoding) \
@@ -36,11 +41,11 @@ class EventReel:
 
     def push(self, packet: Packet) -> None:
         """Take the next packet; raise PacketError for one of no use."""
-        check_packet(packet)
+        anew = self.begins_anew(packet)
         if self._order.is_duplicate(packet):
             self.counts['duplicates'] += 1
             return
-        if self.begins_anew(packet):
+        if anew:
             self._decode(final=True)
             self._decoder = make_decoder(packet)
             self._order.forget()
