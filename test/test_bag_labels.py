@@ -17,8 +17,7 @@ from depth_anyevent_ros.bag_labels.labelling import BagLabelling, StaleOutput
 from depth_anyevent_ros.bag_labels.plan import make_plan
 from depth_anyevent_ros.bag_labels.report import bag_report
 from depth_anyevent_ros.bag_labels.settings import LabelSettings
-from depth_anyevent_ros.bag_labels.shard_reader import Slot, stamp_of, WITHIN
-from depth_anyevent_ros.bag_labels.shard_writers import SequenceShard
+from depth_anyevent_ros.bag_labels.shard_reader import stamp_of
 from depth_anyevent_ros.bag_labels.topics import read_picture
 from depth_anyevent_ros.cli.main import execute
 from depth_anyevent_ros.datasets.bags import (
@@ -28,9 +27,8 @@ from depth_anyevent_ros.datasets.samples import load_samples
 from depth_anyevent_ros.datasets.sequences import find_sequences, Sequence
 from depth_anyevent_ros.distillation.teachers import CheckpointTeacher
 from depth_anyevent_ros.events.evt3 import Evt3Decoder
-from depth_anyevent_ros.events.pipeline import Window
 from depth_anyevent_ros.events.types import Events
-from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel
+from depth_anyevent_ros.geometry.camera import CalibrationError
 from depth_anyevent_ros.hot_pixel_memory import encode_pixels, pixels_of
 from depth_anyevent_ros.models import load_student
 import numpy as np
@@ -389,31 +387,6 @@ def test_maps_of_a_topic_are_taken_as_they_are(bag, teacher, tmp_path):
         sequence.inverse_depth(len(sequence) - 1),
         truth.data.view(np.float32).reshape(truth.height, truth.width), rtol=1e-3, atol=1e-4)
     assert sequence.info['labels']['alignment'] == 'as published'
-
-
-@pytest.mark.parametrize('alignment', ['relative', 'as published'])
-def test_maps_that_go_below_0(tmp_path, alignment):
-    """Relative ones are shifted; what lies behind the camera in 1/m is unknown."""
-    ramp = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
-    ramp[1, 2] = np.nan
-    maps = [ramp, ramp - np.float32(0.5), ramp - np.float32(5e-4), ramp - np.float32(2)]
-    camera = CameraModel(4, 3, np.array([[4.0, 0, 1.5], [0, 4.0, 1], [0, 0, 1]]), np.zeros(5))
-    shard = SequenceShard(tmp_path / 's', camera, {
-        'source': 'a test', 'labels': {'alignment': alignment}})
-    one = np.ones(1, np.uint16)
-    shard.events(WITHIN, Events(np.zeros(1, np.int64), one, one, one.astype(np.uint8)))
-    for index, inverse_depth in enumerate(maps):
-        end_ns = 50_000_000 * (index + 1)
-        window = Window(None, 0, end_ns, end_ns, 1, False, 1)
-        shard.label(Slot(end_ns, window=window), inverse_depth)
-    shard.finish()
-    hair = np.maximum(maps[2], 0)
-    expected = [ramp, ramp, hair, ramp] if alignment == 'relative' else [
-        ramp, np.where(maps[1] < 0, np.nan, maps[1]), hair, np.full_like(ramp, np.nan)]
-    sequence = Sequence(tmp_path / 's')
-    assert sequence.relative == (alignment == 'relative') and len(sequence) == len(maps)
-    for found, wanted in zip(map(sequence.inverse_depth, range(len(maps))), expected):
-        np.testing.assert_allclose(found, wanted, atol=1e-3)
 
 
 def test_an_output_that_cannot_be_written_is_one_sentence(bag, tmp_path, capsys):

@@ -5,29 +5,14 @@ from pathlib import Path
 import shutil
 import sqlite3
 
-from mcap.reader import make_reader
-from mcap.writer import CompressionType, Writer as McapWriter
+from damaged_bags import (
+    assert_complete, assert_whole_part, COUNT, DATA, EVENT_PACKET, read_all, TOPIC)
 import numpy as np
 import pytest
 import yaml
 import zstandard
 
-from depth_anyevent_ros.datasets.bags import (
-    BagError, BagWriter, decode_event_packet, encode_event_packet, open_bag)
-from depth_anyevent_ros.events.types import Packet
-
-TOPIC = '/event_camera/events'
-EVENT_PACKET = 'event_camera_msgs/msg/EventPacket'
-COUNT = 30
-
-
-def make_packet(index: int) -> Packet:
-    generator = np.random.default_rng(index)
-    events = generator.integers(0, 256, int(generator.integers(0, 20_000)), np.uint8)
-    return Packet(events, 'evt3', 346, 260, seq=index, stamp_ns=index * 1000)
-
-
-DATA = [encode_event_packet(make_packet(index)) for index in range(COUNT)]
+from depth_anyevent_ros.datasets.bags import BagError, BagWriter, open_bag
 
 
 @pytest.fixture(scope='module')
@@ -44,35 +29,6 @@ def pristine(tmp_path_factory) -> dict[str, Path]:
 @pytest.fixture
 def bag(pristine, tmp_path) -> Path:
     return Path(shutil.copytree(pristine['sqlite3'], tmp_path / 'bag'))
-
-
-def read_all(path):
-    with open_bag(path) as reader:
-        messages = list(reader.messages())
-    return messages, reader
-
-
-def assert_complete(path, *expected_warnings):
-    messages, reader = read_all(path)
-    assert [message.data for message in messages] == DATA
-    assert {message.type for message in messages} == {EVENT_PACKET}
-    assert reader.topics[TOPIC].count == COUNT and not reader.truncated
-    text = ' '.join(reader.warnings)
-    for warning in expected_warnings:
-        assert warning in text
-    assert len(reader.warnings) == len(expected_warnings), reader.warnings
-
-
-def assert_whole_part(path, least):
-    """Check that every message read is one of the bag's, in order, and that loss is said."""
-    messages, reader = read_all(path)
-    assert reader.truncated and any('damaged' in warning for warning in reader.warnings)
-    indices = [decode_event_packet(message).seq for message in messages]
-    assert indices == sorted(set(indices))
-    assert [message.data for message in messages] == [DATA[index] for index in indices]
-    assert [message.timestamp_ns for message in messages] == [i * 1000 for i in indices]
-    assert len(messages) >= least, (len(messages), least)
-    return len(messages)
 
 
 def test_rows_of_nothing_in_a_readable_database(bag):
@@ -288,89 +244,10 @@ def test_sqlite_with_a_log(tmp_path, keep_shared_memory):
     assert_complete(crashed / 'source.db3', 'source.db3-wal')
 
 
-def write_mcap(path, data=None, schema=True, channels_first=True, **options):
-    """Write an MCAP file with the package mcap, which writes every variant of the format."""
-    with path.open('wb') as stream:
-        writer = McapWriter(stream, chunk_size=50_000, **options)
-        writer.start('ros2', 'test')
-        schema_id = writer.register_schema(
-            EVENT_PACKET, 'ros2idl', b'module broken { struct }') if schema else 0
-        channel = writer.register_channel(TOPIC, 'cdr', schema_id)
-        for index, message in enumerate(DATA if data is None else data):
-            writer.add_message(channel, index * 1000, message, index * 1000)
-        writer.finish()
-    return path
-
-
-MCAP_OPTIONS = [
-    {}, {'compression': CompressionType.LZ4}, {'compression': CompressionType.NONE},
-    {'use_chunking': False}, {'use_statistics': False},
-    {'repeat_channels': False, 'repeat_schemas': False},
-    {'repeat_channels': False, 'repeat_schemas': False, 'use_statistics': False,
-     'use_summary_offsets': False}]
-
-
-@pytest.mark.parametrize('options', MCAP_OPTIONS)
-def test_mcap_of_every_shape(tmp_path, options):
-    assert_complete(write_mcap(tmp_path / 'bag.mcap', **options))
-
-
-@pytest.mark.parametrize('options', MCAP_OPTIONS)
-@pytest.mark.parametrize('fraction', [0.02, 0.2, 0.5, 0.8, 0.99])
-def test_mcap_cut_short(tmp_path, options, fraction):
-    path = write_mcap(tmp_path / 'bag.mcap', **options)
-    content = path.read_bytes()
-    path.write_bytes(content[:int(len(content) * fraction)])
-    # A cut compressed chunk gives what its decompressor lets go of, by blocks.
-    block = 25_000 if options.get('use_chunking') is False else 150_000
-    sizes = np.cumsum([len(data) for data in DATA])
-    assert_whole_part(path, np.sum(sizes < len(content) * fraction - block))
-
-
-def test_mcap_cut_in_an_uncompressed_chunk_gives_every_whole_message(tmp_path):
-    path = write_mcap(tmp_path / 'bag.mcap', compression=CompressionType.NONE)
-    content = path.read_bytes()
-    cut = content.index(DATA[17]) + len(DATA[17])
-    path.write_bytes(content[:cut])
-    assert assert_whole_part(path, 18) == 18
-    path.write_bytes(content[:cut - 1])
-    assert assert_whole_part(path, 17) == 17
-
-
-def test_mcap_without_schema_takes_the_type_from_metadata(tmp_path):
-    with BagWriter(tmp_path / 'bag', 'mcap') as writer:
-        for index, data in enumerate(DATA):
-            writer.write_raw(TOPIC, EVENT_PACKET, data, index * 1000)
-    write_mcap(tmp_path / 'bag' / 'bag.mcap', schema=False)
-    assert_complete(tmp_path / 'bag', 'do not say the type')
-
-
 def test_mcap_with_an_empty_storage_identifier(pristine, tmp_path):
     bag = Path(shutil.copytree(pristine['mcap'], tmp_path / 'bag'))
     edit(bag, lambda information: information.update(storage_identifier=''))
     assert_complete(bag, "names the storage ''")
-
-
-@pytest.mark.parametrize('compression', [CompressionType.NONE, CompressionType.ZSTD])
-def test_mcap_with_a_broken_chunk(tmp_path, compression):
-    path = write_mcap(tmp_path / 'bag.mcap', compression=compression)
-    content = bytearray(path.read_bytes())
-    start = len(content) // 2
-    content[start:start + 8] = b'\x00' * 8
-    path.write_bytes(content)
-    assert_whole_part(path, COUNT - 10)
-
-
-def test_mcap_with_a_broken_record_length_goes_on_behind_it(tmp_path):
-    path = write_mcap(tmp_path / 'bag.mcap', compression=CompressionType.NONE)
-    content = bytearray(path.read_bytes())
-    with path.open('rb') as stream:
-        chunk = make_reader(stream).get_summary().chunk_indexes[1].chunk_start_offset
-    content[chunk:chunk + 9] = bytes(9)
-    path.write_bytes(content)
-    # The summary says where the chunks are, so that nothing is lost but the way from one to the
-    # next.
-    assert assert_whole_part(path, COUNT) == COUNT
 
 
 def test_a_message_that_cannot_be_decompressed(tmp_path):
