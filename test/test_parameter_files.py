@@ -17,6 +17,8 @@ def section(name, value):
     return f'"{name}": {{ros__parameters: {{work_dir: {value}, mode: label}}}}\n'
 
 
+# Read since the rcl of Kilted, refused before it: there no node starts with it.
+REPEATED = '/**: {ros__parameters: {work_dir: a}, ros__parameters: {mode: label}}\n'
 # What the files hold, one text for each.
 FILES = [
     *[(section(name, 'x'),) for name in SECTIONS],
@@ -29,7 +31,7 @@ FILES = [
     ('/**: {distillation: {ros__parameters: {work_dir: nested}}}\n',),
     ('/**: {ros__parameters: {mode: label}}\n',),
     (section('/**', 'a') + '/**: {ros__parameters: {mode: label}}\n',),
-    ('/**: {ros__parameters: {work_dir: a}, ros__parameters: {mode: label}}\n',),
+    (REPEATED,),
     (section('robot2/distillation', 'a') + section('/**', 'all'),
      section('/robot2/distillation', 'own')),
     ('robot2: {distillation: {ros__parameters: {work_dir: a}}}\n' + section('/**', 'all'),
@@ -52,10 +54,15 @@ def test_values_are_those_that_a_node_gets(texts, tmp_path):
     rclpy.init(context=context, domain_id=DOMAIN)
     try:
         for namespace in '', '/robot2':
-            node = rclpy.create_node(
-                'distillation', namespace=namespace, context=context, cli_args=arguments,
-                automatically_declare_parameters_from_overrides=True,
-                start_parameter_services=False, enable_rosout=False)
+            try:
+                node = rclpy.create_node(
+                    'distillation', namespace=namespace, context=context, cli_args=arguments,
+                    automatically_declare_parameters_from_overrides=True,
+                    start_parameter_services=False, enable_rosout=False)
+            except RuntimeError as error:
+                if texts != (REPEATED,) or 'no node names before' not in str(error):
+                    raise
+                pytest.skip('this rcl refuses ros__parameters twice in one section')
             expected = node.get_parameter('work_dir').value \
                 if node.has_parameter('work_dir') else None
             node.destroy_node()
