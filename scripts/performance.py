@@ -23,8 +23,12 @@ with its baseline in the same run, but where the baseline is a rate that has to 
 `node`, where a case tells what was counted; `times` is the median rate over the baseline's: above
 1 is faster. The program behind the chapter of the C++ decoder is not kept. Made-up streams put
 events anywhere, which is the worst for caches; recordings have fewer events in a window, so that
-writing the picture weighs more. Numpy that takes all packets at once has no cost of a packet, of
-which there are some microseconds here.
+writing the picture weighs more. Baselines in numpy are frozen, whole programs with decoders of
+their own (`benchmarks/numpy_events.py`); those that decode "as here" have the decoders of this
+package, and tell what it brings beyond them that a window is never held in arrays. Numpy that
+takes all packets at once has no cost of a packet, of which there are some microseconds here. A
+picture of every pixel is what no network is given of a large sensor: with few events the time is
+that of writing it.
 """
 NO_GPU = ('No figure of a GPU: none was there. On a machine with one, `depth_anyevent benchmark '
           'inference` adds its cases, the CUDA graph beside plain torch among them.')

@@ -17,7 +17,9 @@ from depth_anyevent_ros.benchmarks.numpy_caster import cast_depth
 from depth_anyevent_ros.cli.benchmark import BENCHMARKS
 from depth_anyevent_ros.cli.main import execute
 from depth_anyevent_ros.distillation.teachers import CheckpointTeacher
+from depth_anyevent_ros.events.evt3_encoder import Evt3Encoder
 from depth_anyevent_ros.events.pipeline import Representation
+from depth_anyevent_ros.events.types import Events, Packet
 from depth_anyevent_ros.networks import runtime
 from depth_anyevent_ros.networks.cuda_runtime import CudaRuntime
 from depth_anyevent_ros.simulation.boxes import boxes_simulation, DAVIS346
@@ -72,28 +74,56 @@ def stream(request):
     return event_streams.made_up(encoding, 346, 260, 1e6, 130 * 10**6, 3, vectors)
 
 
-def test_the_numpy_decoders_give_the_same_events(stream):
-    expected = event_streams.decoded(stream.packets)
-    found = decode.BASELINES[stream.packets[0].encoding](stream.packets)
-    assert len(expected) == stream.events > 100_000
+def same_events(found, expected):
     for name in 'txyp':
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 
-@pytest.mark.parametrize('picture, grid, tencode', [
-    (Representation(260, 346), (260, 346), numpy_events.tencode),
-    (Representation(260, 346), (260, 346), numpy_events.hasty_tencode),
-    (Representation(65, 86), (65, 86), numpy_events.tencode),
-    (Representation(266, 350, 'resize'), (260, 346), representation.resized_tencode)])
-def test_numpy_makes_the_same_windows(stream, picture, grid, tencode):
+def test_the_numpy_decoders_give_the_same_events(stream):
+    expected = event_streams.decoded(stream.packets)
+    assert len(expected) == stream.events > 100_000
+    same_events(decode.numpy_baseline(stream, decode.ALL_AT_ONCE)(stream.packets), expected)
+    parts = list(decode.numpy_baseline(stream, decode.BY_PACKET)(stream.packets))
+    assert len(parts) == len(stream.packets)
+    same_events(Events.concatenate(parts), expected)
+
+
+@pytest.mark.parametrize('vectors', [False, True])
+def test_numpy_by_packet_carries_on_what_a_packet_has_not(vectors):
+    begin = event_streams.START_NS - 20 * 10**6  # the time of evt3 begins anew within
+    generator = np.random.default_rng(5)
+    encoder = Evt3Encoder(vectors)
+    words = np.concatenate([encoder.encode(event_streams._runs(
+        generator, 1800, 346, 260, time), end_ns=time + 10**6)
+        for time in range(begin, begin + 40 * 10**6, 10**6)])
+    cut = np.sort(generator.choice(len(words) // 2 - 9, 300, replace=False)) * 2 + 18
+    packets = [Packet(part, 'evt3', 346, 260, seq, 0)
+               for seq, part in enumerate(np.split(words, cut))]
+    parts = Events.concatenate(list(numpy_events.decode_evt3_by_packet(packets)))
+    whole = numpy_events.decode_evt3([Packet(words, 'evt3', 346, 260, 0, 0)])
+    same_events(parts, whole)
+    assert len(whole) == 40 * 1800 and np.ptp(whole.t) > 39 * 10**6
+
+
+@pytest.mark.parametrize('decoders, picture, grid, tencode', [
+    (decode.BY_PACKET, Representation(260, 346), (260, 346), numpy_events.tencode),
+    (None, Representation(260, 346), (260, 346), numpy_events.hasty_tencode),
+    (decode.BY_PACKET, Representation(65, 86), (65, 86), numpy_events.tencode),
+    (None, Representation(65, 86), (65, 86), numpy_events.hasty_tencode),
+    (decode.BY_PACKET, Representation(266, 350, 'resize'), (260, 346),
+     representation.resized_tencode),
+    (None, Representation(266, 350, 'resize'), (260, 346),
+     representation.hasty_resized_tencode)])
+def test_numpy_makes_the_same_windows(stream, decoders, picture, grid, tencode):
+    by = decode.numpy_baseline(stream, decoders) if decoders else representation.decode_by_packet
     expected = list(representation.fused(stream, picture))
-    found = list(representation.separate(stream, *grid, tencode))
+    found = list(representation.separate(stream, by, *grid, tencode))
     assert [end for end, _ in found] == [end for end, _ in expected] and len(found) >= 1
     for (_, mine), (_, other) in zip(found, expected):
         np.testing.assert_allclose(mine, other, atol=1e-6)
 
 
-@pytest.mark.parametrize('name, per_stream', [('decode', 1), ('representation', 4)])
+@pytest.mark.parametrize('name, per_stream', [('decode', 2), ('representation', 6)])
 def test_benchmarks_of_events(name, per_stream, monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(decode, 'DURATION_NS', 10**7)
     monkeypatch.setattr(representation, 'DURATION_NS', 13 * 10**7)

@@ -3,16 +3,19 @@
 """Speed of decoding packets to arrays of events."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from depth_anyevent_ros.benchmarks.case import Case, compare, Work
 from depth_anyevent_ros.benchmarks.event_streams import made_up, recorded, Stream
-from depth_anyevent_ros.benchmarks.numpy_events import decode_evt3, decode_libcaer
+from depth_anyevent_ros.benchmarks.numpy_events import (
+    decode_evt3, decode_evt3_by_packet, decode_libcaer, decode_libcaer_by_packet)
 from depth_anyevent_ros.events.decoders import make_decoder
 
 DURATION_NS = 200_000_000
-BASELINES = {'evt3': decode_evt3, 'libcaer': decode_libcaer}
+ALL_AT_ONCE = {'evt3': decode_evt3, 'libcaer': decode_libcaer}
+BY_PACKET = {'evt3': decode_evt3_by_packet, 'libcaer': decode_libcaer_by_packet}
 # Encoding, size, events a second, and whether evt3 has vector words.
 MADE_UP = (('evt3', 1280, 720, 20e6, False), ('evt3', 1280, 720, 20e6, True),
            ('evt3', 346, 260, 10e6, False), ('evt3', 346, 260, 10e6, True),
@@ -20,24 +23,38 @@ MADE_UP = (('evt3', 1280, 720, 20e6, False), ('evt3', 1280, 720, 20e6, True),
 
 
 def cases(repeats: int, seed: int, bags: list[Path]) -> Iterator[Case]:
-    """Yield the rate of each stream, then of each recording."""
+    """Yield the rate of each stream, then of each recording, beside numpy."""
     for encoding, width, height, rate, vectors in MADE_UP:
-        yield _case(made_up(encoding, width, height, rate, DURATION_NS, seed, vectors), repeats)
+        yield from _cases(made_up(encoding, width, height, rate, DURATION_NS, seed, vectors),
+                          repeats)
     for bag in bags:
-        yield _case(recorded(bag), repeats)
+        yield from _cases(recorded(bag), repeats)
 
 
-def _case(stream: Stream, repeats: int) -> Case:
+def numpy_baseline(stream: Stream, baselines: dict):
+    """Return the one for a stream's encoding; ValueError where there is none."""
     encoding = stream.packets[0].encoding
-    if encoding not in BASELINES:
-        raise ValueError(f'{stream.name}: there is a baseline for {", ".join(BASELINES)} only')
+    if encoding not in baselines:
+        raise ValueError(f'{stream.name}: there is a baseline for {", ".join(baselines)} only')
+    return baselines[encoding]
+
+
+def use_up(values: Iterable) -> None:
+    """Take one after the other, and keep none."""
+    deque(values, maxlen=0)
+
+
+def _cases(stream: Stream, repeats: int) -> Iterator[Case]:
+    all_at_once = numpy_baseline(stream, ALL_AT_ONCE)
+    by_packet = numpy_baseline(stream, BY_PACKET)
 
     def decode():
         decoder = make_decoder(stream.packets[0])
         for packet in stream.packets:
             decoder.decode(packet)
 
-    return compare(f'decode: {stream.name}', 'Mev/s', Work(decode, stream.events / 1e6),
-                   'vectorised numpy, all packets at once',
-                   Work(lambda: BASELINES[encoding](stream.packets), stream.events / 1e6),
-                   repeats)
+    for words, baseline in (
+            ('packet by packet', lambda: use_up(by_packet(stream.packets))),
+            ('all packets at once', lambda: all_at_once(stream.packets))):
+        yield compare(f'decode: {stream.name}', 'Mev/s', Work(decode, stream.events / 1e6),
+                      f'vectorised numpy, {words}', Work(baseline, stream.events / 1e6), repeats)

@@ -7,6 +7,8 @@ Not to be made faster, since ratios of different versions are compared.
 """
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from depth_anyevent_ros.events.types import Events, Packet
@@ -14,7 +16,31 @@ from depth_anyevent_ros.events.types import Events, Packet
 
 def decode_evt3(packets: list[Packet]) -> Events:
     """Decode an undamaged stream that begins with its whole time and row."""
-    words = np.concatenate([packet.events for packet in packets]).view('<u2').astype(np.int32)
+    return _evt3_events(_evt3_words(packets))
+
+
+def decode_evt3_by_packet(packets: list[Packet]) -> Iterator[Events]:
+    """Yield the events of each packet of such a stream as it comes."""
+    carried, epochs = np.empty(0, np.int32), 0
+    for packet in packets:
+        words = np.concatenate([carried, _evt3_words([packet])])
+        events = _evt3_events(words)
+        yield Events(events.t + epochs * (1000 << 24), events.x, events.y, events.p)
+        # What the next packet begins with: the last time, row and base, moved on by its vectors.
+        kind = words >> 12
+        latest = {one: np.flatnonzero(kind == one)[-1:] for one in (8, 6, 0, 3)}
+        epochs += int(np.count_nonzero(np.diff(words[kind == 8]) < 0))
+        carried = np.concatenate([words[place] for place in latest.values()])
+        if len(latest[3]):
+            after = kind[latest[3][0]:]
+            carried[-1] += 12 * np.count_nonzero(after == 4) + 8 * np.count_nonzero(after == 5)
+
+
+def _evt3_words(packets: list[Packet]) -> np.ndarray:
+    return np.concatenate([packet.events for packet in packets]).view('<u2').astype(np.int32)
+
+
+def _evt3_events(words: np.ndarray) -> Events:
     kind, value = words >> 12, words & 0xFFF
     is_high = kind == 8
     high = value[is_high]
@@ -54,6 +80,11 @@ def decode_libcaer(packets: list[Packet]) -> Events:
     place = words[:, 0]
     return Events(base + words[:, 1].astype(np.int64) * 1000, (place >> 17).astype(np.uint16),
                   (place >> 2 & 0x7FFF).astype(np.uint16), (place >> 1 & 1).astype(np.uint8))
+
+
+def decode_libcaer_by_packet(packets: list[Packet]) -> Iterator[Events]:
+    """Yield the events of each packet of such a stream as it comes."""
+    return (decode_libcaer([packet]) for packet in packets)
 
 
 def tencode(events: Events, width: int, height: int, t0: int, t1: int) -> np.ndarray:
