@@ -35,13 +35,14 @@ NO_GPU = ('No figure of a GPU: none was there. On a machine with one, `depth_any
 
 
 def chapter(found: dict, remark: str) -> str:
-    """Return a chapter for one run; the remark stands above the table."""
+    """Return a chapter for one run; remarks, its own first, stand above the table."""
     gpu = found['gpu'] or 'no GPU was there'
     cut = ' It was interrupted: cases are missing.' if found.get('interrupted') else ''
     lines = [f'## {found["processor"]}, {found["cpus"]} cores, {gpu}', '',
              f'{found["system"]}, {found["machine"]}, Python {found["python"]}, torch '
              f'{found["torch"]}; {found["repeats"]} repeats.{cut}', '', '```sh', found['command'],
-             '```', '', *([remark, ''] if remark else []),
+             '```', '',
+             *(line for text in (found.get('remark'), remark) if text for line in (text, '')),
              '| case | median | from | to | unit | times | baseline |',
              '|---|---|---|---|---|---|---|']
     for case in found['cases']:

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.networks import cuda_runtime, runtime as torch_runtime
 from depth_anyevent_ros.networks.checkpoint import untrained_student
-from depth_anyevent_ros.networks.cuda_runtime import CudaRuntime, is_device_error, PROOF_FRAMES
+from depth_anyevent_ros.networks.cuda_runtime import (
+    CudaRuntime, is_device_error, PROOF_FRAMES, Refusal, TOLERANCE)
 from depth_anyevent_ros.networks.half_weights import in_half
 from depth_anyevent_ros.networks.runtime import Placement, TorchRuntime
 from depth_anyevent_ros.networks.static_step import StaticStep
@@ -117,6 +119,17 @@ def test_a_step_made_ready_for_half_precision_gives_the_same_depth(preset, dtype
         assert torch.equal(weight, kept)  # it is a copy
 
 
+def test_the_bundled_student_fits_into_half_precision():
+    images = [*frames(2), np.zeros((3, *SIZE), np.float32)]  # blank ones have the largest maps
+    plain = TorchRuntime(load_student(), 'cpu')
+    static = StaticStep(in_half(plain.step(), torch.float16, SIZE), SIZE, 3, 'cpu',
+                        lambda: torch.autocast('cpu', dtype=torch.float16))
+    for image in images:
+        expected = plain.infer(image)
+        np.testing.assert_allclose(advance(static, image), expected, rtol=0,
+                                   atol=TOLERANCE * np.ptp(expected))
+
+
 @pytest.mark.parametrize('off, used, words', [
     ({'fp16': 0.001}, 'fp16', None),
     ({'fp16': np.nan, 'bf16': 0.001}, 'bf16', None),
@@ -137,6 +150,28 @@ def test_auto_is_the_first_precision_that_gives_the_depth(gpu, monkeypatch, off,
     assert runtime.precision == used and len(gpu) == len(off)
     assert words is None and runtime.fallback is None or words in runtime.fallback
     assert ('CUDA graph' in runtime.runtime) == (words != 'No CUDA graph is used')
+
+
+@pytest.mark.parametrize('off, used', [(0.001, 'fp16'), (0.02, 'fp32'), (np.nan, 'fp32')])
+@pytest.mark.parametrize('asked, room', [('fp16', True), ('fp16', False), ('auto', False)])
+def test_half_precision_is_used_where_it_was_compared(gpu, monkeypatch, off, used, asked, room):
+    student = untrained_student('tiny-r')
+    plain = TorchRuntime(student, 'cpu')
+    monkeypatch.setattr(torch_runtime, 'choose_placement',
+                        lambda *_: Placement('cpu:0', 'fp16', None))
+    monkeypatch.setattr(cuda_runtime, 'in_half', lambda step, *_: step)
+    monkeypatch.setattr(CudaRuntime, '_autocast', contextlib.nullcontext)
+    monkeypatch.setattr(CudaRuntime, '_autocast_for_graph', contextlib.nullcontext)
+    monkeypatch.setattr(CudaRuntime, '_difference',
+                        lambda self, _: off if self.precision == 'fp16' else 0.0)
+    if not room:
+        monkeypatch.setattr(CudaRuntime, '_capture', lambda *_: Refusal('no memory', False))
+    runtime = CudaRuntime(student, 'cuda:0', asked)
+    assert_same(runtime, plain)
+    assert runtime.precision == used and ('CUDA graph' in runtime.runtime) == room
+    said = runtime.fallback or ''
+    assert ('fp16 was asked for' in said) == (asked == 'fp16' and used == 'fp32')
+    assert ('No CUDA graph is used: no memory.' in said) != room
 
 
 def test_a_graph_is_used_where_it_gives_the_same_depth(gpu):

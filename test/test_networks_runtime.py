@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The torch runtime: arrays in, arrays out, state, devices."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from depth_anyevent_ros.models import load_student, load_teacher
 from depth_anyevent_ros.networks.checkpoint import untrained_student
+from depth_anyevent_ros.networks.half_range import fit_half_range
 from depth_anyevent_ros.networks.runtime import (
     choose_placement, cpu_computes_in_bf16, TorchRuntime)
 
@@ -143,6 +146,33 @@ def test_describe(checkpoint, runtime):
         'trained_on': 'nothing (random weights)', 'runtime': f'torch {torch.__version__}',
         'device': 'cpu', 'precision': 'fp32',
         'fallback': None, 'parameters': 3_992_689}
+
+
+@pytest.mark.parametrize('load', [load_student, load_teacher,
+                                  lambda: untrained_student('vits-r')])
+def test_maps_that_fit_into_half_precision_leave_every_bit_of_the_depth(load):
+    given = load()
+    runtime = TorchRuntime(given, 'cpu')
+    fitted = copy.deepcopy(given.network)
+    fit_half_range(fitted)
+    fit_half_range(fitted)  # a second time it does nothing
+    for weight, used in zip(fitted.parameters(), runtime.step().network.parameters()):
+        assert torch.equal(weight, used)
+    state = known = None
+    with torch.inference_mode():
+        for image in (*frames(2), np.zeros((3, *SIZE), np.float32)):
+            image = torch.from_numpy(image)[None]
+            depth, state = fitted(image, state)
+            expected, known = given.network(image, known)
+            assert torch.equal(depth, expected)
+
+
+def test_levels_are_bounded_in_half_precision_too():
+    head = untrained_student('tiny').network.depth_head
+    large = torch.full((1, 32, 2, 2), 1000.0)
+    assert head._bounded(large.half()).dtype == torch.float16
+    torch.testing.assert_close(head._bounded(large.half()).float(), head._bounded(large),
+                               rtol=1e-3, atol=0)
 
 
 @pytest.mark.parametrize('image, words', [

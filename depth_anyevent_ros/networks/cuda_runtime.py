@@ -13,6 +13,7 @@ than those of bf16, with which vits-r from random weights was off by 1.3 % of th
 """
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -47,7 +48,8 @@ class CudaRuntime(TorchRuntime):
     """
     A checkpoint on a GPU; as `TorchRuntime`, which it compares itself with.
 
-    precision: auto is the first of `ORDER` whose output is close to that in fp32.
+    precision: auto is the first of `ORDER` whose output is close to that in fp32. Half precision
+    that is not, though it was asked for, is fp32, which `fallback` says.
     """
 
     def __init__(self, checkpoint: Checkpoint, device: str = 'auto', precision: str = 'auto'):
@@ -55,9 +57,10 @@ class CudaRuntime(TorchRuntime):
         self._graph = None
         super().__init__(checkpoint, device, precision)
         self._checkpoint = checkpoint
-        self._choices, self._usual = (self.precision,), self.precision
+        self._asked = precision
+        # In which order they are tried, with a graph and without.
+        self._choices = self._plain_choices = tuple(dict.fromkeys((self.precision, 'fp32')))
         if precision == 'auto' and self.precision in HALF:
-            self._usual = self.precision  # bf16 where the GPU has it
             self._choices = tuple(choice for choice in ORDER
                                   if choice != 'bf16' or self.precision == 'bf16')
             self.precision = self._choices[0]
@@ -96,15 +99,24 @@ class CudaRuntime(TorchRuntime):
         super()._set_size(size)
         if self.device == 'cpu':
             return
+        self.fallback = ' '.join(filter(None, (self._said, *self._choose(size)))) or None
+        self._forget()
+
+    def _choose(self, size: tuple[int, int]) -> Iterator[str]:
+        """Settle graph and precision for this size; yield sentences on what is not as asked."""
         for self.precision in self._choices:
             refusal = self._capture(size)
             if refusal is None or not refusal.differs:
                 break
-        why_not = refusal and f'No CUDA graph is used: {refusal.why}.'
-        if refusal and not refusal.differs:
-            self.precision = self._usual  # nothing was compared
-        self.fallback = ' '.join(filter(None, (self._said, why_not))) or None
-        self._forget()
+        if refusal:
+            yield f'No CUDA graph is used: {refusal.why}.'
+        if refusal and not refusal.differs:  # half precision may do without a graph
+            for self.precision in self._plain_choices:
+                if self.precision == 'fp32' or self._difference(size) <= TOLERANCE:
+                    break
+        if self._asked in HALF and self.precision != self._asked:
+            yield (f'{self._asked} was asked for, but its output differs from that in fp32 by '
+                   f'more than {TOLERANCE:.0%} of the range, so the network runs in fp32.')
 
     def _forget(self) -> None:
         """Empty the state; whatever the device raises passes."""
@@ -168,7 +180,11 @@ class CudaRuntime(TorchRuntime):
         return static, graph
 
     def _difference(self, size: tuple[int, int]) -> float:
-        """Return how far the graph is from torch in fp32, of the range; NaN where it has NaN."""
+        """
+        Return how far the graph, or torch without one, is from torch in fp32, of the range.
+
+        NaN where it has NaN.
+        """
         generator, graph, precision = np.random.default_rng(0), self._graph, self.precision
         images = [(generator.random((self.config.input.channels, *size), np.float32)
                    * (generator.random(size) < 0.3)).astype(np.float32)

@@ -91,6 +91,7 @@ class DPTHead(nn.Module):
             nn.Conv2d(coarse, coarse, kernel_size=3, stride=2, padding=1)])
         self.scratch = Scratch(config.out_channels, config.features)
         self.bound_levels = config.bound_levels
+        self.level_unit = 1.0  # what the weights of a level are multiplied with, see half_range.py
         self.recurrent_residual = config.recurrent_residual
         self.recurrent_levels = tuple(reversed(config.recurrent_levels))
         for level in self.recurrent_levels:
@@ -124,9 +125,13 @@ class DPTHead(nn.Module):
             level: self._layer('layer{}_rn', level)(resize(project(x)))
             for level, project, resize, x in zip(LEVELS, self.projects, self.resize_layers, maps)}
         if self.bound_levels:
-            levels = {level: x * (1 + x.square().mean(1, keepdim=True)).rsqrt()
-                      for level, x in levels.items()}
+            levels = {level: self._bounded(x) for level, x in levels.items()}
         return levels
+
+    def _bounded(self, x: Tensor) -> Tensor:
+        # In single precision, since in half the square of 256 is infinite.
+        mean_square = x.float().square().mean(1, keepdim=True)
+        return x * (self.level_unit**2 + mean_square).rsqrt().to(x.dtype)
 
     def recur(self, pyramid: dict[int, Tensor], lanes: int, state: RecurrentState | None,
               resets: Tensor | None) -> tuple[dict[int, Tensor], RecurrentState | None]:
