@@ -90,6 +90,11 @@ def start():
         run.stream.stop()
 
 
+def test_what_was_not_started_stops():
+    LabelStream(pairing(), Labeller(Gray(), None, lambda *_: SameView(130, 173)), 0, lambda: True,
+                print, print).stop()
+
+
 def test_labels_carry_what_is_learned_from(start, drive):
     run = start(Gray())
     run.feed(drive, 0.002)

@@ -6,6 +6,8 @@ import io
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -235,3 +237,30 @@ def test_a_process_that_never_becomes_ready_is_started_less_and_less_often(
     trainer.wait_for(lambda: len(trainer.of('ready')) == 2)
     assert asked[:2] == [1, 2] and asked[-1] == 1
     trainer.client.stop()
+
+
+def test_a_process_that_cannot_be_started_is_tried_again(settings, monkeypatch):
+    start, starts, reasons = subprocess.Popen, [], []
+
+    def popen(arguments, **options):
+        starts.append(1)
+        if len(starts) == 1:
+            raise BlockingIOError(11, 'Resource temporarily unavailable')
+        process = start([sys.executable, '-c', 'exit(3)'], **options)
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it ends before it is told
+        return process
+    monkeypatch.setattr(trainer_client.subprocess, 'Popen', popen)
+    client = TrainerClient(settings, lambda *_: None)
+    monkeypatch.setattr(trainer_client, 'pause_after',
+                        lambda _: reasons.append(client.problem) or 0.01)
+    client.start()
+    end = time.monotonic() + 20
+    while len(reasons) < 3 and time.monotonic() < end:
+        time.sleep(0.01)
+    client.stop()
+    assert 'could not be started' in reasons[0] and 'temporarily unavailable' in reasons[0]
+    assert reasons[1:3] == ['the training process ended with status 3'] * 2
+
+
+def test_what_was_not_started_stops(settings):
+    TrainerClient(settings, lambda *_: None).stop()

@@ -81,7 +81,8 @@ class LabelStream:
         self._stop.set()
         with self._changed:
             self._changed.notify()
-        self._thread.join()
+        if self._thread.ident is not None:  # it was started
+            self._thread.join()
 
     def rectify(self, rectification: Rectification | None) -> None:
         """Draw windows and labels without the lens's distortion from now on, None for with it."""

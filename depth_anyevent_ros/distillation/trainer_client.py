@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
+import contextlib
 from dataclasses import asdict
 import itertools
 import os
@@ -99,12 +100,13 @@ class TrainerClient:
             self._end_unready()
             self._changed.notify_all()
         end = time.monotonic() + PATIENCE_S
-        for thread in self._threads:
+        started = [thread for thread in self._threads if thread.ident is not None]
+        for thread in started:
             thread.join(max(end - time.monotonic(), 0))
         with self._changed:
             if self._process is not None:
                 self._process.kill()  # its state appears in one step: there is the last one
-        for thread in self._threads:
+        for thread in started:
             thread.join()
 
     def _command(self, kind: str, values: dict) -> None:
@@ -127,15 +129,10 @@ class TrainerClient:
 
     def _run_once(self) -> str:
         """Run the process until it ends; return why it did."""
-        search = os.pathsep.join([str(PACKAGE_ROOT), os.environ.get('PYTHONPATH', '')])
-        process = subprocess.Popen(
-            [sys.executable, '-m', 'depth_anyevent_ros.distillation.trainer_process'],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            env={**os.environ, 'PYTHONPATH': search.rstrip(os.pathsep)},
-            start_new_session=True)  # Ctrl-C is for the node, which tells the child to end
-        send(process.stdin, 'begin', asdict(self._settings))
-        if self._paused:
-            send(process.stdin, 'pause', {'paused': True})
+        try:
+            process = self._started()
+        except OSError as error:  # no memory for it, or too many processes
+            return f'the training process could not be started: {error}'
         with self._changed:
             self._process = process
             if self._stopping:
@@ -165,6 +162,20 @@ class TrainerClient:
             process.kill()
             status = process.wait()
         return reason or f'the training process ended with status {status}'
+
+    def _started(self) -> subprocess.Popen:
+        """Start the process and tell it what to do; OSError where it cannot be started."""
+        search = os.pathsep.join([str(PACKAGE_ROOT), os.environ.get('PYTHONPATH', '')])
+        process = subprocess.Popen(
+            [sys.executable, '-m', 'depth_anyevent_ros.distillation.trainer_process'],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            env={**os.environ, 'PYTHONPATH': search.rstrip(os.pathsep)},
+            start_new_session=True)  # Ctrl-C is for the node, which tells the child to end
+        with contextlib.suppress(OSError):  # of one that has ended already, whose status tells why
+            send(process.stdin, 'begin', asdict(self._settings))
+            if self._paused:
+                send(process.stdin, 'pause', {'paused': True})
+        return process
 
     def _end_unready(self) -> None:
         """End a process that is not ready: it reads nothing yet, and has nothing to save."""
