@@ -80,7 +80,8 @@ class InferenceReport:
         }
         level, message = self._judge(worker, values, estimator)
         self._before = {name: values[name]
-                        for name in ('gaps', 'skipped', 'queue drops', 'corrupt_times')}
+                        for name in ('gaps', 'skipped', 'queue drops', 'corrupt_times',
+                                     'non-finite pixels')}
         return Report(level, message, values)
 
     def _judge(self, worker: StreamWorker, values: dict,
@@ -97,7 +98,9 @@ class InferenceReport:
             return 'warn', f'no event packet for {silent_s:.0f} s'
         for name, sentence in (('queue drops', 'event packets are dropped: the queue is full'),
                                ('gaps', 'event packets are lost on the way'),
-                               ('skipped', 'windows are skipped: the student is too slow')):
+                               ('skipped', 'windows are skipped: the student is too slow'),
+                               ('non-finite pixels',
+                                'the student gives pixels that are no number')):
             if values[name] > self._before.get(name, 0):
                 return 'warn', sentence
         if values['corrupt_times'] > self._before.get('corrupt_times', 0) + MANY_CORRUPT:
