@@ -155,10 +155,12 @@ def test_settings_in_the_file_decide_over_those_beside_it(weights, tmp_path):
     assert load_checkpoint(path).config.network.activation == 'softplus'
 
 
-def test_the_config_of_another_program_is_not_theirs(tmp_path):
+@pytest.mark.parametrize('config', [
+    '{"model_type": "depth_anything", "model": "x"}', '{"model": {"model_type": ["DAv2"]}}'])
+def test_the_config_of_another_program_is_not_theirs(tmp_path, config):
     path = tmp_path / 'depth_anything_v2_vits.pth'
     torch.save(random_weights(recurrent=False), path)
-    (tmp_path / 'config.json').write_text('{"model_type": "depth_anything", "model": "x"}')
+    (tmp_path / 'config.json').write_text(config)
     assert load_checkpoint(path).config.input.representation == 'rgb'
 
 

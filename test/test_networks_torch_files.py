@@ -124,7 +124,8 @@ def test_pickled_code_is_never_run(write, tmp_path):
 
 @pytest.mark.parametrize('content', [
     [1, 2], {}, {'a': 1}, {1: torch.zeros(1)}, torch.zeros(3), {'state_dict': {}},
-    {'a': torch.zeros(3, dtype=torch.int64)}])
+    {'a': torch.zeros(3, dtype=torch.int64)}, {'a': torch.zeros(3, device='meta')},
+    {'a': torch.zeros(3).to(torch.float8_e4m3fn)}])
 def test_torch_files_without_a_state_dict(content):
     assert 'state dict' in refusal(saved(content))
 

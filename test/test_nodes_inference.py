@@ -28,7 +28,9 @@ from std_srvs.srv import Trigger
 from depth_anyevent_ros.models import bundled_file
 from depth_anyevent_ros.networks.checkpoint import save_checkpoint, untrained_student
 from depth_anyevent_ros.networks.config import UNTRAINED
-from depth_anyevent_ros.nodes import topics
+from depth_anyevent_ros.networks.handover import read_announced
+from depth_anyevent_ros.networks.runtime import TorchRuntime
+from depth_anyevent_ros.nodes import topics, weights_subscription
 from depth_anyevent_ros.nodes.inference_node import InferenceNode
 
 pytestmark = pytest.mark.ros
@@ -238,7 +240,11 @@ def announce(client, **fields):
     client.weights.publish(String(data=json.dumps(fields)))
 
 
-def test_weights_are_swapped_while_running_and_bad_ones_refused(client, make_node, tmp_path):
+def test_weights_are_swapped_while_running_and_bad_ones_refused(client, make_node, tmp_path,
+                                                                monkeypatch):
+    def read(announcement, folder):
+        return {}[0] if 'odd' in announcement else read_announced(announcement, folder)
+    monkeypatch.setattr(weights_subscription, 'read_announced', read)
     student = untrained_student('tiny-r', seed=5)
     digest = save_checkpoint(tmp_path / '2-abc.safetensors', student.network, student.config)
     outside = tmp_path.parent / 'outside.safetensors'
@@ -248,7 +254,8 @@ def test_weights_are_swapped_while_running_and_bad_ones_refused(client, make_nod
     wait_for(lambda: client.weights.get_subscription_count() == 1)
     refused = [{'file': f'../{outside.name}', 'sha256': digest}, {'sha256': digest},
                {'file': '2-abc.safetensors', 'sha256': '0' * 64},
-               {'file': 'missing.safetensors', 'sha256': digest}]
+               {'file': 'missing.safetensors', 'sha256': digest},
+               {'file': 'odd.safetensors', 'sha256': digest}]
     for count, fields in enumerate(refused, start=1):
         announce(client, **fields)
         wait_for(lambda: values(client).get('weights refused') == str(count))
@@ -262,6 +269,20 @@ def test_weights_are_swapped_while_running_and_bad_ones_refused(client, make_nod
                      for m in client.heard['inverse_depth/image'])
     assert not math.isclose(before.mean(), after.mean(), rel_tol=1e-3)
     outside.unlink()
+
+
+def test_pixels_that_are_no_number_are_told(client, make_node, monkeypatch):
+    predict = TorchRuntime._predict
+
+    def overflowing(self, image):
+        result = predict(self, image)
+        result[0, 0] = np.inf
+        return result
+    monkeypatch.setattr(TorchRuntime, '_predict', overflowing)
+    make_node()
+    listen(client)
+    play_until(client, lambda: 'no number' in status(client)[1])
+    assert status(client)[0] == 1 and int(values(client)['non-finite pixels']) > 0
 
 
 def test_a_flood_of_announcements_is_read_one_by_one(client, make_node, tmp_path):

@@ -35,8 +35,10 @@ ENCODER_NAMES = ('vits', 'vitb', 'vitl')
 
 def are_authors_settings(settings: Any) -> bool:
     """Return whether this is a configuration of theirs, rather than that of another program."""
-    return isinstance(settings, dict) and isinstance(settings.get('model'), dict) \
-        and settings['model'].get('model_type') in MODEL_TYPES
+    if not isinstance(settings, dict) or not isinstance(settings.get('model'), dict):
+        return False
+    kind = settings['model'].get('model_type')
+    return isinstance(kind, str) and kind in MODEL_TYPES
 
 
 def refuse_without_settings(weights: Mapping[str, Tensor], name: str) -> None:

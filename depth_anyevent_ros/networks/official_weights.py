@@ -29,6 +29,7 @@ from depth_anyevent_ros.networks.weights_check import (
 
 ZIP_MAGIC = b'PK\x03\x04'
 PICKLE_MAGIC = b'\x80'  # torch before 1.6
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 MAX_UNPACKED_BYTES = 4 << 30  # three times ViT-L in float32
 PARALLEL = 'module.'  # before every key of a network that was trained on several GPUs
 # Of the metric variants, in metres, by a word of their published names.
@@ -109,12 +110,13 @@ def _state_dict(content: Any, name: str) -> dict[str, Tensor]:
         raise CheckpointError(f'{name} holds {type(content).__name__}, not a state dict (names '
                               'to tensors): save model.state_dict().')
     odd = [key for key, value in content.items() if not isinstance(key, str)
-           or not isinstance(value, Tensor) or not value.is_floating_point()
-           or value.layout != torch.strided]
+           or not isinstance(value, Tensor) or value.dtype not in DTYPES
+           or value.layout != torch.strided or value.is_meta]
     if odd:
         raise CheckpointError(
-            f'{len(odd)} of {len(content)} entries of {name} are not floating-point tensors with '
-            f'a name ({str(odd[0])[:120]}); a state dict was expected: save model.state_dict().')
+            f'{len(odd)} of {len(content)} entries of {name} are not tensors of 16 to 64 bits '
+            f'floating point with a name ({str(odd[0])[:120]}); a state dict was expected: save '
+            'model.state_dict().')
     if all(key.startswith(PARALLEL) for key in content):
         content = {key[len(PARALLEL):]: tensor for key, tensor in content.items()}
     return content

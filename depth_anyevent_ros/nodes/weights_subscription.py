@@ -55,9 +55,11 @@ class WeightsSubscription:
         while (announcement := self._newest.get()) is not None:
             try:
                 self._load(announcement)
-            except (ValueError, OSError, RuntimeError) as error:
+            except Exception as error:  # the thread has to go on, whatever a file holds
                 self.refused += 1
-                self._node.get_logger().error(f'Weights were refused: {error}')
+                known = isinstance(error, (ValueError, OSError, RuntimeError))
+                self._node.get_logger().error(
+                    f'Weights were refused: {"" if known else type(error).__name__ + ": "}{error}')
 
     def _load(self, announcement: str) -> None:
         estimator = self._worker.estimator
