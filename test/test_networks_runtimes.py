@@ -22,7 +22,6 @@ from depth_anyevent_ros.networks.initialization import initialize_weights
 from depth_anyevent_ros.networks.onnx_file import (
     check_facts, facts_of, FORMAT_VERSION, METADATA_KEY)
 from depth_anyevent_ros.networks.onnx_runtime import cached_file, KEEP, OnnxRuntime
-from depth_anyevent_ros.networks.proved_runtime import ProvedRuntime
 from depth_anyevent_ros.networks.runtime import TorchRuntime
 from depth_anyevent_ros.networks.runtimes import make_runtime
 
@@ -212,17 +211,6 @@ def test_what_computes_something_else_is_not_used(recurrent, program, monkeypatc
     runtime.warm_up(*SIZE)
     assert runtime.runtime.startswith('torch') and 'differs from that of torch' in runtime.fallback
     assert_same(runtime, TorchRuntime(recurrent, 'cpu'), frames(3))
-
-
-def test_what_cannot_be_converted_runs_on_torch(recurrent, monkeypatch):
-    class Failing(ProvedRuntime):
-        program = 'Failing'
-
-        def compile(self, size, precision):
-            raise RuntimeError('no such operation')
-    runtime = Failing(recurrent)
-    assert_same(runtime, TorchRuntime(recurrent, 'cpu'), frames(2))
-    assert 'no such operation' in runtime.fallback and runtime.runtime.startswith('torch')
 
 
 @pytest.mark.parametrize('name', PROGRAMS)

@@ -98,7 +98,14 @@ class ProvedRuntime(TorchRuntime):
             return super()._predict(image)
         if not np.isfinite(image).all():  # which such a program may make numbers of
             return np.full(image.shape[1:], np.nan, np.float32)
-        result, self._arrays = self._advance(self._run, image, self._arrays)
+        try:
+            result, self._arrays = self._advance(self._run, image, self._arrays)
+        except Exception as error:  # whatever it may raise, torch can go on
+            self._run, self.precision = None, 'fp32'
+            self.reset()
+            self.fallback = f'{self.program} has failed, torch runs the network from now on: ' \
+                            f'{_first_line(error)}'
+            return super()._predict(image)
         return result
 
     def _drop_broken_state(self) -> None:
@@ -120,20 +127,9 @@ class ProvedRuntime(TorchRuntime):
         """Return what gives what torch gives, or None and why there is none."""
         try:
             run = self.compile(size, self._asked)
+            most, mean = self._differences(run, size)
         except Exception as error:  # whatever a converter may raise, torch can go on
-            # Some print the whole network after the first line.
-            return None, 'the network could not be converted ' \
-                f'({str(error).strip().partition(chr(10))[0] or type(error).__name__})'
-        generator = np.random.default_rng(0)
-        state, most, mean = None, 0.0, 0.0
-        for _ in range(PROOF_FRAMES):
-            image = generator.random((self.config.input.channels, *size), np.float32)
-            image *= generator.random(size) < 0.3  # as few pixels have events
-            expected = TorchRuntime._predict(self, image)
-            found, state = self._advance(run, image, state)
-            off = np.abs(found - expected) / (float(np.ptp(expected)) or 1.0)
-            # Of a number that is none, np.maximum makes none.
-            most, mean = np.maximum(most, off.max()), np.maximum(mean, off.mean())
+            return None, f'the network could not be converted ({_first_line(error)})'
         allowed = TOLERANCES[self._asked]
         if not (most <= allowed.most and mean <= allowed.mean):
             if self.discard(size):
@@ -143,3 +139,22 @@ class ProvedRuntime(TorchRuntime):
                           f'of the range, {mean:.2g} in the mean, more than {allowed.most:g} and '
                           f'{allowed.mean:g}')
         return run, ''
+
+    def _differences(self, run: Run, size: tuple[int, int]) -> tuple[float, float]:
+        """Return how far it is from torch, at most and in the mean; NaN where it has NaN."""
+        generator = np.random.default_rng(0)
+        state, most, mean = None, 0.0, 0.0
+        for _ in range(PROOF_FRAMES):
+            image = generator.random((self.config.input.channels, *size), np.float32)
+            image *= generator.random(size) < 0.3  # as few pixels have events
+            expected = TorchRuntime._predict(self, image)
+            found, state = self._advance(run, image, state)
+            off = self._off(found, expected)
+            # Of a number that is none, np.maximum makes none.
+            most, mean = np.maximum(most, off.max()), np.maximum(mean, off.mean())
+        return float(most), float(mean)
+
+
+def _first_line(error: Exception) -> str:
+    """Return what happened; some print the whole network after it."""
+    return str(error).strip().partition('\n')[0] or type(error).__name__

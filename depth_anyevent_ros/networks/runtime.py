@@ -254,6 +254,19 @@ class TorchRuntime:
         torch.cuda.current_stream(self.device).synchronize()
         return self._output.numpy().copy()
 
+    def _off(self, found: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        """
+        Return how far a prediction is from the expected one, of the range of that, pixel by pixel.
+
+        Of depth for a network that gives depth: where that is 0 its inverse is a million, beside
+        which no other pixel would count.
+        """
+        network = self.config.network
+        if network.output != 'inverse_depth' or network.max_depth is not None:
+            with np.errstate(divide='ignore'):
+                found, expected = 1 / found, 1 / expected
+        return np.abs(found - expected) / (float(np.ptp(expected)) or 1.0)
+
     def _drop_broken_state(self) -> None:
         """One NaN in the state would spoil every frame to come."""
         if self._state is not None and not self._state.is_finite():
