@@ -25,7 +25,7 @@ from depth_anyevent_ros.networks.authors_weights import load_authors
 from depth_anyevent_ros.networks.checkpoint import (
     Checkpoint, checkpoint_bytes, CheckpointError, load_checkpoint, load_checkpoint_bytes)
 from depth_anyevent_ros.networks.config import InputConfig
-from depth_anyevent_ros.networks.input_size import representation_for
+from depth_anyevent_ros.networks.input_size import input_size, representation_for
 from depth_anyevent_ros.networks.runtime import TorchRuntime
 
 MODEL = {'model_type': 'RecDAv2', 'encoder': 'vits', 'activation': 'relu', 'scale_factor': 1.0,
@@ -262,3 +262,5 @@ def test_inputs_keep_the_shape_of_the_sensor(least, sensor, expected):
     config = InputConfig(placement='resize', height=least[0], width=least[1])
     found = representation_for(config, *sensor)
     assert (found.height, found.width) == expected
+    # Pictures too, as Depth Anything V2 does.
+    assert input_size(InputConfig('rgb', height=least[0], width=least[1]), *sensor) == expected

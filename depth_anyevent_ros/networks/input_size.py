@@ -70,11 +70,9 @@ def input_size(config: InputConfig, width: int, height: int) -> tuple[int, int]:
     """
     Return (height, width) of the network's input for a sensor or picture of width x height.
 
-    Events as `representation_for` says; pictures keep their aspect over about the same area.
+    Events as `representation_for` says, pictures as `lower_bound`.
     """
     if config.representation == 'rgb':
-        rows, columns = grid_patches(config.height // PATCH, config.width // PATCH,
-                                     width / height, MAX_SIDE // PATCH, MAX_SIDE // PATCH)
-        return rows * PATCH, columns * PATCH
+        return lower_bound(config, width, height)
     representation = representation_for(config, width, height)
     return representation.height, representation.width
