@@ -12,7 +12,7 @@ from depth_anyevent_ros.depth_estimator import warm_up_loops
 from depth_anyevent_ros.distillation.label_stream import LabelStream, Picture
 from depth_anyevent_ros.distillation.labelling import Labeller, usable
 from depth_anyevent_ros.distillation.pairing import FramePairing
-from depth_anyevent_ros.events.pipeline import Representation
+from depth_anyevent_ros.events.pipeline import Representation, Window
 from depth_anyevent_ros.events.types import Packet
 from depth_anyevent_ros.geometry.camera import CameraModel
 from depth_anyevent_ros.geometry.rectification import Rectification
@@ -254,6 +254,21 @@ def test_time_that_falls_back_begins_anew(start, drive):
     run.feed(drive, 0.002)
     run.wait_for(lambda: len(run.labels) >= before + 12)
     assert {label.frame.stretch for label in run.labels} == {1, 2}
+
+
+@pytest.mark.parametrize('unit, learned_from', [(1e-7, False), (1e-2, True), (1e2, True),
+                                                (1e4, False)])
+def test_labels_that_16_bits_cannot_hold_are_refused_and_counted(drive, unit, learned_from):
+    class Scaled(Gray):
+        def __call__(self, picture):
+            return np.float32(unit) * super().__call__(picture)
+    labeller = Labeller(Scaled(), None, lambda *_: SameView(130, 173))
+    window = Window(np.zeros((3, 70, 98), np.float32), 0, 1, 1, 9, False, 0)
+    picture = next(message.value for message in drive if not isinstance(message.value, Packet))
+    label = labeller.label(picture, window)
+    assert (label is not None) == learned_from
+    assert labeller.counts['refused: out of range'] == (not learned_from)
+    assert not learned_from or np.isfinite(label.frame.inverse_depth).all()
 
 
 def test_maps_that_say_nothing_are_not_usable():

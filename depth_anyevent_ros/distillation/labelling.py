@@ -18,6 +18,8 @@ from depth_anyevent_ros.distillation.teachers import Teacher
 from depth_anyevent_ros.events.pipeline import Window
 from depth_anyevent_ros.geometry.rectification import Rectification
 
+# Of the values of a label, which the replay buffer holds in float16.
+LEAST_LARGEST, MOST_LARGEST = 1e-3, 6e4
 SPARSE = 4  # of so many rows and columns one tells whether a map says anything
 
 
@@ -86,8 +88,10 @@ class Labeller:
             inverse_depth = self.rectification.inverse_depth(inverse_depth)
         if not usable(inverse_depth):
             return self._refuse('no depth')
-        self.counts['labels'] += 1
         frame = _frame(inverse_depth, window)
+        if frame is None:
+            return self._refuse('out of range')
+        self.counts['labels'] += 1
         doubt = self.check.doubt(picture, frame)
         self.counts['doubted'] += bool(doubt)
         return ProxyLabel(inverse_depth, window, frame, doubt)
@@ -101,8 +105,11 @@ class Labeller:
         self.counts[f'refused: {reason}'] += 1
 
 
-def _frame(inverse_depth: np.ndarray, window: Window) -> LabelledFrame:
+def _frame(inverse_depth: np.ndarray, window: Window) -> LabelledFrame | None:
+    """Return what is learned from, None where float16 would not hold the label."""
     label = area_average(inverse_depth, *window.image.shape[-2:])
+    if not LEAST_LARGEST <= np.nanmax(np.abs(label), initial=0) <= MOST_LARGEST:
+        return None
     return LabelledFrame(np.rint(np.clip(window.image, 0, 1) * 255).astype(np.uint8),
                          label.astype(np.float16), window.t_end, window.events,
                          window.stretch)
