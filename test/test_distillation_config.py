@@ -72,6 +72,8 @@ def test_assignments_go_before_the_file():
     (['augmentation.flip=1'], 'true or false'),
     (['input={representation: rgb}', 'augmentation.polarity_swap=true'], 'for events'),
     (['input={representation: rgb}', 'augmentation.event_dropout=0.2'], 'for events'),
+    (['augmentation.gain=0.3'], 'for pictures, but the input is tencode'),
+    (['input={representation: voxel}', 'augmentation.gain=0.3'], 'the input is voxel'),
     (['input={background: white}'], 'background must be black for training, not white'),
     (['augmentation.zoom=0.5'], 'augmentation.zoom'),
     (['loss.sky_below=0.0125', 'data.labels=teacher=t.safetensors'], 'labels have no unit'),

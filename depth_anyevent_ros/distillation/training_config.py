@@ -219,10 +219,12 @@ class TrainingConfig:
         if self.network.max_depth is not None:
             raise ConfigError('network.max_depth is set, but metric networks are not trained '
                               'here, only relative ones: leave it out.')
-        if self.input.representation == 'rgb':
-            for name in ('polarity_swap', 'event_dropout', 'standstill'):
-                if getattr(self.augmentation, name):
-                    raise ConfigError(f'augmentation.{name} is for events, but the input is rgb.')
+        pictures = self.input.representation == 'rgb'
+        for name in ('polarity_swap', 'event_dropout', 'standstill') if pictures else ('gain',):
+            if getattr(self.augmentation, name):
+                raise ConfigError(
+                    f'augmentation.{name} is for {"events" if pictures else "pictures"}, but the '
+                    f'input is {self.input.representation}: leave it out.')
         if self.input.background != 'black':
             raise ConfigError('input.background must be black for training, not '
                               f'{self.input.background}: augmentation fills what it leaves out '
