@@ -51,6 +51,22 @@ def test_mistakes_are_told_in_a_sentence(config, arguments, words, capsys):
     assert words in said and 'Traceback' not in said
 
 
+@pytest.mark.parametrize('words', [
+    ['--resume', 'output={}/new', 'seed=1'], ['output={}/new', '--resume', 'seed=1'],
+    ['--json', '{}/o.json', 'output={}/new', '--resume', 'seed=1']])
+def test_assignments_may_come_after_options(config, tmp_path, words, capsys):
+    assert execute(['train', config, *(word.format(tmp_path) for word in words)]) == 1
+    assert 'new/state.safetensors does not exist' in capsys.readouterr().err
+
+
+def test_an_unknown_option_is_told_with_the_usage_of_the_command(config, capsys):
+    with pytest.raises(SystemExit) as end:
+        execute(['train', config, '--resumed', 'seed=1'])
+    said = capsys.readouterr().err
+    assert end.value.code == 2 and 'unrecognized arguments: --resumed' in said
+    assert said.startswith('usage: depth_anyevent train') and 'CONFIG [key=value ...]' in said
+
+
 def test_an_ablation_is_one_command(config, tmp_path, capsys):
     values = yaml.safe_load((tmp_path / 'config.yaml').read_text())
     values['ablation'] = {'axes': {

@@ -118,4 +118,9 @@ def _parse(argv: list[str], name: str | None):
                            'output, and all else to standard error')
         child.add_argument('--debug', action='store_true',
                            help='show the traceback of an error')
+        if argv[0] == name:
+            # Not by way of the parent, which takes words only as long as no option comes between,
+            # and tells of what is left over under its own usage.
+            child.set_defaults(command=name)
+            return parser, child.parse_intermixed_args(argv[1:])
     return parser, parser.parse_args(argv)
