@@ -29,6 +29,12 @@ def replace_file(path: str | os.PathLike, data: bytes) -> None:
     _sync_directory(path.parent)
 
 
+def remove_left_overs(folder: Path) -> None:
+    """Remove what `replace_file` left in a folder that nobody else writes into when killed."""
+    for left_over in folder.glob('.*.part'):
+        left_over.unlink()
+
+
 def _sync_directory(path: Path) -> None:
     """Make the new name itself survive a power cut, where the system can do that."""
     handle = os.open(path, os.O_RDONLY)

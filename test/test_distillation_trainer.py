@@ -338,6 +338,21 @@ def test_a_new_run_keeps_nothing_of_one_that_was_never_saved(data, tmp_path):
     assert not folder.entries() and not folder.mean_map.exists()
 
 
+@pytest.mark.parametrize('resume', [False, True])
+def test_a_run_has_its_folder_to_itself(data, whole, tmp_path, resume):
+    folder = whole[0] if resume else tmp_path / 'run'
+    with RunFolder(folder, 'student').hold(resume):
+        with pytest.raises(TrainingError, match='Another process trains in .*another folder'):
+            train(data, folder, resume)
+    assert resume or [path.name for path in folder.iterdir()] == ['lock']
+
+
+def test_what_a_kill_left_while_saving_goes_with_the_next_run(tmp_path):
+    (tmp_path / '.state.safetensors.x1y2.part').write_bytes(b'half')
+    with RunFolder(tmp_path, 'student').hold(False):
+        assert [path.name for path in tmp_path.iterdir()] == ['lock']
+
+
 def test_learning_rate_rises_in_every_stage_and_ends_low(data, tmp_path):
     config = training_config(values(data, tmp_path, optimizer={'warmup_steps': 3,
                                                                'final_share': 0.1}))

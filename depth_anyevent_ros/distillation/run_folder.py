@@ -4,7 +4,8 @@
 The folder of a training run.
 
 config.yaml as resolved, log.jsonl, loss.png, mean_map.npz, validation.png, state.safetensors to
-resume from, best.safetensors (the best by validation so far), and NAME.safetensors at the end.
+resume from, best.safetensors (the best by validation so far), NAME.safetensors at the end, and
+lock, by which a run has the folder to itself.
 """
 from __future__ import annotations
 
@@ -12,14 +13,17 @@ from collections.abc import Mapping
 import io
 import json
 from pathlib import Path
+from typing import TextIO
 
 import cv2
 import numpy as np
 import yaml
 
+from depth_anyevent_ros.atomic_file import remove_left_overs
 from depth_anyevent_ros.distillation.training_config import TrainingConfig
 from depth_anyevent_ros.distillation.training_state import (
     TrainingError, write_atomically, writing)
+from depth_anyevent_ros.folder_lock import hold_folder
 
 
 class RunFolder:
@@ -32,6 +36,24 @@ class RunFolder:
         self.mean_map = self.path / 'mean_map.npz'
         self.final = self.path / f'{name}.safetensors'
         self._log = self.path / 'log.jsonl'
+
+    def hold(self, resume: bool) -> TextIO:
+        """
+        Return an open file that keeps the folder, which is made, to this run until it is closed.
+
+        Raises TrainingError where another process trains in it, or there is nothing to resume.
+        """
+        if resume and not self.state.exists():
+            raise TrainingError(f'{self.state} does not exist, so there is nothing to resume: '
+                                'leave out --resume, or name the output folder of the run.')
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            file = hold_folder(self.path)
+        except BlockingIOError as error:
+            raise TrainingError(f'Another process trains in {self.path}: wait for its end, or '
+                                'name another folder as output=.') from error
+        remove_left_overs(self.path)
+        return file
 
     def create(self, config: TrainingConfig, resume: bool) -> None:
         """Make the folder; TrainingError where a run lies in it that is not to be resumed."""

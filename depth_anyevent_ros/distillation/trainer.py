@@ -68,13 +68,17 @@ class Trainer:
         self._best: dict | None = None
         self._saved_lanes: dict | None = None
         self._saved_sequences: list | None = None  # which the saved lanes number
-        self._folder = RunFolder(config.output, config.name)
-        if resume:
-            self._resume()
-        self._folder.create(config, resume)
+        self._folder, self._to_resume = RunFolder(config.output, config.name), resume
 
     def train(self) -> dict:
         """Train, or go on; return what was reached, as JSON values. Raises TrainingError."""
+        with self._folder.hold(self._to_resume):
+            if self._to_resume:
+                self._resume()
+            self._folder.create(self.config, self._to_resume)
+            return self._train()
+
+    def _train(self) -> dict:
         begin, first_step, frames, skipped = time.monotonic(), self._step, 0, {}
         stage_end = 0
         for index, stage in enumerate(self.config.stages):

@@ -10,17 +10,15 @@ promotion, and `problem`. When standard input ends it saves its state and ends t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-import fcntl
 import os
 from pathlib import Path
 import queue
 import sys
 import threading
 import time
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 import torch
 
@@ -31,6 +29,7 @@ from depth_anyevent_ros.distillation.promotion import Verdict
 from depth_anyevent_ros.distillation.replay_buffer import BufferConfig, LabelledFrame
 from depth_anyevent_ros.distillation.training_state import load_state, save_state, TrainingError
 from depth_anyevent_ros.distillation.wire import receive, send
+from depth_anyevent_ros.folder_lock import hold_folder
 from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.networks.cuda_runtime import is_device_error
 from depth_anyevent_ros.networks.handover import hand_over, is_there
@@ -38,7 +37,7 @@ from depth_anyevent_ros.networks.handover import hand_over, is_there
 STATUS_EVERY_S = 1.0
 WAITING = 256  # messages that wait for a step to end; beyond it the pipe fills
 NICENESS = 10
-STATE, LOCK = 'state.safetensors', 'lock'
+STATE = 'state.safetensors'
 
 
 @dataclass(frozen=True)
@@ -261,7 +260,7 @@ def run(source: BinaryIO, sink: BinaryIO) -> None:
     torch.set_flush_denormal(True)
     torch.set_num_threads(settings.threads)
     try:
-        with _alone_in(Path(settings.state_dir)):
+        with _hold(Path(settings.state_dir)):
             TrainerProcess(settings, source, sink).run()
     except (ValueError, OSError) as error:
         send(sink, 'failed', {'what': str(error)})
@@ -272,19 +271,14 @@ def run(source: BinaryIO, sink: BinaryIO) -> None:
                                       f'{error}'})
 
 
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
+def _hold(folder: Path) -> TextIO:
     """Hold a folder; raise ValueError where another process does, whose state would be lost."""
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / LOCK, 'w') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(f'another process trains in {folder}: give every distillation node '
-                             'a work_dir of its own') from error
-        except OSError:  # a file system without locks
-            pass
-        yield
+    try:
+        return hold_folder(folder)
+    except BlockingIOError as error:
+        raise ValueError(f'another process trains in {folder}: give every distillation node '
+                         'a work_dir of its own') from error
 
 
 def main() -> None:

@@ -60,14 +60,11 @@ def save_state(path: Path, tensors: dict[str, Tensor], facts: dict) -> None:
 
 
 def load_state(path: Path) -> tuple[dict[str, Tensor], dict]:
-    """Return what `save_state` wrote; TrainingError for a file that is none of its own."""
+    """Return what `save_state` wrote; OSError, TrainingError for a file of another kind."""
     try:
         with safetensors.safe_open(path, 'pt') as file:
             facts = json.loads((file.metadata() or {})[METADATA_KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except FileNotFoundError as error:
-        raise TrainingError(f'{path} does not exist, so there is nothing to resume: leave out '
-                            '--resume, or name the output folder of the run.') from error
     except (safetensors.SafetensorError, KeyError, ValueError) as error:
         raise TrainingError(f'{path} is no state of a training run, or is damaged ({error}): '
                             'start anew, with init= a checkpoint of the run.') from error
