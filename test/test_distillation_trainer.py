@@ -353,6 +353,13 @@ def test_what_a_kill_left_while_saving_goes_with_the_next_run(tmp_path):
         assert [path.name for path in tmp_path.iterdir()] == ['lock']
 
 
+def test_a_run_in_fp32_goes_on_in_fp16(data, whole, monkeypatch):
+    scaler = torch.amp.GradScaler('cpu')
+    monkeypatch.setattr(torch.amp, 'GradScaler', lambda device, enabled: scaler)
+    assert scaler.is_enabled()
+    assert train(data, whole[0], resume=True)['resumed_at'] == STEPS
+
+
 def test_learning_rate_rises_in_every_stage_and_ends_low(data, tmp_path):
     config = training_config(values(data, tmp_path, optimizer={'warmup_steps': 3,
                                                                'final_share': 0.1}))

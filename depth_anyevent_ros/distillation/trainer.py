@@ -236,7 +236,8 @@ class Trainer:
         self._saved_lanes = facts['lanes']
         self._saved_sequences = facts['sequences']
         self._size = tuple(facts['size'])
-        self._scaler.load_state_dict(facts['scaler'])
+        if facts['scaler']:  # none where the run was in another precision, on another device
+            self._scaler.load_state_dict(facts['scaler'])
         self._folder.cut_log(self._step)
 
     def _check_sequences(self, data: StageData) -> None:
