@@ -51,6 +51,20 @@ def test_assignments_go_before_the_file():
     assert config.network.features == 16 and config.data.train == ('x', 'y')
 
 
+@pytest.mark.parametrize('assignments', [
+    ['network.preset=tiny', 'network.features=16'],
+    ['network.features=16', 'network.preset=tiny']])
+def test_a_preset_that_is_assigned_goes_before_every_key_of_the_file(tmp_path, assignments):
+    path, values = tmp_path / 'config.yaml', training_config(LEAST).to_dict()
+    assert values['network']['recurrent_levels']
+    path.write_text(yaml.safe_dump(values))
+    expected = training_config({**LEAST, 'network': {'preset': 'tiny', 'features': 16}})
+    assert read_training_config(path, assignments) == expected
+    # In a file keys change what its preset says.
+    path.write_text(yaml.safe_dump({**values, 'network': {'preset': 'tiny', 'features': 16}}))
+    assert read_training_config(path) == expected
+
+
 @pytest.mark.parametrize('assignments, words', [
     (['optimiser.weight_decay=0.1'], 'optimiser.*did you mean optimizer'),
     (['optimizer.weight_decai=0.1'], 'did you mean optimizer.weight_decay'),

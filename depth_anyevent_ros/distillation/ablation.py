@@ -16,9 +16,9 @@ import json
 from pathlib import Path
 
 from depth_anyevent_ros.atomic_file import replace_file
-from depth_anyevent_ros.distillation.strict_mapping import check_keys, ConfigError, override
+from depth_anyevent_ros.distillation.strict_mapping import check_keys, ConfigError
 from depth_anyevent_ros.distillation.training_config import (
-    changed_keys, read_yaml, training_config, TrainingConfig)
+    changed_keys, read_yaml, training_config, TrainingConfig, with_assignments)
 
 # Of those that the protocol of the validation has; labels of a teacher have the second only.
 COLUMNS = ('abs_rel', 'rmse', 'ratio', 'rmse_log', 'delta1')
@@ -37,7 +37,7 @@ def ablation_runs(path: str | Path, assignments: Iterable[str] = ()
 
     All are checked before any of them begins. Raises ConfigError.
     """
-    values = override(read_yaml(path), assignments)
+    values = with_assignments(read_yaml(path), assignments)
     plan = values.pop('ablation')
     if not isinstance(plan, Mapping) or not isinstance(plan.get('axes'), Mapping):
         raise ConfigError('ablation must have axes: choices with the values of each.')
@@ -102,7 +102,7 @@ def table(rows: list[dict]) -> str:
 def _config(values: dict, output: str, name: str, changes: Mapping) -> TrainingConfig:
     assignments = [f'{key}={json.dumps(value)}'.replace('{output}', output)
                    for key, value in changes.items()]
-    config = training_config({**override(values, assignments), 'name': name,
+    config = training_config({**with_assignments(values, assignments), 'name': name,
                               'output': str(Path(output, name))})
     if not config.data.validation:
         raise ConfigError('An ablation compares by data.validation, which is empty.')

@@ -257,7 +257,21 @@ def read_yaml(path: str | Path) -> dict:
 
 def read_training_config(path: str | Path, assignments: Iterable[str] = ()) -> TrainingConfig:
     """Return the configuration in a YAML file with assignments made; ConfigError, OSError."""
-    return training_config(override(read_yaml(path), assignments))
+    return training_config(with_assignments(read_yaml(path), assignments))
+
+
+def with_assignments(values: dict, assignments: Iterable[str]) -> dict:
+    """
+    Return a copy of the values of a file with assignments made, as by `override`.
+
+    A preset that is assigned stands in place of all that the file says of the network, which in
+    config.yaml of a run is every key, and what is assigned beside it goes before. Raises
+    ConfigError.
+    """
+    assignments = list(assignments)
+    if any(assignment.startswith('network.preset=') for assignment in assignments):
+        values = {**values, 'network': {}}
+    return override(values, assignments)
 
 
 def training_config(values: Mapping[str, Any]) -> TrainingConfig:
