@@ -158,6 +158,40 @@ def test_values_of_an_axis_have_names(tmp_path):
         ablation_runs(path)
 
 
+@pytest.mark.parametrize('plan, words', [
+    ({'axes': None}, 'axes must have names'),
+    ({'axes': {}}, 'must have axes'),
+    ({'axes': {'a': {}}}, 'must have axes'),
+    ({'axes': {'a': ['x']}}, 'axes.a must have names'),
+    ({'axes': {True: {'x': None}}}, 'axes must have names'),
+    ({'axes': {'a': {'x': 1}}}, r'axes.a.x must be the keys .*, not 1\.'),
+    ({'axes': {'a': {'x': 'seed=1'}}}, "not 'seed=1'"),
+    ({'axes': {'a': {'x': None}}, 'before': [{'seed': 1}]}, 'before must have names'),
+    ({'axes': {'a': {'x': None}}, 'before': {'y': 3}}, 'before.y must be the keys'),
+    ({'axes': {'a': {'x': None}}, 'before': {'x': None}}, 'Two runs .* are called x:'),
+    ({'axes': {'a': {'x-y': None, 'x': None}, 'b': {'z': None, 'y-z': None}}}, 'called x-y-z:'),
+    ({'axes': {'a': {'x': None, 'y': {'seed': 1}}, 'b': {'z': {'seed': 2}}}},
+     'axes.a sets seed and ablation.axes.b seed'),
+    ({'axes': {'a': {'x': {'loss': {}}}, 'b': {'z': {'loss.temporal': 2}}}},
+     'axes.a sets loss and ablation.axes.b loss.temporal'),
+])
+def test_an_ablation_that_cannot_be_one_is_refused(tmp_path, plan, words):
+    path = tmp_path / 'ablation.yaml'
+    path.write_text(yaml.safe_dump({
+        **LEAST, 'data': {'train': ['a'], 'validation': ['b']}, 'ablation': plan}))
+    with pytest.raises(ConfigError, match=words):
+        ablation_runs(path)
+
+
+def test_axes_may_set_keys_side_by_side(tmp_path):
+    path, data = tmp_path / 'ablation.yaml', {'train': ['a'], 'validation': ['b']}
+    axes = {'a': {'x': {'loss.gradient': 1.0}}, 'b': {'y': {'loss.temporal': 0.2}, 'z': None}}
+    path.write_text(yaml.safe_dump({
+        **LEAST, 'data': data, 'ablation': {'before': None, 'axes': axes}}))
+    losses = [config.loss for _, config in ablation_runs(path)]
+    assert [(loss.gradient, loss.temporal) for loss in losses] == [(1.0, 0.2), (1.0, 0.0)]
+
+
 def test_what_a_memory_is_worth_is_asked_of_three_seeds():
     runs = ablation_runs(FOLDER / 'memory.yaml')
     assert sorted((chosen['memory'], config.seed) for chosen, config in runs) == [

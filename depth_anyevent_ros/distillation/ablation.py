@@ -10,6 +10,7 @@ the whole.
 """
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 import itertools
 import json
@@ -38,24 +39,19 @@ def ablation_runs(path: str | Path, assignments: Iterable[str] = ()
     All are checked before any of them begins. Raises ConfigError.
     """
     values = with_assignments(read_yaml(path), assignments)
-    plan = values.pop('ablation')
-    if not isinstance(plan, Mapping) or not isinstance(plan.get('axes'), Mapping):
-        raise ConfigError('ablation must have axes: choices with the values of each.')
-    check_keys(plan, ('axes', 'before'), 'ablation')
+    before, axes = _plan(values.pop('ablation'))
     output = str(values.get('output', 'out/ablation'))
-    runs = [({}, _config(values, output, name, change))
-            for name, change in (plan.get('before') or {}).items()]
-    axes = plan['axes']
-    for axis, choices in axes.items():
-        if not isinstance(choices, Mapping) or not all(isinstance(name, str) for name in choices):
-            raise ConfigError(f'ablation.axes.{axis} must have names for its values: put those '
-                              'like on, off and numbers into quotation marks.')
+    runs = [({}, _config(values, output, name, changes)) for name, changes in before.items()]
     for choice in itertools.product(*axes.values()):
         chosen = dict(zip(axes, choice))
         changes: dict = {}
         for axis, value in chosen.items():
-            changes.update(axes[axis][value] or {})
+            changes.update(axes[axis][value])
         runs.append((chosen, _config(values, output, '-'.join(choice), changes)))
+    names = Counter(config.name for _, config in runs)
+    if max(names.values()) > 1:
+        raise ConfigError(f'Two runs of the ablation are called {names.most_common(1)[0][0]}: '
+                          'name their values otherwise.')
     return runs
 
 
@@ -97,6 +93,41 @@ def table(rows: list[dict]) -> str:
     lines += [[f'{value:.3f}' if isinstance(value, float) else str(value)
                for value in row.values()] for row in rows]
     return ''.join('| ' + ' | '.join(line) + ' |\n' for line in lines)
+
+
+def _plan(plan) -> tuple[dict[str, Mapping], dict[str, dict[str, Mapping]]]:
+    """Return the runs before, and the values of each axis, by the assignments of each."""
+    if not isinstance(plan, Mapping):
+        raise ConfigError(f'ablation must be keys with values, not {plan!r:.80}.')
+    check_keys(plan, ('axes', 'before'), 'ablation')
+    axes = {axis: _assignments_by_name(values, f'ablation.axes.{axis}')
+            for axis, values in _named(plan.get('axes'), 'ablation.axes').items()}
+    if not axes or not all(axes.values()):
+        raise ConfigError('ablation must have axes: choices with the values of each.')
+    for (one, ours), (other, theirs) in itertools.combinations(axes.items(), 2):
+        for key, another in itertools.product(set().union(*ours.values()),
+                                              set().union(*theirs.values())):
+            if f'{key}.'.startswith(f'{another}.') or f'{another}.'.startswith(f'{key}.'):
+                raise ConfigError(f'ablation.axes.{one} sets {key} and ablation.axes.{other} '
+                                  f'{another}, of which one would undo the other: let one axis '
+                                  'set it.')
+    before = {} if plan.get('before') is None else plan['before']
+    return _assignments_by_name(before, 'ablation.before'), axes
+
+
+def _assignments_by_name(values, where: str) -> dict[str, Mapping]:
+    for name, changes in _named(values, where).items():
+        if changes is not None and not isinstance(changes, Mapping):
+            raise ConfigError(f'{where}.{name} must be the keys that it sets with their values, '
+                              f'or nothing, not {changes!r:.80}.')
+    return {name: changes or {} for name, changes in values.items()}
+
+
+def _named(values, where: str) -> Mapping:
+    if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
+        raise ConfigError(f'{where} must have names for its values: put those like on, off and '
+                          'numbers into quotation marks.')
+    return values
 
 
 def _config(values: dict, output: str, name: str, changes: Mapping) -> TrainingConfig:
