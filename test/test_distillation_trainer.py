@@ -357,7 +357,10 @@ def test_a_run_in_fp32_goes_on_in_fp16(data, whole, monkeypatch):
     scaler = torch.amp.GradScaler('cpu')
     monkeypatch.setattr(torch.amp, 'GradScaler', lambda device, enabled: scaler)
     assert scaler.is_enabled()
-    assert train(data, whole[0], resume=True)['resumed_at'] == STEPS
+    saved = training_state.load_state(whole[0] / 'state.safetensors')[1]['seconds']
+    result = train(data, whole[0], resume=True)
+    assert result['resumed_at'] == STEPS
+    assert result['seconds'] >= round(saved, 1) > 0  # of all of the run
 
 
 def test_learning_rate_rises_in_every_stage_and_ends_low(data, tmp_path):

@@ -62,6 +62,7 @@ class Trainer:
         self._optimizer = new_optimizer(self.network, config, self._device)
         self._scaler = torch.amp.GradScaler('cuda', enabled=self._precision == 'fp16')
         self._step = 0  # steps done
+        self._former_seconds = 0.0  # of training, before the run was resumed
         self._saved_step = 0  # of the state in the folder
         self._saved_recurrent: RecurrentState | None = None  # that a resumed stage begins with
         self._size: tuple[int, int] | None = None  # of the input in the last step
@@ -79,7 +80,7 @@ class Trainer:
             return self._train()
 
     def _train(self) -> dict:
-        begin, first_step, frames, skipped = time.monotonic(), self._step, 0, {}
+        self._began, first_step, frames, skipped = time.monotonic(), self._step, 0, {}
         stage_end = 0
         for index, stage in enumerate(self.config.stages):
             stage_begin, stage_end = stage_end, stage_end + stage.steps
@@ -91,9 +92,10 @@ class Trainer:
             if self._step == stage_begin:
                 self._begin_stage(data)
             frames += self._run_stage(index, stage_end, data)
-        seconds = time.monotonic() - begin
-        return {**self._finish(data), 'steps': self._step, 'seconds': round(seconds, 1),
-                'frames_per_second': round(frames / seconds, 1),
+        now = time.monotonic() - self._began
+        return {**self._finish(data), 'steps': self._step,
+                'seconds': round(self._former_seconds + now, 1),
+                'frames_per_second': round(frames / now, 1),
                 'resumed_at': first_step, 'skipped': skipped}
 
     def _run_stage(self, index: int, end: int, data: StageData) -> int:
@@ -214,7 +216,8 @@ class Trainer:
                    **optimizer_tensors(self._optimizer, self.network),
                    **({} if stage_done else recurrent_tensors(step.state))}
         save_state(self._folder.state, tensors, {
-            'step': self._step, 'config': self.config.to_dict(), 'best': self._best,
+            'step': self._step, 'seconds': self._former_seconds + time.monotonic() - self._began,
+            'config': self.config.to_dict(), 'best': self._best,
             'size': self._size, 'scaler': self._scaler.state_dict(),
             'lanes': None if stage_done else lanes.state(),
             'sequences': None if stage_done else data.sequences})
@@ -233,6 +236,7 @@ class Trainer:
         self._saved_recurrent = load_recurrent(tensors, self._device)
         self._step, self._best = facts['step'], facts['best']
         self._saved_step = self._step
+        self._former_seconds = facts.get('seconds', 0.0)  # which earlier versions did not save
         self._saved_lanes = facts['lanes']
         self._saved_sequences = facts['sequences']
         self._size = tuple(facts['size'])
