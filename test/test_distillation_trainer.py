@@ -187,6 +187,14 @@ def test_a_stage_does_not_go_on_in_other_sequences(tmp_path, monkeypatch):
     assert train(tmp_path, output, resume=True, **small)['resumed_at'] == 3
 
 
+@pytest.mark.parametrize('missing', ['train', 'validation'])
+def test_data_that_are_missing_are_told_before_anything_is_written(data, tmp_path, missing):
+    folders = {'train': [str(data / 'train')], 'validation': [str(data / 'validation')]}
+    with pytest.raises(ValueError, match='nowhere does not exist'):
+        train(data, tmp_path / 'run', data={**folders, missing: [str(tmp_path / 'nowhere')]})
+    assert not list(tmp_path.iterdir())
+
+
 def test_sequences_that_are_too_short_are_known_by_their_path(tmp_path):
     small = {'stages': [{'height': 56, 'width': 70, 'steps': 1, 'lanes': 1, 'clip': 3}]}
     long = write_sequence(tmp_path / 'a' / 'long', 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -14,13 +15,21 @@ from depth_anyevent_ros.distillation.run_folder import RunFolder
 from depth_anyevent_ros.distillation.sample_sets import (
     load_sample_set, Map, SampleSet, workers)
 from depth_anyevent_ros.distillation.strict_mapping import ConfigError
-from depth_anyevent_ros.distillation.training_config import StageConfig, TrainingConfig
+from depth_anyevent_ros.distillation.training_config import DataConfig, StageConfig, TrainingConfig
 from depth_anyevent_ros.distillation.training_state import writing
 from depth_anyevent_ros.distillation.validation import Validator
 from depth_anyevent_ros.evaluation.baselines import (
     label_sums, load_mean_maps, mean_maps, save_mean_maps)
 
 MOST_NAMED = 5  # sequences in a sentence
+
+
+@dataclass(frozen=True)
+class RunSequences:
+    """Folders of the sequences of a run; validation may be empty."""
+
+    train: list[Path]
+    validation: list[Path]
 
 
 @dataclass(frozen=True)
@@ -45,22 +54,33 @@ class StageData:
         return [[item.name, len(item)] for item in self.train.samples]
 
 
-def load_stage(config: TrainingConfig, stage: StageConfig, folder: RunFolder) -> StageData:
+def find_run_sequences(config: DataConfig) -> RunSequences:
+    """Find the sequences of a run; SequenceError where a path names none."""
+    found = RunSequences(find_sequences(config.train), find_sequences(config.validation))
+    both = {path.resolve() for path in found.train} & {path.resolve()
+                                                       for path in found.validation}
+    if both:
+        tqdm.write(f'{len(both)} sequences are both trained on and validated on: the validation '
+                   'error says nothing about other sequences.')
+    return found
+
+
+def load_stage(config: TrainingConfig, stage: StageConfig, found: RunSequences,
+               folder: RunFolder) -> StageData:
     """
     Load the samples of a stage, and make the mean map of the training labels at the first time.
 
     Raises SampleError, SequenceError, CheckpointError, ConfigError or TrainingError.
     """
     with workers(config.data.processes) as map_:
-        return _load_stage(config, stage, folder, map_)
+        return _load_stage(config, stage, found, folder, map_)
 
 
-def _load_stage(config: TrainingConfig, stage: StageConfig, folder: RunFolder,
-                map_: Map) -> StageData:
+def _load_stage(config: TrainingConfig, stage: StageConfig, found: RunSequences,
+                folder: RunFolder, map_: Map) -> StageData:
     inputs = replace(config.input, height=stage.height, width=stage.width)
-    paths = find_sequences(config.data.train)
     teacher = TeacherLabels(config.data.teacher) if config.data.teacher else None
-    train = load_sample_set(paths, inputs, 'training', map_, teacher)
+    train = load_sample_set(found.train, inputs, 'training', map_, teacher)
     if config.loss.sky_below and any(item.relative for item in train.samples):
         raise ConfigError("loss.sky_below is in 1/m, but some of the labels are a teacher's and "
                           'have no unit: leave it and loss.log out, as finetune.yaml does.')
@@ -73,14 +93,9 @@ def _load_stage(config: TrainingConfig, stage: StageConfig, folder: RunFolder,
         maps = mean_maps(map_(_label_sums, train.paths))
         with writing(folder.mean_map):
             save_mean_maps(folder.mean_map, maps)
-    if not config.data.validation:
+    if not found.validation:
         return StageData(train, None)
-    validation_paths = find_sequences(config.data.validation)
-    both = {path.resolve() for path in paths} & {path.resolve() for path in validation_paths}
-    if both:
-        tqdm.write(f'{len(both)} sequences are both trained on and validated on: the validation '
-                   'error says nothing about other sequences.')
-    validation = load_sample_set(validation_paths, inputs, 'validation', map_)
+    validation = load_sample_set(found.validation, inputs, 'validation', map_)
     _tell_skipped(validation)
     return StageData(train, Validator(validation.samples, config.validation,
                                       load_mean_maps(folder.mean_map)))

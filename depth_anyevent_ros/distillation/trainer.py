@@ -22,7 +22,8 @@ from tqdm import tqdm
 
 from depth_anyevent_ros.datasets.samples import Samples
 from depth_anyevent_ros.distillation.clips import Clip, ClipMaker
-from depth_anyevent_ros.distillation.data import changed_sequences, load_stage, StageData
+from depth_anyevent_ros.distillation.data import (
+    changed_sequences, find_run_sequences, load_stage, RunSequences, StageData)
 from depth_anyevent_ros.distillation.lanes import Lanes
 from depth_anyevent_ros.distillation.memory import keep_all_blocks
 from depth_anyevent_ros.distillation.positions import spread_positions
@@ -73,20 +74,21 @@ class Trainer:
 
     def train(self) -> dict:
         """Train, or go on; return what was reached, as JSON values. Raises TrainingError."""
+        sequences = find_run_sequences(self.config.data)
         with self._folder.hold(self._to_resume):
             if self._to_resume:
                 self._resume()
             self._folder.create(self.config, self._to_resume)
-            return self._train()
+            return self._train(sequences)
 
-    def _train(self) -> dict:
+    def _train(self, sequences: RunSequences) -> dict:
         self._began, first_step, frames, skipped = time.monotonic(), self._step, 0, {}
         stage_end = 0
         for index, stage in enumerate(self.config.stages):
             stage_begin, stage_end = stage_end, stage_end + stage.steps
             if self._step >= stage_end and index < len(self.config.stages) - 1:
                 continue
-            data = load_stage(self.config, stage, self._folder)
+            data = load_stage(self.config, stage, sequences, self._folder)
             skipped = dict(data.skipped)
             self._check_sequences(data)
             if self._step == stage_begin:
