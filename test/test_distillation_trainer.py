@@ -157,13 +157,6 @@ def test_a_full_disk_leaves_the_last_state_whole(data, tmp_path, monkeypatch, na
     monkeypatch.undo()
 
 
-def test_a_log_that_cannot_be_written_is_named(tmp_path):
-    folder = RunFolder(tmp_path, 'student')
-    (tmp_path / 'log.jsonl').symlink_to('/dev/full')
-    with pytest.raises(TrainingError, match='log.jsonl.*No space left on device.*--resume'):
-        folder.log({'step': 1})
-
-
 def test_a_stage_does_not_go_on_in_other_sequences(tmp_path, monkeypatch):
     """Lanes know sequences by number, which others would have silently."""
     folder, output = tmp_path / 'train', tmp_path / 'run'
@@ -336,16 +329,6 @@ def test_moments_lie_in_memory_as_the_weights_do(tmp_path):
     assert torch.equal(layers[0].weight, layers[1].weight)
 
 
-def test_a_new_run_keeps_nothing_of_one_that_was_never_saved(data, tmp_path):
-    config = training_config(values(data, tmp_path / 'run'))
-    folder = RunFolder(config.output, config.name)
-    folder.create(config, False)
-    folder.log({'step': 1})
-    folder.mean_map.write_bytes(b'of other data')
-    folder.create(config, False)
-    assert not folder.entries() and not folder.mean_map.exists()
-
-
 @pytest.mark.parametrize('resume', [False, True])
 def test_a_run_has_its_folder_to_itself(data, whole, tmp_path, resume):
     folder = whole[0] if resume else tmp_path / 'run'
@@ -353,12 +336,6 @@ def test_a_run_has_its_folder_to_itself(data, whole, tmp_path, resume):
         with pytest.raises(TrainingError, match='Another process trains in .*another folder'):
             train(data, folder, resume)
     assert resume or [path.name for path in folder.iterdir()] == ['lock']
-
-
-def test_what_a_kill_left_while_saving_goes_with_the_next_run(tmp_path):
-    (tmp_path / '.state.safetensors.x1y2.part').write_bytes(b'half')
-    with RunFolder(tmp_path, 'student').hold(False):
-        assert [path.name for path in tmp_path.iterdir()] == ['lock']
 
 
 def test_a_run_in_fp32_goes_on_in_fp16(data, whole, monkeypatch):

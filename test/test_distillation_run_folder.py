@@ -1,0 +1,34 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The folder of a training run: its log, what is in the way, and what a kill leaves."""
+import pytest
+
+from depth_anyevent_ros.distillation.run_folder import RunFolder
+from depth_anyevent_ros.distillation.training_config import training_config
+from depth_anyevent_ros.distillation.training_state import TrainingError
+
+CONFIG = training_config({
+    'name': 'student', 'data': {'train': ['.']}, 'network': {'preset': 'tiny'},
+    'stages': [{'height': 70, 'width': 84, 'steps': 1}]})
+
+
+def test_a_log_that_cannot_be_written_is_named(tmp_path):
+    folder = RunFolder(tmp_path, 'student')
+    (tmp_path / 'log.jsonl').symlink_to('/dev/full')
+    with pytest.raises(TrainingError, match='log.jsonl.*No space left on device.*--resume'):
+        folder.log({'step': 1})
+
+
+def test_a_new_run_keeps_nothing_of_one_that_was_never_saved(tmp_path):
+    folder = RunFolder(tmp_path / 'run', CONFIG.name)
+    folder.create(CONFIG, False)
+    folder.log({'step': 1})
+    folder.mean_map.write_bytes(b'of other data')
+    folder.create(CONFIG, False)
+    assert not folder.entries() and not folder.mean_map.exists()
+
+
+def test_what_a_kill_left_while_saving_goes_with_the_next_run(tmp_path):
+    (tmp_path / '.state.safetensors.x1y2.part').write_bytes(b'half')
+    with RunFolder(tmp_path, 'student').hold(False):
+        assert [path.name for path in tmp_path.iterdir()] == ['lock']
