@@ -188,6 +188,13 @@ def test_data_that_are_missing_are_told_before_anything_is_written(data, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+def test_a_later_stage_that_cannot_run_is_told_before_the_first_one_trains(data, tmp_path):
+    first = {'height': 56, 'width': 70, 'steps': 1, 'lanes': 1, 'clip': 1}
+    with pytest.raises(ValueError, match='has the 13 frames.*longest has 12'):
+        train(data, tmp_path / 'run', stages=[first, {**first, 'clip': 13}])
+    assert not (tmp_path / 'run' / 'log.jsonl').exists()
+
+
 def test_sequences_that_are_too_short_are_known_by_their_path(tmp_path):
     small = {'stages': [{'height': 56, 'width': 70, 'steps': 1, 'lanes': 1, 'clip': 3}]}
     long = write_sequence(tmp_path / 'a' / 'long', 1)

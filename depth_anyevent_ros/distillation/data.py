@@ -10,6 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from depth_anyevent_ros.datasets.sequences import find_sequences, Sequence
+from depth_anyevent_ros.distillation.lanes import check_clip
 from depth_anyevent_ros.distillation.proxy_labels import TeacherLabels
 from depth_anyevent_ros.distillation.run_folder import RunFolder
 from depth_anyevent_ros.distillation.sample_sets import (
@@ -70,7 +71,8 @@ def load_stage(config: TrainingConfig, stage: StageConfig, found: RunSequences,
     """
     Load the samples of a stage, and make the mean map of the training labels at the first time.
 
-    Raises SampleError, SequenceError, CheckpointError, ConfigError or TrainingError.
+    Raises SampleError, SequenceError, CheckpointError, ConfigError, TrainingError, or ValueError
+    where no sequence is long enough for the clips of this stage or a later one.
     """
     with workers(config.data.processes) as map_:
         return _load_stage(config, stage, found, folder, map_)
@@ -84,6 +86,8 @@ def _load_stage(config: TrainingConfig, stage: StageConfig, found: RunSequences,
     if config.loss.sky_below and any(item.relative for item in train.samples):
         raise ConfigError("loss.sky_below is in 1/m, but some of the labels are a teacher's and "
                           'have no unit: leave it and loss.log out, as finetune.yaml does.')
+    for later in config.stages[config.stages.index(stage):]:  # before any step is done
+        check_clip([len(item) for item in train.samples], later.clip, config.augmentation.strides)
     train = _long_enough(train, (stage.clip - 1) * min(config.augmentation.strides) + 1)
     _tell_skipped(train)
     tqdm.write(f'{len(train.samples)} sequences with {train.frames} labels for training, '

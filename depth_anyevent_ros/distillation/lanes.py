@@ -73,11 +73,21 @@ class ClipPlan:
     seed: int
 
 
+def check_clip(lengths: List[int], clip: int, strides: tuple[int, ...]) -> None:
+    """Raise ValueError where no sequence is long enough for a clip at one of the strides."""
+    longest = max(lengths, default=0)
+    if (clip - 1) * min(strides) >= longest:
+        raise ValueError(f'No sequence has the {clip} frames of a clip at the strides '
+                         f'{strides}; the longest has {longest}: use shorter clips or longer '
+                         'sequences.')
+
+
 class Lanes:
     """Plans clips of sequences of so many frames each; the same seed gives the same plans."""
 
     def __init__(self, lengths: List[int], lanes: int, clip: int,
                  config: AugmentationConfig, seed: int):
+        check_clip(lengths, clip, config.strides)
         self._lengths, self._clip, self._config = tuple(lengths), clip, config
         self._random = np.random.default_rng(seed)
         self._queue: list[int] = []
@@ -85,11 +95,6 @@ class Lanes:
         # Sequences that are long enough for a clip at one of the strides.
         self._strides = [[stride for stride in config.strides
                           if (clip - 1) * stride < length] for length in lengths]
-        if not any(self._strides):
-            longest = max(lengths, default=0)
-            raise ValueError(f'No sequence has the {clip} frames of a clip at the strides '
-                             f'{config.strides}; the longest has {longest}: use shorter clips '
-                             'or longer sequences.')
 
     def next(self) -> ClipPlan:
         """Return the plan of the next clip of every lane."""
