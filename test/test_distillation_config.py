@@ -39,6 +39,7 @@ def test_a_run_of_an_earlier_version_is_not_another_one():
     former = config.to_dict()
     del former['network']['noise_filter'], former['augmentation']['standstill_frames']
     assert changed_keys(config, former) == []
+    assert changed_keys(config, {**former, 'precision': 'bf16'}) == []
     former['network']['features'] = 16
     assert changed_keys(config, {**former, 'output': 'elsewhere'}) == ['network']
 

@@ -1,6 +1,7 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Training runs of a few steps: killed and resumed, on a full disk, by a teacher."""
+from dataclasses import replace
 import errno
 import json
 import os
@@ -17,7 +18,7 @@ import safetensors.torch
 from tiny_sequences import write_sequence
 import torch
 
-from depth_anyevent_ros.distillation import training_state
+from depth_anyevent_ros.distillation import trainer, training_state
 from depth_anyevent_ros.distillation.data import changed_sequences
 from depth_anyevent_ros.distillation.positions import spread_positions
 from depth_anyevent_ros.distillation.run_folder import RunFolder
@@ -289,6 +290,27 @@ def test_the_bundled_student_goes_on_with_labels_of_a_teacher(tmp_path, capsys):
         train(tmp_path, tmp_path / 'both', stages=stages, data={
             'train': [str(tmp_path / 'train')],
             'validation': [str(tmp_path / 'validation'), str(tmp_path / 'truth')]})
+
+
+@pytest.mark.parametrize('precision, validation, words', [
+    ('fp32', 15, 'begin anew with a lower .*, from init=.*/run/best.safetensors'),
+    ('bf16', 99, 'go on from step 5 by --resume precision=fp32, or begin anew .* output=.$')])
+def test_where_no_gradient_is_finite_any_more_there_is_a_way_out(
+        data, tmp_path, monkeypatch, precision, validation, words):
+    stage = {'height': 56, 'width': 70, 'steps': 21, 'lanes': 1, 'clip': 1}
+    real = Trainer._one_step
+
+    def blind(self, step, clip):
+        if self._step >= 5:
+            clip = replace(clip, image=clip.image * torch.nan)
+        real(self, step, clip)
+    monkeypatch.setattr(Trainer, '_one_step', blind)
+    monkeypatch.setattr(trainer, 'placement_here', lambda *_: ('cpu', precision, ''))
+    with pytest.raises(TrainingError, match=f'in 15 steps .* up to step 20: {words}'):
+        train(data, tmp_path / 'run', stages=[stage], save_every=5,
+              validation={'every': validation, 'frames': 1})
+    # Not of step 10 or 15, from which there would be no way on.
+    assert training_state.load_state(tmp_path / 'run' / 'state.safetensors')[1]['step'] == 5
 
 
 def test_a_state_that_is_none_is_refused(data, tmp_path):

@@ -152,7 +152,8 @@ class Trainer:
         if data.validator and (self._step % self.config.validation.every == 0 or last):
             self._validate(data, bar)
         if self._step % self.config.save_every == 0 or last:
-            self._save(lanes, step, data, last)
+            if not step.bad_steps:  # else a resumed run might begin where nothing can be learned
+                self._save(lanes, step, data, last)
             self._folder.plot()
 
     def _validate(self, data: StageData, bar) -> None:
@@ -203,12 +204,20 @@ class Trainer:
         if bad > MOST_BAD_STEPS:
             raise TrainingError(
                 f'The gradient was not finite in {bad} steps one after another, '
-                f'up to step {self._step}: lower the learning rate, or use precision=fp32. '
-                'The last state saved is from before.')
+                f'up to step {self._step}: {self._way_out()}.')
         means = {name: round(value, 6) for name, value in step.means().items()}
         self._folder.log({'step': self._step, **means, 'frames_per_second': round(rate, 1),
                           'learning_rate': learning_rate(self.config, self._step - 1)})
         bar.set_postfix_str(f'loss {means["loss"]:.4f}, {rate:.0f} frames/s')
+
+    def _way_out(self) -> str:
+        """Return what to do where the gradient is not finite any more."""
+        anew = 'begin anew with a lower learning rate and another output='
+        if self._best is not None:
+            anew += f', from init={self._folder.best}'
+        if self._precision == 'fp32' or not self._saved_step:
+            return anew
+        return f'go on from step {self._saved_step} by --resume precision=fp32, or {anew}'
 
     def _save(self, lanes: Lanes, step: TrainingStep, data: StageData,
               stage_done: bool) -> None:

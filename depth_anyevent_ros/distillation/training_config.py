@@ -20,7 +20,7 @@ from depth_anyevent_ros.networks.value_checks import choice, integer, number
 
 BUNDLED = 'bundled'  # the student in models/, as a start
 TEACHER = 'teacher='  # prefix of data.labels
-MAY_DIFFER = ('output', 'threads', 'device', 'save_every')  # when a run is resumed
+MAY_DIFFER = ('output', 'threads', 'device', 'precision', 'save_every')  # when a run is resumed
 
 
 @dataclass(frozen=True)
