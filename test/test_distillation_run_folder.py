@@ -1,6 +1,8 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The folder of a training run: its log, what is in the way, and what a kill leaves."""
+import json
+
 import pytest
 
 from depth_anyevent_ros.distillation.run_folder import RunFolder
@@ -17,6 +19,19 @@ def test_a_log_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / 'log.jsonl').symlink_to('/dev/full')
     with pytest.raises(TrainingError, match='log.jsonl.*No space left on device.*--resume'):
         folder.log({'step': 1})
+
+
+def test_the_log_is_json_whatever_the_numbers(tmp_path):
+    folder = RunFolder(tmp_path, 'student')
+    folder.log({'step': 1, 'loss': float('nan'), 'validation': {'ratio': float('inf')}})
+    folder.log({'step': 2, 'loss': 0.5})
+    for _ in range(2):
+        lines = (tmp_path / 'log.jsonl').read_text().splitlines()
+        assert [json.loads(line, parse_constant=pytest.fail) for line in lines] == [
+            {'step': 1, 'loss': None, 'validation': {'ratio': None}}, {'step': 2, 'loss': 0.5}]
+        folder.cut_log(2)
+    folder.plot()
+    assert (tmp_path / 'loss.png').stat().st_size > 0
 
 
 def test_a_new_run_keeps_nothing_of_one_that_was_never_saved(tmp_path):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A step of the optimizer in place: as in a plain loop, and none where it is not finite."""
 import copy
+import math
 
 import pytest
 import torch
@@ -111,6 +112,22 @@ def test_a_gradient_that_is_not_finite_changes_nothing():
     assert step.bad_steps == 0
     assert not torch.equal(next(network.parameters()), before[0])
     assert all(weight.isfinite().all() for weight in network.parameters())
+
+
+def test_a_step_that_is_skipped_takes_no_part_in_the_means():
+    good, bad = batches(2)
+    bad = (torch.full_like(bad[0], torch.inf), *bad[1:])
+    found = []
+    for steps in ([good], [good, bad], [bad, bad]):
+        _, _, step = training_step('tiny')
+        for batch in steps:
+            fill(step, batch)
+            step(RATE, SHARE)
+        found.append(step.means())
+    alone, beside, none = found
+    assert 'skipped_steps' not in alone and all(map(math.isfinite, alone.values()))
+    assert beside == {**alone, 'skipped_steps': 1}
+    assert none.pop('skipped_steps') == 2 and all(map(math.isnan, none.values()))
 
 
 def learned(step):

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 import io
 import json
+import math
 from pathlib import Path
 from typing import TextIO
 
@@ -69,9 +70,9 @@ class RunFolder:
         write_atomically(self.path / 'config.yaml', text.encode())
 
     def log(self, entry: Mapping) -> None:
-        """Append a line to the log."""
+        """Append a line to the log, with null for numbers that are not finite."""
         with writing(self._log), open(self._log, 'a') as file:
-            file.write(json.dumps(entry) + '\n')
+            file.write(_line(entry))
 
     def entries(self) -> list[dict]:
         """Return the lines of the log; the last one may be cut short by a kill."""
@@ -88,7 +89,7 @@ class RunFolder:
     def cut_log(self, step: int) -> None:
         """Drop what was logged after a step, which will be done again."""
         kept = [entry for entry in self.entries() if entry['step'] <= step]
-        write_atomically(self._log, ''.join(json.dumps(e) + '\n' for e in kept).encode())
+        write_atomically(self._log, ''.join(map(_line, kept)).encode())
 
     def write_picture(self, picture: np.ndarray) -> None:
         """Write the picture of the last validation, bgr8."""
@@ -102,9 +103,10 @@ class RunFolder:
         entries = self.entries()
         figure = Figure(figsize=(7, 4), layout='constrained')
         axes = figure.subplots()
-        losses = [(entry['step'], entry['loss']) for entry in entries if 'loss' in entry]
+        losses = [(entry['step'], entry['loss']) for entry in entries
+                  if entry.get('loss') is not None]
         ratios = [(entry['step'], entry['validation']['ratio']) for entry in entries
-                  if 'validation' in entry]
+                  if 'validation' in entry and entry['validation']['ratio'] is not None]
         if losses:
             axes.plot(*zip(*losses), color='tab:blue', linewidth=0.8)
         axes.set(xlabel='step', ylabel='training loss')
@@ -115,3 +117,14 @@ class RunFolder:
         data = io.BytesIO()
         figure.savefig(data, format='png', dpi=110)
         write_atomically(self.path / 'loss.png', data.getvalue())
+
+
+def _line(entry: Mapping) -> str:
+    return json.dumps(_finite(entry), allow_nan=False) + '\n'
+
+
+def _finite(value):
+    """Return values with None in place of numbers that JSON does not have."""
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -66,7 +66,7 @@ class TrainingStep:
                 for part in network.state_shapes(lanes, height, width).values()))
         self._share = torch.zeros((), device=device)
         self._sums, self._count = torch.zeros(len(TERMS), device=device), 0
-        self._bad_steps = torch.zeros((), dtype=torch.int64, device=device)
+        self._skipped, self._bad_steps = torch.zeros((2,), dtype=torch.int64, device=device)
         self._graph: torch.cuda.CUDAGraph | None = None
         # The scale of a loss in fp16 is changed by Python, out of a graph's sight.
         self._graphed = device.type == 'cuda' and not scaler.is_enabled()
@@ -99,11 +99,18 @@ class TrainingStep:
             tensor.copy_(saved)
 
     def means(self) -> dict[str, float]:
-        """Return the means of `TERMS` since the last call; waits for the device."""
-        means = (self._sums / max(self._count, 1)).tolist()
+        """
+        Return the means of `TERMS` since the last call; waits for the device.
+
+        Steps whose gradient is not finite take no part, and are told as skipped_steps where
+        there are any; where there are no others, all means are NaN.
+        """
+        skipped = int(self._skipped)
+        means = (self._sums / (self._count - skipped)).tolist()
         self._sums.zero_()
+        self._skipped.zero_()
         self._count = 0
-        return dict(zip(TERMS, means))
+        return {**dict(zip(TERMS, means)), **({'skipped_steps': skipped} if skipped else {})}
 
     def _step(self) -> None:
         for weight in self._weights:
@@ -128,8 +135,10 @@ class TrainingStep:
             for mean, weight in zip(self._means, self._weights):
                 mean.lerp_(weight, share)
             self._bad_steps.copy_(torch.where(finite, 0, self._bad_steps + 1))
-            self._sums += torch.stack((terms.total, terms.data, terms.gradient, terms.temporal,
-                                       terms.log, norm)).detach()
+            self._skipped += ~finite
+            found = torch.stack((terms.total, terms.data, terms.gradient, terms.temporal,
+                                 terms.log, norm))
+            self._sums += torch.where(finite, found, 0)
             for old, new in zip(_tensors(self.state), _tensors(after)):
                 old.copy_(torch.where(finite, new.detach(), 0))
 
