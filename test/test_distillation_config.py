@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from depth_anyevent_ros.distillation.ablation import ablation_runs, is_ablation, run_ablation
-from depth_anyevent_ros.distillation.strict_mapping import ConfigError, override
+from depth_anyevent_ros.distillation.strict_mapping import ConfigError, load_yaml, override
 from depth_anyevent_ros.distillation.training_config import (
     changed_keys, read_training_config, training_config)
 
@@ -74,6 +74,7 @@ def test_a_preset_that_is_assigned_goes_before_every_key_of_the_file(tmp_path, a
     (['stages.9.steps=1'], 'no item of a list of 1'),
     (['seed'], 'expected key=value'),
     (['seed=[1'], 'no YAML'),
+    (['loss={log: 0, gradient: 1, log: 1}'], 'the key log is given twice'),
     (['seed=-1'], 'seed must be an integer'),
     (['name.x=1'], 'no keys below a single value'),
     (['network.preset=huge'], 'preset must be one of'),
@@ -99,6 +100,16 @@ def test_a_preset_that_is_assigned_goes_before_every_key_of_the_file(tmp_path, a
 def test_what_is_wrong_is_said(assignments, words):
     with pytest.raises(ConfigError, match=words):
         training_config(override(LEAST, assignments))
+
+
+def test_a_key_that_is_given_twice_is_told_with_its_line(tmp_path):
+    path = tmp_path / 'config.yaml'
+    path.write_text(yaml.safe_dump({**LEAST, 'seed': 4}) + 'seed: 5\n')
+    line = len(path.read_text().splitlines())
+    with pytest.raises(ConfigError, match=f'(?s)config.yaml .*key seed is given twice.* {line},'):
+        read_training_config(path)
+    merged = load_yaml('a: &a {x: 1, y: 2}\nb: &b {<<: *a, x: 3}\nc: {<<: *b, y: 4}')
+    assert (merged['b'], merged['c']) == ({'x': 3, 'y': 2}, {'x': 3, 'y': 4})
 
 
 def test_a_missing_key_is_named():

@@ -16,6 +16,23 @@ class ConfigError(ValueError):
     """A configuration that cannot be used; the message says what was expected and what came."""
 
 
+class _Loader(yaml.SafeLoader):
+    def compose_mapping_node(self, anchor):
+        """Raise YAMLError for a key that comes twice, of which PyYAML drops all but the last."""
+        node, found = super().compose_mapping_node(anchor), set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in found:
+                raise yaml.MarkedYAMLError(problem=f'the key {key.value} is given twice',
+                                           problem_mark=key.start_mark)
+            found.add(key.value)
+        return node
+
+
+def load_yaml(text: str):
+    """Return what YAML says; yaml.YAMLError where it is none, or gives a key twice."""
+    return yaml.load(text, Loader=_Loader)
+
+
 def build(cls, values: Any, where: str = ''):
     """
     Return dataclass `cls` filled from a mapping; fields that are dataclasses from mappings in it.
@@ -66,7 +83,7 @@ def override(values: dict, assignments: Iterable[str]) -> dict:
             raise ConfigError(f'{assignment!r} is no assignment; expected key=value, as in '
                               'optimizer.weight_decay=0.1.')
         try:
-            value = yaml.safe_load(text)
+            value = load_yaml(text)
         except yaml.YAMLError as error:
             raise ConfigError(f'The value of {assignment!r} is no YAML: {error}') from error
         values = _assigned(values, path.split('.'), value, path)

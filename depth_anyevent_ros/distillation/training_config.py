@@ -13,7 +13,7 @@ import yaml
 
 from depth_anyevent_ros.distillation.loss_config import LossConfig
 from depth_anyevent_ros.distillation.strict_mapping import (
-    build, check_keys, ConfigError, override)
+    build, check_keys, ConfigError, load_yaml, override)
 from depth_anyevent_ros.networks.config import (
     check_size, InputConfig, ModelConfig, network_preset, NetworkConfig)
 from depth_anyevent_ros.networks.value_checks import choice, integer, number
@@ -247,7 +247,7 @@ class TrainingConfig:
 def read_yaml(path: str | Path) -> dict:
     """Return the keys with values in a YAML file; ConfigError, OSError."""
     try:
-        values = yaml.safe_load(Path(path).read_text())
+        values = load_yaml(Path(path).read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f'{path} is no YAML: {error}') from error
     if not isinstance(values, dict):
