@@ -92,6 +92,8 @@ def test_a_preset_that_is_assigned_goes_before_every_key_of_the_file(tmp_path, a
     (['input={representation: voxel}', 'augmentation.gain=0.3'], 'the input is voxel'),
     (['input={background: white}'], 'background must be black for training, not white'),
     (['augmentation.zoom=0.5'], 'augmentation.zoom'),
+    (['augmentation.zoom=much'], "must be a number from 1 to 4, not 'much'"),
+    (['augmentation.zoom=nan'], 'must be a number from 1 to 4, not nan'),
     (['loss.sky_below=0.0125', 'data.labels=teacher=t.safetensors'], 'labels have no unit'),
     (['loss.log=1'], 'needs loss.sky_below'),
     (['network={preset: vits, max_depth: 80.0, activation: sigmoid}'], 'max_depth'),
@@ -100,6 +102,13 @@ def test_a_preset_that_is_assigned_goes_before_every_key_of_the_file(tmp_path, a
 def test_what_is_wrong_is_said(assignments, words):
     with pytest.raises(ConfigError, match=words):
         training_config(override(LEAST, assignments))
+
+
+def test_numbers_need_no_point():
+    config = training_config(override(LEAST, [
+        'stages.0.learning_rate=1e-3', 'loss.gradient=5e-1', 'network.depth_scale=3e-1']))
+    assert config.stages[0].learning_rate == 1e-3
+    assert (config.loss.gradient, config.network.depth_scale) == (0.5, 0.3)
 
 
 def test_a_key_that_is_given_twice_is_told_with_its_line(tmp_path):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass, MISSING
 import difflib
 import typing
@@ -117,6 +118,10 @@ def _value(kind, value, where: str):
             raise ConfigError(f'{where} must be a list with one item or more, not {value!r:.80}.')
         return tuple(build(arguments[0], item, f'{where}.{index}')
                      for index, item in enumerate(value))
+    if isinstance(value, str) and float in (kind, *arguments):
+        # YAML 1.1, as PyYAML reads it, takes 1e-3 for a text: it wants 1.0e-3.
+        with suppress(ValueError):
+            return float(value)
     return value
 
 
