@@ -52,7 +52,7 @@ def read_announced(announcement: str, folder: str) -> Checkpoint:
 
     announcement: JSON {file, sha256, version}; file is a base name inside `folder`, since a
     message must not choose what is read. The bytes that are hashed are those that are loaded.
-    Raises CheckpointError.
+    Raises CheckpointError, and OSError where the file cannot be read.
     """
     try:
         message = json.loads(announcement)
