@@ -29,10 +29,14 @@ def replace_file(path: str | os.PathLike, data: bytes) -> None:
     _sync_directory(path.parent)
 
 
-def remove_left_overs(folder: Path) -> None:
-    """Remove what `replace_file` left in a folder that nobody else writes into when killed."""
-    for left_over in folder.glob('.*.part'):
-        left_over.unlink()
+def remove_left_overs(folder: Path, names: str = '*') -> None:
+    """
+    Remove what `replace_file` left in a folder when it was killed.
+
+    names: pattern of files that nobody else writes.
+    """
+    for left_over in folder.glob(f'.{names}.*.part'):
+        left_over.unlink(missing_ok=True)
 
 
 def _sync_directory(path: Path) -> None:

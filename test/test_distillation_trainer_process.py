@@ -1,10 +1,11 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The process that learns: fed through a pipe, killed, started again."""
-from dataclasses import replace
+from dataclasses import asdict, replace
 import io
 import json
 import os
+from pathlib import Path
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
 from depth_anyevent_ros.datasets.sequences import Sequence
 from depth_anyevent_ros.depth_estimator import EVENTS_FOR_RGB
@@ -19,9 +21,12 @@ from depth_anyevent_ros.distillation import anchor, trainer_client
 from depth_anyevent_ros.distillation.replay_buffer import LabelledFrame
 from depth_anyevent_ros.distillation.trainer_client import (
     LONGEST_WAIT_S, pause_after, TrainerClient)
-from depth_anyevent_ros.distillation.trainer_process import ProcessSettings, STATE
+from depth_anyevent_ros.distillation.trainer_process import (
+    ProcessSettings, run, STATE, TrainerProcess)
+from depth_anyevent_ros.distillation.training_state import save_state
 from depth_anyevent_ros.distillation.wire import receive, send, WireError
-from depth_anyevent_ros.networks.checkpoint import save_checkpoint, untrained_student
+from depth_anyevent_ros.networks.checkpoint import (
+    load_checkpoint, save_checkpoint, untrained_student)
 from depth_anyevent_ros.networks.config import model_preset
 from depth_anyevent_ros.networks.handover import hand_over, read_announced
 
@@ -220,6 +225,36 @@ def test_a_student_that_cannot_be_loaded_is_told(settings, tmp_path):
     trainer.wait_for(lambda: trainer.of('failed'))
     assert 'none.safetensors' in trainer.of('failed')[0]['what']
     trainer.client.stop()
+
+
+def test_what_a_kill_while_writing_left_is_removed_and_nothing_else(settings):
+    state, weights = Path(settings.state_dir), Path(settings.weights_dir)
+    stay = [state / '.other.safetensors.a.part', state / f'.{STATE}.a', weights / 'a.part']
+    go = [state / f'.{STATE}.a.part', weights / '.000001-a.safetensors.b.part']
+    for path in (*stay, *go):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text('half')
+    begin = io.BytesIO()
+    send(begin, 'begin', asdict(settings))
+    begin.seek(0)
+    run(begin, io.BytesIO())
+    assert [path.exists() for path in (*stay, *go)] == [True] * 3 + [False] * 2
+
+
+def test_a_state_that_fits_in_part_changes_no_weight(settings):
+    tensors, facts = TrainerProcess(settings, io.BytesIO(), io.BytesIO())._learner.state()
+    tensors = {name: tensor + 1 for name, tensor in tensors.items()}
+    tensors.pop('running/depth_head.scratch.output_conv2.2.bias')
+    Path(settings.state_dir).mkdir()
+    save_state(Path(settings.state_dir, STATE), tensors,
+               {**facts, 'announcement': '', 'to_hand_over': False})
+    told = io.BytesIO()
+    learner = TrainerProcess(settings, io.BytesIO(), told)._learner
+    assert b'Beginning anew' in told.getvalue()
+    student = load_checkpoint(settings.student).network
+    for network in (learner._network, learner._average, learner.running):
+        for weight, first in zip(network.parameters(), student.parameters()):
+            assert torch.equal(weight, first)
 
 
 def test_a_process_that_never_becomes_ready_is_started_less_and_less_often(

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 import os
 from pathlib import Path
 import queue
@@ -22,6 +23,7 @@ from typing import Any, BinaryIO, TextIO
 
 import torch
 
+from depth_anyevent_ros.atomic_file import remove_left_overs
 from depth_anyevent_ros.distillation.anchor import anchor_samples, anchor_sequences, SCENES
 from depth_anyevent_ros.distillation.memory import give_back_free_blocks, keep_all_blocks
 from depth_anyevent_ros.distillation.online import OnlineConfig, OnlineLearner
@@ -87,12 +89,12 @@ class TrainerProcess:
         checkpoint = load_student(settings.student)
         sequences = anchor_sequences(Path(settings.anchor_dir), settings.anchor_scenes,
                                      self._say)
-        self._learner = OnlineLearner(
-            checkpoint, anchor_samples(sequences, checkpoint.config.input),
+        self._begin = partial(
+            OnlineLearner, checkpoint, anchor_samples(sequences, checkpoint.config.input),
             OnlineConfig(learning_rate=settings.learning_rate, seed=settings.seed,
                          device=settings.device, precision=settings.precision,
                          buffer=BufferConfig(max_bytes=settings.buffer_mb << 20)))
-        self._checkpoint = checkpoint
+        self._checkpoint, self._learner = checkpoint, self._begin()
         self._resume()
 
     def run(self) -> None:
@@ -221,6 +223,7 @@ class TrainerProcess:
             self._learner.restore(tensors, facts)
         except (ValueError, KeyError, RuntimeError) as error:
             self._say(f'Beginning anew, since {path} cannot be gone on from: {error}')
+            self._learner = self._begin()  # some of the weights may be those of the file
             return
         self._announcement, self._to_hand_over = announcement, waits
         self._decided_at = self._learner.steps
@@ -261,6 +264,7 @@ def run(source: BinaryIO, sink: BinaryIO) -> None:
     torch.set_num_threads(settings.threads)
     try:
         with _hold(Path(settings.state_dir)):
+            remove_left_overs(Path(settings.weights_dir), '[0-9]*-*.safetensors')
             TrainerProcess(settings, source, sink).run()
     except (ValueError, OSError) as error:
         send(sink, 'failed', {'what': str(error)})
@@ -275,10 +279,12 @@ def _hold(folder: Path) -> TextIO:
     """Hold a folder; raise ValueError where another process does, whose state would be lost."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        return hold_folder(folder)
+        file = hold_folder(folder)
     except BlockingIOError as error:
         raise ValueError(f'another process trains in {folder}: give every distillation node '
                          'a work_dir of its own') from error
+    remove_left_overs(folder, STATE)
+    return file
 
 
 def main() -> None:
