@@ -132,6 +132,16 @@ def test_frames_without_truth_are_skipped_by_reason(tmp_path):
     assert scores.unknown == HEIGHT * WIDTH + 5 * WIDTH
 
 
+@pytest.mark.parametrize('far', [0, 1 / 90])
+def test_frames_of_sky_are_skipped_by_the_paper_protocol_too(tmp_path, far):
+    sky = np.full_like(slope(), far)
+    sequence = write_labels(tmp_path / 'a', [slope(), sky, slope(), sky])
+    frames = [Frame(1 / slope(), i, False, False) for i in range(4)]
+    scores = score_sequence(sequence, frames, PROTOCOLS['paper'], None)
+    assert len(scores) == 2 and scores.skipped == {'sky': 2}
+    assert report([scores])['negative_scale_fraction'] == 1
+
+
 def test_missing_pixels_cost_and_are_counted(tmp_path):
     broken = slope()
     broken[:, :20] = np.nan

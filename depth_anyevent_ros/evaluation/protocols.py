@@ -79,12 +79,13 @@ class PaperProtocol:
     eps = 1e-5
 
     def truth(self, inverse_depth: np.ndarray) -> Truth:
-        """Return the truth of a label in 1/m, (H, W), clipped and scaled."""
+        """Return the truth of a label in 1/m, (H, W), clipped and scaled; none if all alike."""
         with np.errstate(invalid='ignore'):
             mask = np.isfinite(inverse_depth) & (inverse_depth >= 0)
         depth = 1 / np.maximum(inverse_depth[mask].astype(np.float64), 1 / MAX_DEPTH_M)
-        if len(depth):
-            depth *= MAX_DEPTH_M / depth.max()
+        if not np.any(depth < depth.max(initial=0)):  # nothing but sky: no pixel would be scored
+            return Truth(np.zeros_like(mask), depth[:0], depth[:0])
+        depth *= MAX_DEPTH_M / depth.max()
         return Truth(mask, depth, depth)
 
     def values(self, prediction: np.ndarray) -> np.ndarray:
