@@ -20,7 +20,7 @@ def model(**changes):
     """Return the untrained student with a small input."""
     student = untrained_student('tiny-r')
     config = replace(student.config, input=replace(
-        student.config.input, height=HEIGHT, width=WIDTH, **changes))
+        student.config.input, **{'height': HEIGHT, 'width': WIDTH, **changes}))
     return TorchRuntime(Checkpoint(config, student.network, student.sha256, student.name), 'cpu')
 
 
@@ -84,6 +84,28 @@ def test_a_teacher_sees_images_and_still_knows_of_few_events(tmp_path):
     frames = list(predict(sequence, runtime, ALL))
     assert [frame.few for frame in frames] == [False, True]
     assert not np.array_equal(frames[0].prediction, frames[1].prediction)
+
+
+@pytest.mark.parametrize('protocol', ['clean', 'paper'])
+def test_truth_of_few_pixels_is_scored_though_no_cell_of_the_network_knows_half(tmp_path,
+                                                                                protocol):
+    """Depth of a lidar: one pixel in 16 is known, and of a label of 42 x 56 hundreds are."""
+    sparse = np.full_like(slope(), np.nan)
+    sparse[::4, ::4] = slope()[::4, ::4]
+    sequence = write_labels(tmp_path / 'a', [sparse] * 3)
+    scores = evaluate_sequence(sequence.path, model(height=28, width=42),
+                               EvaluationSettings(protocol, 20), None)
+    assert len(scores) == 3 and np.isfinite(scores.scores[:, 0, 0, 0]).all()
+
+
+def test_only_what_is_evaluated_is_read(tmp_path):
+    sequence = write_labels(tmp_path / 'a', [slope()] * 5, image=True)
+    for index in (1, 3, 4):
+        (sequence.path / 'image' / f'{index:06d}.png').unlink()
+    runtime = model(representation='rgb', placement='resize')
+    scores = evaluate_sequence(sequence.path, runtime, EvaluationSettings(rate_hz=10, limit=2),
+                               None)
+    assert len(scores) == 2
 
 
 @pytest.mark.parametrize('options, changes, reason', [

@@ -4,12 +4,13 @@
 A sequence as a network sees it: inputs on the network's grid, and the truth averaged to it.
 
 Events are rendered by the same surface as in the live pipeline, and free of the lens's distortion
-as there, so that what is trained on is what runs. Training and evaluation both read sequences by
-this file.
+as there, so that what is trained on is what runs. Training and evaluation both read inputs by this
+file; the truth on the grid is for training alone, as evaluation compares at the sensor's
+resolution.
 """
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -82,15 +83,31 @@ def load_samples(sequence: Sequence, config: InputConfig, height: int, width: in
         raise SampleError(f'{sequence.path} has no label with depth to learn from: of its '
                           f'{len(sequence)} labels each is unknown or '
                           f'{"all alike" if sequence.relative else "all sky"}.')
-    if config.representation == 'rgb':
-        images, events = _pictures(sequence, height, width), np.zeros(len(sequence), np.int64)
-    else:
-        images, events = _event_images(sequence, config, height, width)
+    images, counts = zip(*render_inputs(sequence, config, height, width, compact=compact))
+    return Samples(sequence.name, str(sequence.info.get('world', '')), np.stack(images),
+                   inverse_depth.astype(np.float16), np.array(counts, np.int64),
+                   sequence.times_ns.copy(), usable, sequence.relative)
+
+
+def render_inputs(sequence: Sequence, config: InputConfig, height: int, width: int,
+                  labels: Iterable[int] | None = None,
+                  compact: bool = True) -> Iterator[tuple[np.ndarray, int]]:
+    """
+    Yield what a network sees of labels, (C, height, width), and how many events each shows.
+
+    One after the other, as a long sequence may not fit into memory. labels: their indices in
+    order, by default all. config, compact: as of `load_samples`, the image as in `Samples`;
+    pictures count no events. Raises SampleError where there is nothing to see, SequenceError
+    where the files are damaged.
+    """
+    labels = range(len(sequence)) if labels is None else labels
     store = _compacted if compact else np.asarray
-    image = np.stack([store(image) for image in images])
-    return Samples(sequence.name, str(sequence.info.get('world', '')), image,
-                   inverse_depth.astype(np.float16), events, sequence.times_ns.copy(), usable,
-                   sequence.relative)
+    if config.representation == 'rgb':
+        for index in labels:
+            yield store(_picture(sequence, index, height, width)), 0
+        return
+    for image, count in _event_images(sequence, config, height, width, labels):
+        yield store(image), count
 
 
 def usable_labels(inverse_depth: np.ndarray, relative: bool) -> np.ndarray:
@@ -129,33 +146,28 @@ def area_average(inverse_depth: np.ndarray, height: int, width: int) -> np.ndarr
     return np.where(enough, total / np.maximum(share, LEAST_KNOWN), np.nan).astype(np.float32)
 
 
-def _pictures(sequence: Sequence, height: int, width: int) -> Iterator[np.ndarray]:
-    """Yield the pictures as RGB in [0, 1], float32 (3, height, width)."""
-    for index in range(len(sequence)):
-        picture = sequence.image(index)
-        if picture is None:
-            raise SampleError(f'{sequence.path} has no pictures, which a network on rgb needs: '
-                              'simulate it with them.')
-        small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-        yield np.ascontiguousarray(small[..., ::-1].transpose(2, 0, 1), np.float32) / 255
+def _picture(sequence: Sequence, index: int, height: int, width: int) -> np.ndarray:
+    """Return the picture of a label as RGB in [0, 1], float32 (3, height, width)."""
+    picture = sequence.image(index)
+    if picture is None:
+        raise SampleError(f'{sequence.path} has no pictures, which a network on rgb needs: '
+                          'simulate it with them.')
+    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    return np.ascontiguousarray(small[..., ::-1].transpose(2, 0, 1), np.float32) / 255
 
 
-def _event_images(sequence: Sequence, config: InputConfig, height: int,
-                  width: int) -> tuple[Iterator[np.ndarray], np.ndarray]:
-    """Return the network inputs, float32 (C, height, width), and how many events each shows."""
+def _event_images(sequence: Sequence, config: InputConfig, height: int, width: int,
+                  labels: Iterable[int]) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield the network inputs, float32 (C, height, width), and how many events each shows."""
     if not sequence.event_count:
         raise SampleError(f'{sequence.path} has no events.')
-    counts = np.zeros(len(sequence), np.int64)
     renderer = _renderer(sequence, config, height, width)
     window_ns = round(config.window_ms * 1e6)
-
-    def images() -> Iterator[np.ndarray]:
-        reader = _WindowReader(sequence)
-        for index, end_ns in enumerate(sequence.times_ns.tolist()):
-            events = reader.window(end_ns - window_ns, end_ns)
-            counts[index] = len(events)
-            yield renderer(events, end_ns - window_ns, end_ns)
-    return images(), counts
+    reader = _WindowReader(sequence)
+    for index in labels:
+        end_ns = int(sequence.times_ns[index])
+        events = reader.window(end_ns - window_ns, end_ns)
+        yield renderer(events, end_ns - window_ns, end_ns), len(events)
 
 
 def _renderer(sequence: Sequence, config: InputConfig, height: int, width: int):
@@ -220,5 +232,5 @@ def _compacted(image: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
-__all__ = ['area_average', 'differ', 'load_samples', 'SampleError', 'Samples', 'SequenceError',
-           'usable_labels']
+__all__ = ['area_average', 'differ', 'load_samples', 'render_inputs', 'SampleError', 'Samples',
+           'SequenceError', 'usable_labels']

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from depth_anyevent_ros.datasets.samples import load_samples, SampleError
+from depth_anyevent_ros.datasets.samples import render_inputs
 from depth_anyevent_ros.datasets.sequences import Sequence, SequenceError
 from depth_anyevent_ros.evaluation.baselines import ALL_WORLDS
 from depth_anyevent_ros.evaluation.protocols import PROTOCOLS
@@ -83,23 +83,18 @@ def predict(sequence: Sequence, runtime: TorchRuntime,
     chosen = chosen_labels(sequence, settings)
     _check(sequence, config, chosen, PROTOCOLS[settings.protocol])
     size = input_size(config, sequence.camera.width, sequence.camera.height)
-    try:
-        samples = load_samples(sequence, config, *size)
-    except SampleError as error:
-        raise UnusableSequence('no_truth', str(error)) from error
     window_ns = round(config.window_ms * 1e6)
     fewest = FEW_EVENTS_PER_PIXEL * sequence.camera.width * sequence.camera.height
     runtime.reset()
-    for label in chosen.tolist():
-        image = samples.image[label]
+    inputs = render_inputs(sequence, config, *size, chosen.tolist())
+    for label, (image, count) in zip(chosen.tolist(), inputs):
         scale = 255 if image.dtype == np.uint8 else 1
         if not settings.memory:
             runtime.reset()
         prediction = runtime.infer(np.ascontiguousarray(image, np.float32) / np.float32(scale))
         end_ns = int(sequence.times_ns[label])
-        # Samples of pictures do not count events.
-        count = samples.events[label] if config.representation != 'rgb' else \
-            len(sequence.events(end_ns - window_ns, end_ns))
+        if config.representation == 'rgb':  # pictures count no events
+            count = len(sequence.events(end_ns - window_ns, end_ns))
         yield Frame(prediction, label, bool(count < fewest),
                     in_pause(sequence.info['pauses'], end_ns, window_ns))
 
