@@ -219,6 +219,15 @@ def test_the_paper_protocol_scores_the_truth_well_too(tmp_path):
     assert spoilt['metrics']['abs_rel'] > 0.3
 
 
+@pytest.mark.parametrize('protocol', ['clean', 'paper'])
+def test_what_is_seen_is_in_metres_though_a_protocol_scales_the_truth(tmp_path, protocol):
+    sequence, seen = write_labels(tmp_path / 'a', [slope()]), []
+    score_sequence(sequence, [Frame(slope(), 0, False, False)], PROTOCOLS[protocol], None,
+                   lambda frame, inverse_depth, depth: seen.append(depth * inverse_depth))
+    assert (1 / slope()).max() < 21  # the paper's truth has 80 there
+    assert np.allclose(seen, 1, rtol=1e-2)
+
+
 def test_a_metric_model_is_scored_without_alignment_too(tmp_path):
     sequence = write_labels(tmp_path / 'a', [slope()] * 2)
     frames = [Frame(2 * slope(), i, False, False) for i in range(2)]

@@ -26,12 +26,14 @@ class Truth(NamedTuple):
     """
     The pixels of a frame that count.
 
-    mask: bool (H, W). depth: metres, (n,). target: what the alignment aims at, (n,).
+    mask: bool (H, W). depth: (n,), in metres but for `unit`. target: what the alignment aims at,
+    (n,). unit: how many metres a depth of 1 is; 1 unless the protocol scales the truth.
     """
 
     mask: np.ndarray
     depth: np.ndarray
     target: np.ndarray
+    unit: float = 1.0
 
 
 class CleanProtocol:
@@ -85,8 +87,9 @@ class PaperProtocol:
         depth = 1 / np.maximum(inverse_depth[mask].astype(np.float64), 1 / MAX_DEPTH_M)
         if not np.any(depth < depth.max(initial=0)):  # nothing but sky: no pixel would be scored
             return Truth(np.zeros_like(mask), depth[:0], depth[:0])
-        depth *= MAX_DEPTH_M / depth.max()
-        return Truth(mask, depth, depth)
+        unit = depth.max() / MAX_DEPTH_M
+        depth /= unit
+        return Truth(mask, depth, depth, unit)
 
     def values(self, prediction: np.ndarray) -> np.ndarray:
         """Return depth up to scale of relative inverse depth, (n,)."""

@@ -154,7 +154,8 @@ class _Scorer:
                         self._protocol.depth(values), truth.depth, parts)[0]
                 if see:
                     whole = self._whole(frame.prediction, inverse_depth.shape)
-                    see(frame, inverse_depth, self._protocol.depth(alignment.apply(whole)))
+                    shown = self._protocol.depth(alignment.apply(whole))
+                    see(frame, inverse_depth, truth.unit * shown)
         return scores, ranks, f1_scores, negative, metric
 
     def _moving(self, label: int) -> np.ndarray | None:
