@@ -27,6 +27,21 @@ def test_error_is_relative_and_unknown_where_truth_is():
     assert np.array_equal(row.error, [[0.5, 0.1, np.nan, np.nan, np.nan]], equal_nan=True)
 
 
+def test_a_prediction_without_numbers_has_the_error_that_it_is_scored_by(tmp_path):
+    from depth_anyevent_ros.evaluation.protocols import PROTOCOLS
+    from depth_anyevent_ros.evaluation.scoring import Frame, score_sequence
+    label, broken = slope(), slope()
+    label[:3] = np.nan
+    broken[:, :20] = np.nan
+    sequence = write_labels(tmp_path / 'a', [label])
+    sheet = ContactSheet({sequence.path}, 50.0)
+    scores = score_sequence(sequence, [Frame(broken, 0, False, False)], PROTOCOLS['clean'], None,
+                            lambda *seen: sheet.see(sequence, *seen))
+    (row,) = sheet._rows.values()
+    assert np.nanmean(row.error) == pytest.approx(scores.scores[0, 0, 0, 0], rel=1e-6)
+    assert row.title.endswith(f'{scores.scores[0, 0, 0, 0]:.3f}')
+
+
 def test_depth_limits_leave_the_sky_out():
     near, far = depth_limits(np.array([[2.0, 40.0, np.inf, np.nan, 200.0]]))
     assert 2 <= near < 3 and 39 < far <= 40

@@ -155,6 +155,7 @@ class _Scorer:
                 if see:
                     whole = self._whole(frame.prediction, inverse_depth.shape)
                     shown = self._protocol.depth(alignment.apply(whole))
+                    shown[truth.mask] = depth  # where the prediction has no number, too
                     see(frame, inverse_depth, truth.unit * shown)
         return scores, ranks, f1_scores, negative, metric
 
