@@ -175,6 +175,17 @@ def test_frames_count_by_frame_and_sequences_by_sequence(tmp_path):
     assert found['worlds']['other']['abs_rel'] == pytest.approx(bad)
 
 
+def test_the_paper_protocol_has_the_mean_of_sequences_at_its_head(tmp_path):
+    scores = two(tmp_path)
+    by_frame, by_sequence = report(scores), report(scores, headline='sequence_mean')
+    for found, first, second in ((by_frame, 'all frames', 'mean of sequences'),
+                                 (by_sequence, 'mean of sequences', 'all frames')):
+        lines = table(found).splitlines()
+        assert lines[1].startswith(first) and lines[2].startswith(second)
+    assert f"{by_sequence['sequence_mean']['abs_rel']:.3f}" in table(by_sequence).splitlines()[1]
+    assert (PROTOCOLS['paper'].headline, CLEAN.headline) == ('sequence_mean', 'metrics')
+
+
 def test_without_a_mean_map_that_baseline_is_null_and_all_is_json(tmp_path):
     found = report(two(tmp_path))
     assert found['baselines']['mean_map'] is None

@@ -18,7 +18,7 @@ from depth_anyevent_ros.evaluation.contact_sheet import choose_sequences, Contac
 from depth_anyevent_ros.evaluation.evaluator import (
     evaluate_sequence, EvaluationSettings, frame_count, UnusableSequence)
 from depth_anyevent_ros.evaluation.protocols import PROTOCOLS
-from depth_anyevent_ros.evaluation.report import report, table
+from depth_anyevent_ros.evaluation.report import overall, report, table
 from depth_anyevent_ros.evaluation.scoring import SequenceScores
 from depth_anyevent_ros.models import bundled_file, load_student
 from depth_anyevent_ros.networks.runtime import PRECISIONS, TorchRuntime
@@ -147,11 +147,12 @@ def _evaluate(name: str, runtime: TorchRuntime, paths: list[Path], settings: Eva
         print(f'depth_anyevent evaluate: none of the {len(paths)} sequences can be used for '
               f'{name}; see the notes above.', file=sys.stderr)
         return {'frames': 0, **result}, scores
-    result = {**report(scores, PROTOCOLS[settings.protocol].main), **result}
+    protocol = PROTOCOLS[settings.protocol]
+    result = {**report(scores, protocol.main, protocol.headline), **result}
     without = '' if settings.memory else ', without memory'
     print(f'{name}{without}, protocol {settings.protocol}, {len(scores)} sequences, '
           f'{result["seconds"]:.0f} s', table(result), sep='\n')
-    if not PROTOCOLS[settings.protocol].metric:
+    if not protocol.metric:
         print('rmse is the share of the labels\' deviation that stays unexplained: 0 is the label '
               'itself, 1 is no better than a constant.')
     _print_rest(result)
@@ -159,11 +160,13 @@ def _evaluate(name: str, runtime: TorchRuntime, paths: list[Path], settings: Eva
 
 
 def _heading(runtime: TorchRuntime, result: dict) -> str:
-    mean_map = result['baselines']['mean_map']
+    _, figures = overall(result)[0]
+    mean_map = figures['baselines']['mean_map']
     beside = f' (mean of the training labels: {mean_map["abs_rel"]:.3f})' if mean_map else ''
     without = '' if result['memory'] else ' without memory'
+    by = '' if result['headline'] == 'metrics' else ', each sequence counting the same'
     return (f'{runtime.config.name}{without}: mean relative error '
-            f'{result["metrics"]["abs_rel"]:.3f}{beside} over {result["frames"]} frames')
+            f'{figures["abs_rel"]:.3f}{beside} over {result["frames"]} frames{by}')
 
 
 def _print_rest(result: dict) -> None:

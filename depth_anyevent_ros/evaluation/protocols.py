@@ -42,6 +42,7 @@ class CleanProtocol:
     name = 'clean'
     non_negative = True
     metric, main, nothing = True, 'abs_rel', 'sky'
+    headline = 'metrics'
 
     def truth(self, inverse_depth: np.ndarray) -> Truth:
         """Return the truth of a label in 1/m, (H, W); the sky and the unknown are left out."""
@@ -72,12 +73,13 @@ class PaperProtocol:
 
     Truth is clipped to 80 m (the sky too) and scaled so that its largest value is 80; pixels
     where truth or prediction reach a bound are not scored; eps stands in every ratio. A frame
-    without a scored pixel has no scores.
+    without a scored pixel has no scores. What counts is the mean over sequences.
     """
 
     name = 'paper'
     non_negative = False
     metric, main, nothing = True, 'abs_rel', 'sky'
+    headline = 'sequence_mean'
     eps = 1e-5
 
     def truth(self, inverse_depth: np.ndarray) -> Truth:

@@ -16,11 +16,13 @@ RESAMPLES = 2000
 CONFIDENCE = 0.95
 
 
-def report(sequences: list[SequenceScores], main: str = 'abs_rel') -> dict:
+def report(sequences: list[SequenceScores], main: str = 'abs_rel',
+           headline: str = 'metrics') -> dict:
     """
     Return all figures of one checkpoint; the keys are those of DESIGN.md and more.
 
-    main: the metric that ratios are of; a frame without it does not count.
+    main: the metric that ratios are of; a frame without it does not count. headline: which of
+    the means stands for the whole, `metrics` or `sequence_mean`.
 
     Means are over frames, each frame counting the same; `sequence_mean` is the mean over
     sequences of those. What has no frame has null metrics and frames 0. `unaligned` is null
@@ -33,6 +35,7 @@ def report(sequences: list[SequenceScores], main: str = 'abs_rel') -> dict:
     return {
         'frames': whole['frames'],
         'main_metric': main,
+        'headline': headline,
         'metrics': {name: whole[name] for name in METRICS},
         'baselines': whole['baselines'],
         'ratio_to_mean_map': {**ratio_interval(sequences, main),
@@ -183,13 +186,19 @@ def _unique(names: list[str], index: int) -> str:
     return f'{names[index]}#{before + 1}' if before else names[index]
 
 
+def overall(result: dict) -> list[tuple[str, dict]]:
+    """Return the mean over frames and that over sequences, the report's headline first."""
+    frames = {**result['metrics'], 'frames': result['frames'], 'baselines': result['baselines'],
+              'ratio_to_mean_map': result['ratio_to_mean_map'][result['main_metric']]}
+    sequences = {**result['sequence_mean'], 'frames': result['frames']}
+    rows = [('all frames', frames), ('mean of sequences', sequences)]
+    return rows if result['headline'] == 'metrics' else rows[::-1]
+
+
 def table(result: dict) -> str:
     """Return the report as a table for a terminal."""
     main = result['main_metric']
-    rows = [('all frames', {**result['metrics'], **{
-                'frames': result['frames'], 'baselines': result['baselines'],
-                'ratio_to_mean_map': result['ratio_to_mean_map'][main]}}),
-            ('one alignment a sequence', result['per_sequence_alignment']),
+    rows = [*overall(result), ('one alignment a sequence', result['per_sequence_alignment']),
             ('few events', result['few_events']), ('pauses', result['pauses']),
             *((f'under {name[2:]} m', figures) for name, figures in result['range'].items()),
             ('moving things', result['moving']), ('near edges', result['boundary']),
