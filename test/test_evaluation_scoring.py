@@ -195,6 +195,16 @@ def test_without_a_mean_map_that_baseline_is_null_and_all_is_json(tmp_path):
     assert len({len(line) for line in lines}) == 1 and 'world other' in table(found)
 
 
+def test_a_mean_of_inverse_depth_is_no_baseline_where_depth_is_aligned(tmp_path):
+    sequence = write_labels(tmp_path / 'a', [slope()] * 2)
+    frames = [Frame(slope(), i, False, False) for i in range(2)]
+    found = report([score_sequence(sequence, frames, PROTOCOLS['paper'], slope())])
+    assert found['baselines']['mean_map'] is None
+    assert found['ratio_to_mean_map']['abs_rel'] is None
+    assert found['rank_correlation']['baselines']['mean_map'] is None
+    assert found['baselines']['hold_last']['abs_rel'] is not None
+
+
 def test_ratio_and_its_interval(tmp_path):
     mean_map = np.random.default_rng(5).random((52, 70)).astype(np.float32)
     scores = two(tmp_path, mean_map=mean_map)

@@ -155,6 +155,9 @@ def _evaluate(name: str, runtime: TorchRuntime, paths: list[Path], settings: Eva
     if not protocol.metric:
         print('rmse is the share of the labels\' deviation that stays unexplained: 0 is the label '
               'itself, 1 is no better than a constant.')
+    if protocol.in_depth and maps:
+        print('The mean map is left out: it is a mean of inverse depth, and this protocol aligns '
+              'depth.')
     _print_rest(result)
     return result, scores
 

@@ -41,6 +41,7 @@ class CleanProtocol:
 
     name = 'clean'
     non_negative = True
+    in_depth = False  # whether depth is what is aligned, and not inverse depth
     metric, main, nothing = True, 'abs_rel', 'sky'
     headline = 'metrics'
 
@@ -78,6 +79,7 @@ class PaperProtocol:
 
     name = 'paper'
     non_negative = False
+    in_depth = True
     metric, main, nothing = True, 'abs_rel', 'sky'
     headline = 'sequence_mean'
     eps = 1e-5

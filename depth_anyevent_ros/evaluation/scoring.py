@@ -80,7 +80,8 @@ def score_sequence(sequence, frames: Iterable[Frame], protocol,
     """
     Score the frames of a datasets.sequences.Sequence, one after the other as they come.
 
-    mean_map: the map of its world, None where there is none; its scores are NaN then. see:
+    mean_map: the map of its world, None where there is none; its scores are NaN then, and where
+    depth is aligned, since the mean of inverse depths is no mean of depths. see:
     called as see(frame, inverse_depth, aligned depth (H, W) in metres) for each scored frame.
     metric: the predictions are in 1/m, so that they are scored without alignment too.
     """
@@ -114,7 +115,8 @@ class _Scorer:
     """What the frames of one sequence share."""
 
     def __init__(self, sequence, protocol, mean_map: np.ndarray | None, metric: bool):
-        self._sequence, self._protocol, self._mean_map = sequence, protocol, mean_map
+        self._sequence, self._protocol = sequence, protocol
+        self._mean_map = None if protocol.in_depth else mean_map
         self._metric = metric
         self._moments = [Moments() for _ in CANDIDATES]
         self.skipped: Counter = Counter()
@@ -197,10 +199,7 @@ class _Scorer:
         return self._protocol.values(values)
 
     def _map_values(self, mask: np.ndarray) -> np.ndarray:
-        values = resize_map(self._mean_map, *mask.shape)[mask].astype(np.float64)
-        # A standardised map has no depth; its negative rises with depth, as an unsigned scale
-        # in depth needs it.
-        return values if self._protocol.non_negative else -values
+        return resize_map(self._mean_map, *mask.shape)[mask].astype(np.float64)
 
     def _whole(self, prediction: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         return self._protocol.values(resize_map(prediction, *shape))
