@@ -256,3 +256,6 @@ def test_a_metric_model_is_scored_without_alignment_too(tmp_path):
     assert found['metrics']['abs_rel'] < 1e-3
     assert found['unaligned']['abs_rel'] == pytest.approx(0.5, abs=1e-3)
     assert report([score_sequence(sequence, frames, CLEAN, None)])['unaligned'] is None
+    for name in ('paper', 'teacher'):  # scaled truth, and truth without a unit
+        scores = score_sequence(sequence, frames, PROTOCOLS[name], None, metric=True)
+        assert report([scores], PROTOCOLS[name].main)['unaligned'] is None

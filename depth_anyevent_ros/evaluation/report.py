@@ -26,7 +26,7 @@ def report(sequences: list[SequenceScores], main: str = 'abs_rel',
 
     Means are over frames, each frame counting the same; `sequence_mean` is the mean over
     sequences of those. What has no frame has null metrics and frames 0. `unaligned` is null
-    unless the model predicts metres.
+    unless the model predicts metres and the protocol is clean.
     """
     frames = _Frames(sequences, main)
     whole = frames.figures()

@@ -50,7 +50,8 @@ class SequenceScores:
 
     scores: (F, candidates, parts, SCORES), aligned by frame; NaN where a part has no pixel.
     fixed: (F, candidates, SCORES) of whole pictures with one alignment for the sequence.
-    metric: (F, SCORES) of the model without any alignment, NaN unless it predicts 1/m.
+    metric: (F, SCORES) of the model without any alignment, NaN unless it predicts 1/m and the
+    protocol is clean.
     rank, f1: (F, candidates). negative, few, paused: bool (F,). skipped: frames by reason.
     non_finite: pixels of the model without a number. unknown: pixels of the truth that are NaN.
     """
@@ -83,7 +84,8 @@ def score_sequence(sequence, frames: Iterable[Frame], protocol,
     mean_map: the map of its world, None where there is none; its scores are NaN then, and where
     depth is aligned, since the mean of inverse depths is no mean of depths. see:
     called as see(frame, inverse_depth, aligned depth (H, W) in metres) for each scored frame.
-    metric: the predictions are in 1/m, so that they are scored without alignment too.
+    metric: the predictions are in 1/m, so that the clean protocol scores them without alignment
+    too.
     """
     scorer = _Scorer(sequence, protocol, mean_map, metric)
     held = HeldPrediction()
@@ -117,7 +119,8 @@ class _Scorer:
     def __init__(self, sequence, protocol, mean_map: np.ndarray | None, metric: bool):
         self._sequence, self._protocol = sequence, protocol
         self._mean_map = None if protocol.in_depth else mean_map
-        self._metric = metric
+        # Beside a truth that is scaled or has no unit, metres are nothing to compare.
+        self._metric = metric and protocol.metric and not protocol.in_depth
         self._moments = [Moments() for _ in CANDIDATES]
         self.skipped: Counter = Counter()
         self.non_finite = self.unknown = 0
