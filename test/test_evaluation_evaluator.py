@@ -122,6 +122,15 @@ def test_sequences_that_cannot_be_used_say_why(tmp_path, options, changes, reaso
     assert error.value.reason == reason
 
 
+def test_a_sequence_without_any_fit_says_so(tmp_path):
+    sequence = write_labels(tmp_path / 'a', [slope()] * 2)
+    runtime = model()
+    runtime.infer = lambda image: np.ones((HEIGHT, WIDTH), np.float32)
+    with pytest.raises(UnusableSequence, match='2 singular_fit') as error:
+        evaluate_sequence(sequence.path, runtime, EvaluationSettings('paper', 20), None)
+    assert error.value.reason == 'no_fit'
+
+
 def test_a_damaged_sequence_is_unreadable(tmp_path):
     sequence = write_labels(tmp_path / 'a', [slope()] * 2)
     (sequence.path / 'labels.h5').write_bytes(b'cut')

@@ -249,6 +249,20 @@ def test_what_is_seen_is_in_metres_though_a_protocol_scales_the_truth(tmp_path, 
     assert np.allclose(seen, 1, rtol=1e-2)
 
 
+def test_frames_of_a_constant_prediction_are_left_out_of_the_paper_protocol(tmp_path):
+    sequence = write_labels(tmp_path / 'a', [slope()] * 4)
+    flat = np.ones_like(slope())
+    frames = [Frame(p, i, False, False) for i, p in enumerate([slope(), flat, slope(), flat])]
+    scores = score_sequence(sequence, frames, PROTOCOLS['paper'], None)
+    assert scores.skipped == {'singular_fit': 2} and len(scores) == 2
+    found = report([scores])
+    alone = report([score_sequence(sequence, frames[::2], PROTOCOLS['paper'], None)])
+    assert found['frames'] == 2 and found['metrics'] == alone['metrics']
+    assert found['baselines']['constant'] == alone['baselines']['constant']
+    clean = score_sequence(sequence, frames, CLEAN, None)
+    assert len(clean) == 4 and not clean.skipped
+
+
 def test_a_metric_model_is_scored_without_alignment_too(tmp_path):
     sequence = write_labels(tmp_path / 'a', [slope()] * 2)
     frames = [Frame(2 * slope(), i, False, False) for i in range(2)]

@@ -18,12 +18,14 @@ class Alignment:
     """
     truth = scale * prediction + shift.
 
-    negative: the best scale without a bound is below 0.
+    negative: the best scale without a bound is below 0. singular: the prediction has no spread, so
+    that no scale is better than another.
     """
 
     scale: float
     shift: float
     negative: bool = False
+    singular: bool = False
 
     def apply(self, prediction: np.ndarray) -> np.ndarray:
         """Return scale * prediction + shift, float64."""
@@ -71,11 +73,12 @@ class Moments:
             raise ValueError('an alignment needs at least one valid pixel')
         # The spread that rounding alone gives a constant in double precision.
         noise = self.count * (1e-14 * self._largest) ** 2
-        scale = self._xy / self._xx if self._xx > noise else 0.0
+        singular = self._xx <= noise
+        scale = 0.0 if singular else self._xy / self._xx
         negative = scale < 0
         if negative and non_negative:
             scale = 0.0
-        return Alignment(scale, self._mean_y - scale * self._mean_x, negative)
+        return Alignment(scale, self._mean_y - scale * self._mean_x, negative, singular)
 
 
 def align(prediction: np.ndarray, truth: np.ndarray, non_negative: bool = True) -> Alignment:

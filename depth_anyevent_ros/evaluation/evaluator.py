@@ -140,8 +140,8 @@ def evaluate_sequence(path: Path, runtime: TorchRuntime, settings: EvaluationSet
         raise UnusableSequence('unreadable', str(error)) from error
     if not len(scores):
         reasons = ', '.join(f'{count} {reason}' for reason, count in scores.skipped.items())
-        raise UnusableSequence('no_truth', f'{path} has no frame whose truth says anything '
-                               f'({reasons})')
+        raise UnusableSequence('no_fit' if scores.skipped['singular_fit'] else 'no_truth',
+                               f'{path} has no frame that can be scored ({reasons})')
     return scores
 
 

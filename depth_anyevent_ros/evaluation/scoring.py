@@ -126,7 +126,7 @@ class _Scorer:
         self.non_finite = self.unknown = 0
 
     def score(self, frame: Frame, last: np.ndarray | None, see: Callable | None):
-        """Return (scores, rank, f1, negative, metric), None where the truth says nothing."""
+        """Return (scores, rank, f1, negative, metric), None for a frame that is skipped."""
         inverse_depth = self._sequence.label(frame.label)
         truth = self._protocol.truth(inverse_depth)
         self.unknown += int(np.count_nonzero(np.isnan(inverse_depth)))
@@ -144,9 +144,12 @@ class _Scorer:
         for c, values in enumerate(self._candidates(frame, last, truth.mask)):
             if values is None:
                 continue
+            alignment = align(values, truth.target, self._protocol.non_negative)
+            if c == 0 and alignment.singular and self._protocol.in_depth:
+                self.skipped['singular_fit'] += 1  # for the baselines too
+                return None
             if c != HOLD_LAST or last is not None:
                 self._moments[c].add(values, truth.target)
-            alignment = align(values, truth.target, self._protocol.non_negative)
             depth = self._protocol.depth(alignment.apply(values))
             scores[c] = self._means(depth, truth.depth, parts)
             ranks[c] = rank_correlation(values[subset], truth.target[subset])
