@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores of sequences whose predictions are known, and the report made of them."""
 import json
+from statistics import NormalDist
 
 from evaluation_data import HEIGHT, slope, WIDTH, write_labels
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from depth_anyevent_ros.evaluation.baselines import label_sums, mean_maps
 from depth_anyevent_ros.evaluation.metrics import METRICS
 from depth_anyevent_ros.evaluation.protocols import frame_metrics, PROTOCOLS
-from depth_anyevent_ros.evaluation.report import ratio_interval, report, table
+from depth_anyevent_ros.evaluation.report import (
+    expanded_tail, ratio_interval, report, table)
 from depth_anyevent_ros.evaluation.scoring import Frame, score_sequence
 
 CLEAN = PROTOCOLS['clean']
@@ -212,10 +214,19 @@ def test_ratio_and_its_interval(tmp_path):
     ratio = found['ratio_to_mean_map']
     assert ratio['abs_rel'] == pytest.approx(
         found['metrics']['abs_rel'] / found['baselines']['mean_map']['abs_rel'])
-    assert ratio['low'] is None  # two sequences say nothing about a spread
-    interval = ratio_interval([*scores, scores[0], scores[0]])
+    several = [*scores, *scores, scores[0], scores[0]]
+    assert ratio['low'] is ratio_interval(several[:5])['low'] is None  # too few for a spread
+    interval = ratio_interval(several)
     assert 0 <= interval['low'] < interval['abs_rel'] < interval['high'] < 1.2
-    assert interval == ratio_interval([*scores, scores[0], scores[0]])
+    assert interval == ratio_interval(several)
+
+
+@pytest.mark.parametrize('count, t', [(6, 2.5706), (12, 2.2010), (24, 2.0687), (241, 1.9699)])
+def test_the_interval_of_few_sequences_is_as_wide_as_students(count, t):
+    """Quantiles of Student's distribution from a table; half of 5 % without end."""
+    assert NormalDist().inv_cdf(expanded_tail(count)) == pytest.approx(
+        -t * np.sqrt(count / (count - 1)), rel=2e-3)
+    assert expanded_tail(10 ** 6) == pytest.approx(0.025, rel=1e-4)
 
 
 def test_the_mean_map_of_a_world_is_hard_to_beat_there(tmp_path):

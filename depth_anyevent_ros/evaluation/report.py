@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 
@@ -12,8 +13,9 @@ from depth_anyevent_ros.evaluation.scoring import (
     CANDIDATES, FEW_EVENTS_PER_PIXEL, PARTS, SequenceScores)
 
 BASELINES = CANDIDATES[1:]
-RESAMPLES = 2000
+RESAMPLES = 10000
 CONFIDENCE = 0.95
+LEAST_SEQUENCES = 6  # below it the tails of the draws are known too badly
 
 
 def report(sequences: list[SequenceScores], main: str = 'abs_rel',
@@ -138,8 +140,11 @@ def ratio_interval(sequences: list[SequenceScores], main: str = 'abs_rel') -> di
     """
     Return the ratio of the mean of a metric, model to mean map, with its bootstrap interval.
 
-    Frames of a sequence are alike, so whole sequences are drawn (Efron, 1979); with fewer than
-    three of them the interval is null. The draws are the same every time.
+    Frames of a sequence are alike, so whole sequences are drawn (Efron, 1979). Of few sequences
+    that gives too narrow an interval, so its percentiles are further out (the expanded percentile
+    interval of Hesterberg, 2015, arXiv 1411.5279): it holds the true ratio in 93, 94 and 95 % of
+    simulated sets of 6, 12 and 24 sequences (docs/training.md). With fewer than six it is null.
+    The draws are the same every time.
     """
     metric = SCORES.index(main)
     sums = np.array([_sum_of_common(s.scores[:, (0, 2), 0, metric]) for s in sequences])
@@ -147,13 +152,28 @@ def ratio_interval(sequences: list[SequenceScores], main: str = 'abs_rel') -> di
     if not (sums[:, 1].sum() > 0):
         return result
     result[main] = float(sums[:, 0].sum() / sums[:, 1].sum())
-    if len(sequences) >= 3:
+    if len(sequences) >= LEAST_SEQUENCES:
         draws = np.random.default_rng(0).integers(0, len(sums), (RESAMPLES, len(sums)))
         drawn = sums[draws].sum(axis=1)
-        tail = (1 - CONFIDENCE) / 2
+        tail = expanded_tail(len(sums))
         low, high = np.quantile(drawn[:, 0] / drawn[:, 1], (tail, 1 - tail))
         result.update(low=float(low), high=float(high))
     return result
+
+
+def expanded_tail(count: int) -> float:
+    """
+    Return the share of draws below an interval of CONFIDENCE for the mean of `count` values.
+
+    Phi(-t sqrt(n / (n - 1))) with the quantile t of Student's distribution, n - 1 degrees of
+    freedom: as wide as the interval of a mean by t.
+    """
+    freedom, z = count - 1, NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    # Abramowitz and Stegun, 26.7.5: right to a thousandth from 5 degrees of freedom on.
+    t = z + (z ** 3 + z) / (4 * freedom) \
+        + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * freedom ** 2) \
+        + (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z) / (384 * freedom ** 3)
+    return NormalDist().cdf(-t * math.sqrt(count / freedom))
 
 
 def _sum_of_common(errors: np.ndarray) -> np.ndarray:
