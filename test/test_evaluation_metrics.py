@@ -74,5 +74,7 @@ def test_ties_share_the_mean_of_their_ranks():
     assert rank_correlation(a, b) == pytest.approx(np.corrcoef(ranks_a, ranks_b)[0, 1])
 
 
-def test_a_constant_has_no_rank_correlation():
-    assert np.isnan(rank_correlation(np.ones(5), np.arange(5)))
+def test_a_constant_prediction_puts_nothing_in_order():
+    assert rank_correlation(np.ones(5), np.arange(5)) == 0
+    assert np.isnan(rank_correlation(np.arange(5), np.ones(5)))
+    assert np.isnan(rank_correlation(np.ones(5), np.ones(5)))

@@ -144,6 +144,15 @@ def test_frames_of_sky_are_skipped_by_the_paper_protocol_too(tmp_path, far):
     assert report([scores])['negative_scale_fraction'] == 1
 
 
+def test_ranks_are_means_over_the_same_frames(tmp_path):
+    """A constant counts as 0: one that is predicted, and the stand-in where nothing is held."""
+    flat = np.zeros_like(slope())
+    found = report([score(tmp_path, [slope(), flat, flat, slope()], [slope()] * 4)])
+    rank = found['rank_correlation']
+    assert rank['frame_mean'] == pytest.approx(0.5, abs=1e-3)
+    assert rank['baselines']['hold_last'] == pytest.approx(0.25, abs=1e-3)
+
+
 def test_missing_pixels_cost_and_are_counted(tmp_path):
     broken = slope()
     broken[:, :20] = np.nan

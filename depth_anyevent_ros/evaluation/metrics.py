@@ -62,16 +62,20 @@ def depth_metrics(depth: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     return dict(zip(METRICS, scores.tolist()))
 
 
-def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+def rank_correlation(prediction: np.ndarray, truth: np.ndarray) -> float:
     """
-    Return Spearman's rank correlation of two arrays (n,), NaN where one of them is constant.
+    Return Spearman's rank correlation of two arrays (n,), NaN where the truth is constant.
 
-    Equal values share the mean of their ranks.
+    A constant prediction puts nothing in order, which is 0: were it NaN, a mean over frames would
+    be better without it. Equal values share the mean of their ranks.
     """
-    ranks = [_ranks(np.asarray(values)) for values in (a, b)]
+    ranks = [_ranks(np.asarray(values)) for values in (prediction, truth)]
     deviations = [r - r.mean() for r in ranks]
-    norm = np.sqrt(np.prod([(d * d).sum() for d in deviations]))
-    return float((deviations[0] * deviations[1]).sum() / norm) if norm > 0 else float('nan')
+    predicted, true = ((d * d).sum() for d in deviations)
+    if not true > 0:
+        return float('nan')
+    return float((deviations[0] * deviations[1]).sum() / np.sqrt(predicted * true)) \
+        if predicted > 0 else 0.0
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
