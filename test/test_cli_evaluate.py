@@ -119,10 +119,23 @@ def test_what_cannot_be_used_is_skipped_and_counted(data, capsys):
     assert 'none of the 1 sequences' in capsys.readouterr().err
 
 
+def test_a_picture_of_nothing_is_no_success(data, capsys):
+    folder, tmp_path = data
+    for name, label in (('a', slope()), ('b', np.zeros_like(slope()))):
+        write_labels(tmp_path / 'more' / name, [label])
+    assert run('evaluate', '--data', tmp_path / 'more', '--rows', 1, '--checkpoint',
+               tmp_path / 'student.safetensors', '--picture', tmp_path / 'sheet.png',
+               '--json', tmp_path / 'r.json') == 1
+    assert 'sheet.png: none of the sequences chosen' in capsys.readouterr().err
+    assert json.loads((tmp_path / 'r.json').read_text())['frames'] == 1
+    assert not (tmp_path / 'sheet.png').exists()
+
+
 @pytest.mark.parametrize('options, words', [
     (('--data', '/nowhere'), 'does not exist'),
     (('--checkpoint', '/nowhere.safetensors'), 'does not exist'),
     (('--mean-map', '/nowhere.npz'), 'does not exist'),
+    (('--rows', '0'), 'rows must be 1'),
     (('--rate', '0'), 'rate'), (('--limit', '-3'), 'limit'), (('--device', 'tpu'), 'device')])
 def test_what_cannot_be_done_is_a_sentence(data, capsys, options, words):
     folder, tmp_path = data

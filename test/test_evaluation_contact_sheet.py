@@ -71,6 +71,29 @@ def test_the_frame_is_the_first_with_events_from_the_middle_on(tmp_path):
     assert picture.shape[1] > 1000 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 500
 
 
+def test_the_first_scored_frame_stands_in_where_there_is_no_other(tmp_path):
+    from depth_anyevent_ros.evaluation.scoring import Frame
+    sequence = write_labels(tmp_path / 'a', [slope()] * 12)
+    sheet = ContactSheet({sequence.path}, 50.0)
+    for i in (1, 2, 3):  # label 0 is sky, and --limit ends before the middle
+        sheet.see(sequence, Frame(slope(), i, False, False), slope(), 1 / slope())
+    (row,) = sheet._rows.values()
+    assert row.title.startswith('a, 0.1 s')
+
+
+def test_a_sequence_that_is_of_no_use_is_replaced_by_the_next(tmp_path):
+    from depth_anyevent_ros.evaluation.scoring import Frame
+    sequences = [write_labels(tmp_path / name, [slope()]) for name in 'abcd']
+    paths = [sequence.path for sequence in sequences]
+    sheet = ContactSheet({paths[1], paths[2]}, 50.0)
+    for index, sequence in enumerate(sequences):
+        if index in (0, 1):  # the first of them was not to be shown
+            sheet.replace(paths[index], paths[index + 1:])
+        else:
+            sheet.see(sequence, Frame(slope(), 0, False, False), slope(), 1 / slope())
+    assert set(sheet._rows) == {paths[2], paths[3]}
+
+
 @pytest.mark.parametrize('image', [True, False])
 def test_a_sequence_of_pauses_shows_its_last_stand_in(tmp_path, image):
     from depth_anyevent_ros.evaluation.scoring import Frame

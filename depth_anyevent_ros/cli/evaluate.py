@@ -80,6 +80,8 @@ def run(arguments) -> tuple[int, dict]:
     if not PROTOCOLS[settings.protocol].metric and (arguments.picture or arguments.light_plot):
         raise ValueError('--picture and --light-plot draw metres, which the labels of the '
                          'protocol teacher do not have: leave them out.')
+    if arguments.rows < 1:
+        raise ValueError(f'--rows must be 1 or above, not {arguments.rows}')
     paths = find_sequences(arguments.data)
     for picture in filter(None, (arguments.picture, arguments.light_plot)):
         Path(picture).parent.mkdir(parents=True, exist_ok=True)
@@ -97,11 +99,7 @@ def run(arguments) -> tuple[int, dict]:
                                  runtime.config.input.window_ms)
         results[name], models[name] = _evaluate(name, runtime, paths, settings, maps, sheet)
         if sheet and models[name]:
-            try:
-                sheet.write(arguments.picture, _heading(runtime, results[name]))
-            except (ValueError, OSError) as error:  # the figures are not lost by it
-                print(f'depth_anyevent evaluate: {arguments.picture}: {error}', file=sys.stderr)
-                unwritten = True
+            unwritten = not _written(sheet, arguments.picture, _heading(runtime, results[name]))
     result = next(iter(results.values()))
     if arguments.compare:
         result['compared'] = {name: results[name] for name in list(results)[1:]}
@@ -129,13 +127,15 @@ def _evaluate(name: str, runtime: TorchRuntime, paths: list[Path], settings: Eva
     scores, unusable = [], Counter()
     with tqdm(total=sum(frame_count(path, settings) for path in paths), unit=' frames', desc=name,
               disable=None) as bar:
-        for path in paths:
+        for index, path in enumerate(paths):
             try:
                 scores.append(evaluate_sequence(path, runtime, settings, maps,
                                                 sheet and sheet.see, bar.update))
             except UnusableSequence as error:
                 unusable[error.reason] += 1
                 said.append(f'skipped: {error}')
+                if sheet:
+                    sheet.replace(path, paths[index + 1:])
     for sentence in [*said, *filter(None, [runtime.fallback])]:
         print(f'note: {sentence}', file=sys.stderr)
     skipped = {'sequences': dict(unusable),
@@ -160,6 +160,18 @@ def _evaluate(name: str, runtime: TorchRuntime, paths: list[Path], settings: Eva
               'depth.')
     _print_rest(result)
     return result, scores
+
+
+def _written(sheet: ContactSheet, path: str, heading: str) -> bool:
+    """Write the sheet; return whether it could be, as the figures are not lost by it."""
+    try:
+        reason = '' if sheet.write(path, heading) else 'none of the sequences chosen for the ' \
+            'contact sheet could be scored, so that it is not written: give more --rows.'
+    except (ValueError, OSError) as error:
+        reason = str(error)
+    if reason:
+        print(f'depth_anyevent evaluate: {path}: {reason}', file=sys.stderr)
+    return not reason
 
 
 def _heading(runtime: TorchRuntime, result: dict) -> str:

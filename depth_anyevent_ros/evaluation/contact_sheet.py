@@ -65,11 +65,12 @@ class ContactSheet:
     Collects one frame of each chosen sequence while they are evaluated, and draws them.
 
     Which frame is settled by its place, not by its score: the first from the middle of the
-    sequence on that lies in no pause and has enough events, or else the last of every tenth label.
+    sequence on that lies in no pause and has enough events, or else the last of every tenth label,
+    or else the first that was scored.
     """
 
     def __init__(self, chosen: set[Path], window_ms: float):
-        self._chosen, self._window_ns = chosen, round(window_ms * 1e6)
+        self._chosen, self._window_ns = set(chosen), round(window_ms * 1e6)
         self._rows: dict[Path, Row] = {}
         self._settled: set[Path] = set()
 
@@ -82,9 +83,14 @@ class ContactSheet:
         middle = frame.label >= len(sequence) // 2
         if middle and not (frame.few or frame.paused):
             self._settled.add(path)
-        elif frame.label % 10:  # a stand-in, in case that no frame will do
+        elif path in self._rows and frame.label % 10:  # stand-ins, in case that no frame will do
             return
         self._rows[path] = self._row(sequence, frame, inverse_depth, depth)
+
+    def replace(self, path: Path, later: Items[Path]) -> None:
+        """Show the next of `later`, which are not evaluated yet, if one to show is of no use."""
+        if path in self._chosen:
+            self._chosen.update([item for item in later if item not in self._chosen][:1])
 
     def write(self, path: str | Path, heading: str) -> int:
         """Write the sheet as a picture (the ending says which kind); return its rows."""
