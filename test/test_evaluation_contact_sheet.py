@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from depth_anyevent_ros.evaluation.contact_sheet import (
-    choose_sequences, ContactSheet, depth_limits, Row)
+    choose_sequences, ContactSheet, depth_limits, draw, Row)
 from depth_anyevent_ros.evaluation.pictures import events_picture
 from depth_anyevent_ros.events.types import Events
 
@@ -46,6 +46,17 @@ def test_depth_limits_leave_the_sky_out():
     near, far = depth_limits(np.array([[2.0, 40.0, np.inf, np.nan, 200.0]]))
     assert 2 <= near < 3 and 39 < far <= 40
     assert depth_limits(np.full((2, 2), np.inf)) == (1.0, 80.0)
+
+
+@pytest.mark.parametrize('near, far, labels', [
+    (2, 12, ['2 m', '3 m', '5 m', '7 m', '10 m']), (0.06, 0.12, ['0.06 m', '0.12 m']),
+    (31, 46.5, ['31 m', '46.5 m']), (4, 6, ['4 m', '6 m'])])
+def test_the_bar_of_depth_has_two_labels_or_more(near, far, labels):
+    truth = np.full((HEIGHT, WIDTH), near, np.float64)
+    truth[:, WIDTH // 2:] = far
+    figure = draw([Row('', np.zeros((HEIGHT, WIDTH, 3), np.uint8), None, truth, truth)], '')
+    bars = [axes for axes in figure.axes if axes.yaxis_inverted() and axes.get_yticks().size]
+    assert [tick.get_text() for tick in bars[0].get_yticklabels()] == labels
 
 
 def test_sequences_of_all_worlds_are_chosen(tmp_path):

@@ -173,8 +173,10 @@ def depth_limits(truth: np.ndarray) -> tuple[float, float]:
 def _depth_bar(bar, near: float, far: float) -> None:
     ticks = [t for t in (0.2, 0.3, 0.5, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 80)
              if near <= t <= far]
+    if len(ticks) < 2:
+        ticks = [near, far]
     bar.ax.invert_yaxis()
-    bar.set_ticks(ticks, labels=[f'{t:g} m' for t in ticks])
+    bar.set_ticks(ticks, labels=[f'{t:.3g} m' for t in ticks])
     bar.ax.minorticks_off()
     bar.ax.tick_params(labelsize=7, length=2, pad=2)
 
