@@ -95,6 +95,15 @@ def test_pictures_and_voxel_grids(tmp_path):
     np.testing.assert_allclose(voxel.image[3].reshape(5, -1), grid, atol=2e-3)
 
 
+def test_pictures_are_seen_without_the_distortion_of_the_lens(tmp_path):
+    """As the labels that belong to them are."""
+    sequence = Sequence(write_sequence(tmp_path / 's', distortion=(-0.25, 0.05, 0, 0, 0)))
+    samples = load_samples(sequence, InputConfig('rgb', placement='resize'), HEIGHT, WIDTH)
+    expected = sequence.rectification.picture(sequence.image(3))
+    np.testing.assert_array_equal(samples.image[3], expected[..., ::-1].transpose(2, 0, 1))
+    assert (expected != sequence.image(3)).any()
+
+
 def test_truth_is_the_mean_over_known_pixels():
     rng = np.random.default_rng(0)
     label = rng.random((70, 84)).astype(np.float32)

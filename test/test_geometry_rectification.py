@@ -136,6 +136,28 @@ def test_seen_is_where_events_can_land(seed):
     assert seen.mean() > 0.5
 
 
+@pytest.mark.parametrize('seed', range(4))
+@pytest.mark.parametrize('finer', [1, 2])
+def test_pictures_are_rectified_as_by_opencv(seed, finer):
+    camera = random_camera(seed)
+    v, u = np.mgrid[:finer * HEIGHT, :finer * WIDTH] / finer
+    picture = np.rint(np.stack([3 * u, 4 * v, 60 + 50 * np.sin(u / 7) + 50 * np.cos(v / 5)], -1)
+                      ).astype(np.uint8)
+    rectification = Rectification(camera)
+    found = rectification.picture(picture)
+    matrix = camera.scaled(finer * WIDTH, finer * HEIGHT)
+    maps = cv2.fisheye if camera.distortion_model == 'equidistant' else cv2
+    expected = cv2.remap(picture, *maps.initUndistortRectifyMap(
+        matrix.k, camera.d, camera.r, matrix.p[:, :3], picture.shape[1::-1], cv2.CV_32FC1),
+        cv2.INTER_LINEAR)
+    # At the edge OpenCV blends with black.
+    inner = cv2.erode(rectification.seen(*picture.shape[1::-1]).astype(np.uint8), np.ones((5, 5)),
+                      borderValue=0) > 0
+    assert inner.mean() > 0.5 and found.shape == picture.shape
+    assert np.abs(found[inner].astype(int) - expected[inner]).max() <= 2
+    assert not found[~rectification.seen(*picture.shape[1::-1])].any()
+
+
 def test_beyond_the_lens_model_nothing_is_seen():
     # Rays of 60 degrees and more come back into the picture: the polynomial falls from there on.
     wide = np.array([[80., 0, 173], [0, 80, 130], [0, 0, 1]])

@@ -148,7 +148,7 @@ def area_average(inverse_depth: np.ndarray, height: int, width: int) -> np.ndarr
 
 def _picture(sequence: Sequence, index: int, height: int, width: int) -> np.ndarray:
     """Return the picture of a label as RGB in [0, 1], float32 (3, height, width)."""
-    picture = sequence.image(index)
+    picture = sequence.picture(index)
     if picture is None:
         raise SampleError(f'{sequence.path} has no pictures, which a network on rgb needs: '
                           'simulate it with them.')

@@ -31,10 +31,11 @@ class Sequence:
     A sequence; its length is the number of labels.
 
     info: what sequence.json says. camera: CameraModel of the labels and events, which have the
-    distortion of its lens; networks see them without (`rectification`, `label`). times_ns: int64
-    (N,), the ends of the event windows. event_count: number of all events. Files are open only
-    while they are read: any number of sequences may exist, and may be used by several processes.
-    Everything raises SequenceError where the files are not as they should be.
+    distortion of its lens, as have pictures; networks see them without (`rectification`, `label`,
+    `picture`). times_ns: int64 (N,), the ends of the event windows. event_count: number of all
+    events. Files are open only while they are read: any number of sequences may exist, and may be
+    used by several processes. Everything raises SequenceError where the files are not as they
+    should be.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -116,6 +117,13 @@ class Sequence:
         if image is None:
             raise SequenceError(f'{path} is missing or no picture; make the sequence again.')
         return image
+
+    def picture(self, index: int) -> np.ndarray | None:
+        """Return a picture as `image`, without the lens's distortion, as that of `label`."""
+        image = self.image(index)
+        if image is None or self.rectification is None:
+            return image
+        return self.rectification.picture(image)
 
     def _index(self, index: int) -> int:
         """Return an index from 0; IndexError ends a for loop over a sequence's labels."""

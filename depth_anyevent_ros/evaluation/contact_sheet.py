@@ -105,7 +105,7 @@ class ContactSheet:
         camera, events = sequence.camera, sequence.events(begin_ns, end_ns)
         if sequence.rectification:
             events = rectified(events, sequence.rectification.coordinates)
-        image = sequence.image(frame.label)
+        image = sequence.picture(frame.label)
         with np.errstate(divide='ignore'):
             truth = 1 / inverse_depth
         row = Row('', events_picture(events, camera.width, camera.height, begin_ns, end_ns),

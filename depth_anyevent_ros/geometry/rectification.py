@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+import cv2
 import numpy as np
 
 from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel
@@ -48,6 +49,7 @@ class Rectification:
         self.camera = CameraModel(source.width, source.height, matrix, np.zeros(5), 'plumb_bob',
                                   np.eye(3), source.projection)
         self.coordinates = self._table(source.rays())
+        self._tables: dict[tuple[int, int], np.ndarray] = {}  # where to look, by size
 
     def _table(self, rays: np.ndarray) -> np.ndarray:
         turned = np.concatenate([rays, np.ones_like(rays[..., :1])], -1) @ (
@@ -86,6 +88,21 @@ class Rectification:
         found = np.full(len(inside), np.nan, np.float32)
         found[inside] = values.reshape(-1)[source] * depth
         return found.reshape(self.camera.height, self.camera.width)
+
+    def picture(self, picture: np.ndarray) -> np.ndarray:
+        """
+        Return what the sensor sees, uint8 (h, w, 3) of any size, in the rectified picture.
+
+        Black where the sensor does not see.
+        """
+        height, width = picture.shape[:2]
+        if (height, width) not in self._tables:
+            pixels, inside, _ = self._sources(width, height)
+            finer = np.array([width / self.camera.width, height / self.camera.height])
+            pixels = np.where(inside[:, None], (pixels + 0.5) * finer - 0.5, -10)
+            self._tables[height, width] = pixels.reshape(height, width, 2).astype(np.float32)
+        return cv2.remap(picture, self._tables[height, width], None, cv2.INTER_LINEAR,
+                         borderMode=cv2.BORDER_CONSTANT)
 
     @cached_property
     def _map(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
