@@ -1,6 +1,6 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of colour cameras as ROS messages carry them, to RGB. Knows no ROS."""
+"""Pictures of colour cameras as ROS messages carry them, to what networks see. No ROS."""
 from __future__ import annotations
 
 import cv2
@@ -69,6 +69,14 @@ def decode_map(data, encoding: str, height: int, width: int, step: int,
     rows = np.ascontiguousarray(values[:step * height].reshape(height, step)[:, :row])
     found = rows.view(kind).astype(np.float32)
     return np.where(np.isfinite(found), found, np.float32(np.nan))
+
+
+def resize_picture(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return a picture, uint8 (h, w, 3), as (height, width, 3), as a network on RGB takes it."""
+    # Averages where the picture is finer; Depth Anything V2's cubic where it is coarser.
+    shrinks = width < picture.shape[1]
+    return cv2.resize(picture, (width, height),
+                      interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
 
 def decode_compressed(data, name: str = 'the picture') -> np.ndarray:

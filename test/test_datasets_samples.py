@@ -1,6 +1,8 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Samples: the same network input as the live pipeline's, and the truth on the same grid."""
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tiny_sequences import HEIGHT, PERIOD_NS, WIDTH, write_sequence
@@ -8,13 +10,16 @@ from tiny_sequences import HEIGHT, PERIOD_NS, WIDTH, write_sequence
 from depth_anyevent_ros.datasets.samples import (
     area_average, load_samples, SampleError, usable_labels)
 from depth_anyevent_ros.datasets.sequences import Sequence, SequenceError
+from depth_anyevent_ros.distillation.teachers import CheckpointTeacher
 from depth_anyevent_ros.events.evt3_encoder import Evt3Encoder
 from depth_anyevent_ros.events.pipeline import EventPipeline
 from depth_anyevent_ros.events.surface import grid_of_pixels
 from depth_anyevent_ros.events.types import Packet
 from depth_anyevent_ros.events.voxel_grid import voxel_grid
 from depth_anyevent_ros.events.windows import TimeWindows
-from depth_anyevent_ros.networks.config import InputConfig
+from depth_anyevent_ros.networks.checkpoint import Checkpoint
+from depth_anyevent_ros.networks.config import InputConfig, model_preset
+from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.input_size import representation_for
 
 
@@ -93,6 +98,18 @@ def test_pictures_and_voxel_grids(tmp_path):
     cells = np.add.outer(*grid_of_pixels(84, 70, 84, 70))
     grid = voxel_grid(window, cells, 84 * 70, 3 * PERIOD_NS, 4 * PERIOD_NS)
     np.testing.assert_allclose(voxel.image[3].reshape(5, -1), grid, atol=2e-3)
+
+
+def test_a_small_picture_is_enlarged_as_for_a_teacher_that_runs(tmp_path):
+    sequence = Sequence(write_sequence(tmp_path / 's'))
+    config = InputConfig('rgb', height=140, width=168)
+    preset = model_preset('tiny')
+    network = DepthNetwork(preset.network)
+    teacher = CheckpointTeacher(Checkpoint(replace(preset, input=config), network, '', 'teacher'),
+                                'cpu')
+    samples = load_samples(sequence, config, 140, 168)
+    seen = teacher._input(np.ascontiguousarray(sequence.image(3)[..., ::-1]))
+    np.testing.assert_allclose(samples.image[3] / 255, seen, atol=1e-6)
 
 
 def test_pictures_are_seen_without_the_distortion_of_the_lens(tmp_path):

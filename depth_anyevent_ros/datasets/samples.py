@@ -21,6 +21,7 @@ from depth_anyevent_ros.events.pipeline import placed
 from depth_anyevent_ros.events.surface import LatestEventSurface
 from depth_anyevent_ros.events.types import Events
 from depth_anyevent_ros.events.voxel_grid import voxel_grid
+from depth_anyevent_ros.images import resize_picture
 from depth_anyevent_ros.networks.config import InputConfig
 
 BLOCK_NS = 1_000_000_000  # events that are read at once
@@ -152,7 +153,7 @@ def _picture(sequence: Sequence, index: int, height: int, width: int) -> np.ndar
     if picture is None:
         raise SampleError(f'{sequence.path} has no pictures, which a network on rgb needs: '
                           'simulate it with them.')
-    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    small = resize_picture(picture, height, width)
     return np.ascontiguousarray(small[..., ::-1].transpose(2, 0, 1), np.float32) / 255
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import cv2
 import numpy as np
 
+from depth_anyevent_ros.images import resize_picture
 from depth_anyevent_ros.models import load_teacher
 from depth_anyevent_ros.networks.checkpoint import Checkpoint
 from depth_anyevent_ros.networks.input_size import input_size
@@ -60,10 +60,7 @@ class CheckpointTeacher:
 
     def _input(self, picture: np.ndarray) -> np.ndarray:
         height, width = self.size_for(picture.shape[1], picture.shape[0])
-        # Averages where the picture is finer; Depth Anything V2's cubic where it is coarser.
-        shrinks = width < picture.shape[1]
-        small = cv2.resize(picture, (width, height),
-                           interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+        small = resize_picture(picture, height, width)
         return np.ascontiguousarray(small.transpose(2, 0, 1), np.float32) / 255
 
     def size_for(self, width: int, height: int) -> tuple[int, int]:
