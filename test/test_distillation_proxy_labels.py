@@ -3,6 +3,7 @@
 """A teacher's labels in place of the truth: known up to scale and shift."""
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from tiny_sequences import write_sequence
@@ -10,7 +11,11 @@ import torch
 
 from depth_anyevent_ros.datasets.samples import load_samples
 from depth_anyevent_ros.datasets.sequences import Sequence
+from depth_anyevent_ros.distillation import data
 from depth_anyevent_ros.distillation.proxy_labels import TeacherLabels
+from depth_anyevent_ros.distillation.run_folder import RunFolder
+from depth_anyevent_ros.distillation.training_config import training_config
+from depth_anyevent_ros.evaluation.baselines import load_mean_maps
 from depth_anyevent_ros.networks.checkpoint import save_checkpoint
 from depth_anyevent_ros.networks.config import InputConfig, model_preset
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
@@ -32,6 +37,37 @@ def linear_teacher(path, scale):
         last.bias *= scale
     save_checkpoint(path, network, config)
     return str(path)
+
+
+@pytest.fixture
+def stage(tmp_path, monkeypatch):
+    """Return the data of a stage by a teacher, of sequences with one sky and one plain truth."""
+    used = []
+    monkeypatch.setattr(data, 'TeacherLabels',
+                        lambda *given: used.append(given) or TeacherLabels(*given))
+    for name, sky in (('s0', True), ('s1', False)):
+        write_sequence(tmp_path / 'train' / name, sky=sky)
+    teacher = linear_teacher(tmp_path / 'teacher.safetensors', 1)
+    config = training_config({
+        'name': 's', 'output': str(tmp_path), 'device': 'cpu', 'network': {'preset': 'tiny-r'},
+        'data': {'train': [str(tmp_path / 'train')], 'labels': f'teacher={teacher}'},
+        'stages': [{'height': 70, 'width': 84, 'steps': 2, 'lanes': 1, 'clip': 2}]})
+    folder = RunFolder(tmp_path, 's')
+    found = data.load_stage(config, config.stages[0], folder)
+    assert used == [(teacher, 'cpu')]
+    return found, folder
+
+
+def test_the_teacher_of_a_run_needs_no_truth_and_makes_the_mean_map(stage):
+    found, folder = stage
+    assert [item.name for item in found.train.samples] == ['s0', 's1'] and not found.skipped
+    assert all(item.usable.all() for item in found.train.samples)
+    labels = np.stack([item.inverse_depth[::4].astype(np.float32)
+                       for item in found.train.samples]).reshape(-1, 70, 84)
+    standard = (labels - labels.mean((1, 2), keepdims=True)) / labels.std((1, 2), keepdims=True)
+    mean_map = load_mean_maps(folder.mean_map)['car']
+    expected = cv2.resize(standard.mean(0), mean_map.shape[::-1], interpolation=cv2.INTER_AREA)
+    np.testing.assert_allclose(mean_map, expected, atol=1e-3)
 
 
 def test_labels_of_a_teacher_with_small_numbers_stay_usable(tmp_path):

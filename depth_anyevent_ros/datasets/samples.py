@@ -67,20 +67,21 @@ class Samples:
 
 
 def load_samples(sequence: Sequence, config: InputConfig, height: int, width: int,
-                 compact: bool = True) -> Samples:
+                 compact: bool = True, truth: bool = True) -> Samples:
     """
     Return the samples of a sequence for a network input of height x width pixels.
 
     config: says the representation, the length of the windows, and how time is normalised; its
     own size is not looked at. compact: see `Samples`; uint8 rounds the age of an event to 1/255.
+    truth: False leaves all depth unknown and no label usable, until a teacher says what it is.
     Raises SampleError where there is nothing to see or to learn (no events, no image, no depth),
     SequenceError where the files are damaged.
     """
-    inverse_depth = np.stack([area_average(sequence.label(index), height, width)
-                              for index in range(len(sequence))]) \
-        if len(sequence) else np.empty((0, height, width), np.float32)
+    inverse_depth = np.full((len(sequence), height, width), np.nan, np.float32)
+    for index in range(len(sequence) if truth else 0):
+        inverse_depth[index] = area_average(sequence.label(index), height, width)
     usable = usable_labels(inverse_depth, sequence.relative)
-    if not usable.any():
+    if not len(sequence) or truth and not usable.any():
         raise SampleError(f'{sequence.path} has no label with depth to learn from: of its '
                           f'{len(sequence)} labels each is unknown or '
                           f'{"all alike" if sequence.relative else "all sky"}.')

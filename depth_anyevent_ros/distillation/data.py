@@ -20,7 +20,7 @@ from depth_anyevent_ros.distillation.training_config import DataConfig, StageCon
 from depth_anyevent_ros.distillation.training_state import writing
 from depth_anyevent_ros.distillation.validation import Validator
 from depth_anyevent_ros.evaluation.baselines import (
-    label_sums, load_mean_maps, mean_maps, save_mean_maps)
+    label_sums, load_mean_maps, mean_maps, save_mean_maps, teacher_sums)
 
 MOST_NAMED = 5  # sequences in a sentence
 
@@ -81,7 +81,7 @@ def load_stage(config: TrainingConfig, stage: StageConfig, found: RunSequences,
 def _load_stage(config: TrainingConfig, stage: StageConfig, found: RunSequences,
                 folder: RunFolder, map_: Map) -> StageData:
     inputs = replace(config.input, height=stage.height, width=stage.width)
-    teacher = TeacherLabels(config.data.teacher) if config.data.teacher else None
+    teacher = TeacherLabels(config.data.teacher, config.device) if config.data.teacher else None
     train = load_sample_set(found.train, inputs, 'training', map_, teacher)
     if config.loss.sky_below and any(item.relative for item in train.samples):
         raise ConfigError("loss.sky_below is in 1/m, but some of the labels are a teacher's and "
@@ -94,7 +94,8 @@ def _load_stage(config: TrainingConfig, stage: StageConfig, found: RunSequences,
                f'{train.unusable} labels without depth to learn from, '
                f'{len(train.skipped)} sequences skipped.')
     if not folder.mean_map.exists():
-        maps = mean_maps(map_(_label_sums, train.paths))
+        maps = mean_maps(map(teacher_sums, train.samples) if teacher
+                         else map_(_label_sums, train.paths))
         with writing(folder.mean_map):
             save_mean_maps(folder.mean_map, maps)
     if not found.validation:

@@ -6,7 +6,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from depth_anyevent_ros.datasets.samples import load_samples, Samples, usable_labels
+from depth_anyevent_ros.datasets.samples import (
+    render_inputs, SampleError, Samples, usable_labels)
 from depth_anyevent_ros.datasets.sequences import Sequence
 from depth_anyevent_ros.distillation.sample_sets import with_labels
 from depth_anyevent_ros.networks.checkpoint import CheckpointError, load_checkpoint
@@ -30,14 +31,18 @@ class TeacherLabels:
         self._runtime = TorchRuntime(checkpoint, device)
 
     def __call__(self, sequence: Sequence, samples: Samples) -> Samples:
-        """Return the samples with the teacher's labels, on the samples' grid."""
+        """Return the samples with the teacher's labels, on the samples' grid; SampleError."""
         config, camera = self._runtime.config.input, sequence.camera
-        pictures = load_samples(sequence, config, *input_size(config, camera.width,
-                                                              camera.height))
+        pictures = render_inputs(sequence, config, *input_size(config, camera.width,
+                                                               camera.height))
         self._runtime.reset()
         height, width = samples.size
         labels = np.empty((len(samples), height, width), np.float32)
-        for index, picture in enumerate(pictures.image):
+        for index, (picture, _) in enumerate(pictures):
             found = self._runtime.infer(picture.astype(np.float32) / 255)
             labels[index] = cv2.resize(found, (width, height), interpolation=cv2.INTER_AREA)
-        return with_labels(samples, labels.astype(np.float16), usable_labels(labels, True))
+        usable = usable_labels(labels, True)
+        if not usable.any():
+            raise SampleError(f'{sequence.path} has no label to learn from: the teacher sees '
+                              'every picture as flat.')
+        return with_labels(samples, labels.astype(np.float16), usable)

@@ -66,13 +66,15 @@ def load_sample_set(paths: list[Path], config: InputConfig, what: str, map_: Map
     """
     Load sequences for an input of about config.height x config.width; show a progress bar.
 
-    map_: of `workers`. relabel: puts other labels in place of the truth. Sequences without events,
-    depth or needed pictures are skipped. Raises SampleError where none is left, or where sensors
-    of different shape give grids of different size, which cannot be in one batch.
+    map_: of `workers`. relabel: puts other labels in place of the truth, which is not read then.
+    Sequences without events, depth or needed pictures are skipped. Raises SampleError where none
+    is left, or where sensors of different shape give grids of different size, which cannot be in
+    one batch.
     """
     samples, used, skipped = [], [], []
+    tasks = [(path, config, not relabel) for path in paths]
     with tqdm(total=len(paths), desc=f'loading {what}', unit=' sequences', disable=None) as bar:
-        for path, result in zip(paths, map_(_load, [(path, config) for path in paths])):
+        for path, result in zip(paths, map_(_load, tasks)):
             bar.update()
             if relabel and not isinstance(result, str):
                 try:
@@ -100,12 +102,12 @@ def with_labels(samples: Samples, inverse_depth, usable) -> Samples:
     return replace(samples, inverse_depth=inverse_depth, usable=usable)
 
 
-def _load(task: tuple[Path, InputConfig]) -> Samples | str:
-    path, config = task
+def _load(task: tuple[Path, InputConfig, bool]) -> Samples | str:
+    path, config, truth = task
     try:
         sequence = Sequence(path)
         camera = sequence.camera
         return load_samples(sequence, config,
-                            *input_size(config, camera.width, camera.height))
+                            *input_size(config, camera.width, camera.height), truth=truth)
     except (SampleError, SequenceError) as error:
         return str(error)

@@ -42,12 +42,21 @@ def label_sums(sequence, stride: int = 4) -> dict[str, np.ndarray]:
     sequence: a datasets.sequences.Sequence. stride: one label in so many is read, as neighbours
     are nearly the same.
     """
+    return _sums((sequence.label(index) for index in range(0, len(sequence), stride)),
+                 sequence.info.get('world'), sequence.relative)
+
+
+def teacher_sums(samples, stride: int = 4) -> dict[str, np.ndarray]:
+    """Return the same of datasets.samples.Samples whose labels are a teacher's."""
+    return _sums(samples.inverse_depth[::stride], samples.world, True)
+
+
+def _sums(labels: Iterable[np.ndarray], world: str, relative: bool) -> dict[str, np.ndarray]:
     sums: dict[str, np.ndarray] = {}
-    world = sequence.info.get('world') or 'unknown'
-    for index in range(0, len(sequence), stride):
-        label = np.asarray(sequence.label(index), np.float32)
-        cells = _standardised_cells(
-            label, np.isfinite(label) if sequence.relative else valid_truth(label))
+    world = world or 'unknown'
+    for label in labels:
+        label = np.asarray(label, np.float32)
+        cells = _standardised_cells(label, np.isfinite(label) if relative else valid_truth(label))
         if cells is not None:
             sums[world] = sums.get(world, 0) + cells
     return sums
