@@ -13,7 +13,7 @@ from torch import Tensor
 
 from depth_anyevent_ros.datasets.samples import Samples
 from depth_anyevent_ros.distillation.training_config import ValidationConfig
-from depth_anyevent_ros.evaluation.baselines import ALL_WORLDS, MIN_PIXELS, resize_map
+from depth_anyevent_ros.evaluation.baselines import map_of_world, MIN_PIXELS, resize_map
 from depth_anyevent_ros.evaluation.pictures import caption, colorize, tencode_picture
 from depth_anyevent_ros.evaluation.protocols import frame_metrics, PROTOCOLS
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
@@ -61,7 +61,7 @@ class Validator:
             raise ValueError('None of the validation labels has depth up to 80 m to compare '
                              'with: name other sequences in data.validation.')
         self.mean_map = self._score(lambda index: [
-            resize_map(maps.get(samples[index].world, maps[ALL_WORLDS]), *samples[index].size)
+            resize_map(map_of_world(maps, samples[index].world), *samples[index].size)
         ] * len(self._frames[index]))
 
     def run(self, network: DepthNetwork, prepare: Callable[[Tensor], Tensor]

@@ -22,7 +22,7 @@ from depth_anyevent_ros.atomic_file import replace_file
 MAX_DEPTH_M = 80.0  # truth beyond it is left out, as METHOD.md's protocols do
 MAP_HEIGHT, MAP_WIDTH = 52, 70
 MIN_PIXELS = 16  # frames with fewer valid pixels say nothing about a scale and a shift
-ALL_WORLDS = 'all'
+ALL_WORLDS, UNKNOWN_WORLD = 'all', 'unknown'
 
 
 def valid_truth(inverse_depth: np.ndarray) -> np.ndarray:
@@ -53,7 +53,7 @@ def teacher_sums(samples, stride: int = 4) -> dict[str, np.ndarray]:
 
 def _sums(labels: Iterable[np.ndarray], world: str, relative: bool) -> dict[str, np.ndarray]:
     sums: dict[str, np.ndarray] = {}
-    world = world or 'unknown'
+    world = world or UNKNOWN_WORLD
     for label in labels:
         label = np.asarray(label, np.float32)
         cells = _standardised_cells(label, np.isfinite(label) if relative else valid_truth(label))
@@ -81,6 +81,11 @@ def mean_maps(found: Iterable[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
                          'empty, all sky, or all unknown')
     return {name: np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
             .astype(np.float32) for name, (total, weight) in sums.items()}
+
+
+def map_of_world(maps: dict[str, np.ndarray], world: str) -> np.ndarray:
+    """Return the map of a world, '' where none is known, or else that of all."""
+    return maps.get(world or UNKNOWN_WORLD, maps[ALL_WORLDS])
 
 
 def _standardised_cells(inverse_depth: np.ndarray, valid: np.ndarray) -> np.ndarray | None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from depth_anyevent_ros.datasets.samples import render_inputs
 from depth_anyevent_ros.datasets.sequences import Sequence, SequenceError
-from depth_anyevent_ros.evaluation.baselines import ALL_WORLDS
+from depth_anyevent_ros.evaluation.baselines import map_of_world
 from depth_anyevent_ros.evaluation.protocols import PROTOCOLS
 from depth_anyevent_ros.evaluation.scoring import (
     FEW_EVENTS_PER_PIXEL, Frame, score_sequence, SequenceScores)
@@ -130,7 +130,7 @@ def evaluate_sequence(path: Path, runtime: TorchRuntime, settings: EvaluationSet
     """
     try:
         sequence = Sequence(path)
-        mean_map = maps.get(sequence.info['world'], maps[ALL_WORLDS]) if maps else None
+        mean_map = map_of_world(maps, sequence.info['world']) if maps else None
         scores = score_sequence(
             sequence, _counted(predict(sequence, runtime, settings), progress),
             PROTOCOLS[settings.protocol], mean_map,

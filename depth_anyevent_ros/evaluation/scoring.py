@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from depth_anyevent_ros.evaluation.alignment import align, fill, Moments
-from depth_anyevent_ros.evaluation.baselines import HeldPrediction, MIN_PIXELS, resize_map
+from depth_anyevent_ros.evaluation.baselines import (
+    HeldPrediction, MIN_PIXELS, resize_map, UNKNOWN_WORLD)
 from depth_anyevent_ros.evaluation.boundary import boundary_mask, BoundaryF1
 from depth_anyevent_ros.evaluation.metrics import rank_correlation, SCORES, scores_of
 
@@ -100,7 +101,7 @@ def score_sequence(sequence, frames: Iterable[Frame], protocol,
     fixed = scorer.fixed(usable)
     stacked = [np.array(values) for values in zip(*rows)] if rows else _no_rows()
     return SequenceScores(
-        sequence.name, sequence.info.get('world') or 'unknown', sequence.info.get('level'),
+        sequence.name, sequence.info.get('world') or UNKNOWN_WORLD, sequence.info.get('level'),
         stacked[0], fixed, *stacked[1:],
         few=np.array([frame.few for frame, _ in usable], bool),
         paused=np.array([frame.paused for frame, _ in usable], bool),
