@@ -125,6 +125,15 @@ def test_ranges_and_moving_things_count_their_own_pixels(tmp_path):
     assert nothing['moving']['frames'] == 0 and nothing['moving']['abs_rel'] is None
 
 
+def test_a_few_pixels_are_no_part_of_a_picture(tmp_path):
+    """Each frame counts the same in the mean of a part, however little it has of it."""
+    labels = [np.full_like(slope(), 1 / 50), np.full_like(slope(), 1 / 50)]
+    labels[0][0, :15], labels[1][0, :16] = 1 / 5, 1 / 5
+    found = report([score(tmp_path, [slope()] * 2, labels)])
+    assert found['range']['lt10']['frames'] == found['range']['lt20']['frames'] == 1
+    assert found['frames'] == 2
+
+
 def test_frames_without_truth_are_skipped_by_reason(tmp_path):
     sky = np.zeros_like(slope())
     labels = [slope(), sky, np.full_like(slope(), np.nan), slope(), sky]

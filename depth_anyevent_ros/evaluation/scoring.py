@@ -49,7 +49,8 @@ class SequenceScores:
     """
     Scores of the frames of a sequence, in the order of the frames that could be scored.
 
-    scores: (F, candidates, parts, SCORES), aligned by frame; NaN where a part has no pixel.
+    scores: (F, candidates, parts, SCORES), aligned by frame; NaN where a part has fewer
+    than MIN_PIXELS pixels.
     fixed: (F, candidates, SCORES) of whole pictures with one alignment for the sequence.
     metric: (F, SCORES) of the model without any alignment, NaN unless it predicts 1/m and the
     protocol is clean.
@@ -222,14 +223,15 @@ class _Scorer:
         return np.stack([~nothing, *ranges, moves, edges])
 
     def _means(self, depth: np.ndarray, truth: np.ndarray, parts: np.ndarray) -> np.ndarray:
-        """Return the scores of each part, (parts, SCORES), NaN where it has no pixel."""
+        """Return the scores of each part, (parts, SCORES), NaN where it has too few pixels."""
         scored = self._protocol.scored(depth, truth)
         if not scored.all():
             depth, truth, parts = depth[scored], truth[scored], parts[:, scored]
         weights = parts.astype(np.float64)
-        sums = self._protocol.errors(depth, truth) @ weights.T
-        with np.errstate(invalid='ignore'):
-            return scores_of(sums / weights.sum(axis=1)).T
+        sums, counts = self._protocol.errors(depth, truth) @ weights.T, weights.sum(axis=1)
+        # The first is the whole picture; of the others each counts as much as a full one.
+        least = np.where(np.arange(len(counts)) == 0, 1, MIN_PIXELS)
+        return scores_of(sums / np.where(counts >= least, counts, np.nan)).T
 
     @staticmethod
     def _picture(mask: np.ndarray, values: np.ndarray) -> np.ndarray:
