@@ -25,6 +25,14 @@ def test_crossings_lie_where_the_lines_meet():
     assert len(light.crossings([1, 0.1, 0.01], [1, 3, 1], [2, 2, 2])) == 2
 
 
+@pytest.mark.parametrize('gap, expected', [
+    ([1, 0, -1, -2], [0.1]), ([1, 0, 1, 2], []), ([2, 1, 1, 0], []), ([0, 1, 2, 3], []),
+    ([1, 0, 0, -1], [10 ** -1.5]), ([0, 0, 0, 0], []), ([-1, 0, 1, -1], [0.1, 10 ** -2.5])])
+def test_a_touch_is_no_crossing(gap, expected):
+    found = light.crossings([1, 0.1, 0.01, 0.001], np.add(gap, 5.0), [5.0] * 4)
+    assert found == pytest.approx(expected)
+
+
 def test_levels_and_the_plot(tmp_path):
     student = [scores(tmp_path, level, 0.2, 'a') for level in (1.0, 0.01, 1e-4)]
     teacher = [scores(tmp_path, level, noise, 'a')

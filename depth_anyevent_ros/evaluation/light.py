@@ -44,15 +44,19 @@ def by_level(models: dict[str, list[SequenceScores]]) -> dict:
 
 
 def crossings(levels: list[float], a: list[float], b: list[float]) -> list[float]:
-    """Return the levels where a and b are equal, linear in the logarithm of the level."""
+    """
+    Return the levels where a and b change places, linear in the logarithm of the level.
+
+    Where they are only equal, and then in the same order as before, they do not cross; where they
+    are equal from one level to another in between, the middle of these counts.
+    """
     logs, gap = np.log(levels), np.subtract(a, b)
-    found = []
-    for i in range(len(logs) - 1):
-        if gap[i] * gap[i + 1] < 0:
-            share = gap[i] / (gap[i] - gap[i + 1])
-            found.append(float(np.exp(logs[i] + share * (logs[i + 1] - logs[i]))))
-        elif gap[i] == 0 and np.any(gap != 0):
-            found.append(float(levels[i]))
+    found, apart = [], np.flatnonzero(gap)
+    for i, j in zip(apart[:-1], apart[1:]):
+        if gap[i] * gap[j] < 0:
+            share = gap[i] / (gap[i] - gap[j])
+            found.append(float(np.exp(logs[i] + share * (logs[j] - logs[i]) if j == i + 1
+                                      else (logs[i + 1] + logs[j - 1]) / 2)))
     return found
 
 
