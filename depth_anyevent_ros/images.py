@@ -63,11 +63,12 @@ def decode_map(data, encoding: str, height: int, width: int, step: int,
     kind = np.dtype(np.float32).newbyteorder('>' if is_bigendian else '<')
     values = np.frombuffer(data, np.uint8)
     row = 4 * width
-    if not width or not height or step < row or len(values) < step * height:
+    if not width or not height or step < row or len(values) < step * (height - 1) + row:
         raise ImageError(f"a teacher's map of {width}x{height} pixels has rows of {step} bytes "
                          f'and {len(values)} bytes in all')
-    rows = np.ascontiguousarray(values[:step * height].reshape(height, step)[:, :row])
-    found = rows.view(kind).astype(np.float32)
+    # The last row may lack its padding.
+    rows = np.lib.stride_tricks.as_strided(values, (height, row), (step, 1), writeable=False)
+    found = np.ascontiguousarray(rows).view(kind).astype(np.float32)
     return np.where(np.isfinite(found), found, np.float32(np.nan))
 
 

@@ -5,7 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from depth_anyevent_ros.images import decode_compressed, decode_image, ENCODINGS, ImageError
+from depth_anyevent_ros.images import (
+    decode_compressed, decode_image, decode_map, ENCODINGS, ImageError)
 
 RGB = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
 
@@ -36,6 +37,17 @@ def test_every_encoding_becomes_rgb(encoding, padding, big_endian):
 def test_the_last_row_may_lack_its_padding():
     data, *rest = encoded('rgb8', padding=3)
     np.testing.assert_array_equal(decode_image(data[:-3], *rest), RGB)
+
+
+@pytest.mark.parametrize('missing', [0, 6])
+def test_the_last_row_of_a_map_may_lack_its_padding_too(missing):
+    values = np.arange(12, dtype='<f4').reshape(3, 4)
+    values[1, 2] = np.inf
+    rows = np.pad(values.view(np.uint8), ((0, 0), (0, 6)), constant_values=7).tobytes()
+    found = decode_map(rows[:len(rows) - missing], '32FC1', 3, 4, 22)
+    np.testing.assert_array_equal(found, np.where(np.isfinite(values), values, np.nan))
+    with pytest.raises(ImageError, match='rows of 22 bytes and 59 bytes'):
+        decode_map(rows[:-7], '32FC1', 3, 4, 22)
 
 
 @pytest.mark.parametrize('change, words', [
