@@ -341,6 +341,10 @@ def test_finding_sequences(tmp_path):
     (tmp_path / 'b' / 'three.part' / 'sequence.json').write_text('{}')
     assert find_sequences([tmp_path / 'b', tmp_path / 'a', tmp_path]) == [
         tmp_path / 'b' / 'one', tmp_path / 'b' / 'two', tmp_path / 'a']
+    (tmp_path / 'link').symlink_to(tmp_path / 'b')
+    assert find_sequences([tmp_path / 'a', tmp_path / 'b' / '..' / 'a', tmp_path / 'link' / 'two',
+                           tmp_path / 'b']) == [
+        tmp_path / 'a', tmp_path / 'link' / 'two', tmp_path / 'b' / 'one']
     with pytest.raises(SequenceError, match='does not exist'):
         find_sequences([tmp_path / 'c'])
     (tmp_path / 'c').mkdir()

@@ -174,20 +174,21 @@ def _read_info(folder: Path) -> dict[str, Any]:
 
 def find_sequences(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     """
-    Return the sequences that paths name, each once, those of a folder by name.
+    Return the sequences that paths name, each once however it is named, those of a folder by name.
 
     A path is a sequence or a folder of sequences (and of folders of them). Raise SequenceError
     where a path names none.
     """
-    found: dict[Path, None] = {}
+    found: dict[Path, Path] = {}
     for path in [paths] if isinstance(paths, (str, Path)) else paths:
         here = _sequences_below(Path(path))
         if not here:
             reason = 'does not exist' if not Path(path).exists() else \
                 f'is neither a sequence (a folder with {INFO_FILE}) nor a folder of some'
             raise SequenceError(f'{path} {reason}.')
-        found |= dict.fromkeys(here)
-    return list(found)
+        for sequence in here:
+            found.setdefault(sequence.resolve(), sequence)
+    return list(found.values())
 
 
 def _sequences_below(folder: Path) -> list[Path]:
