@@ -135,11 +135,13 @@ def test_a_picture_of_nothing_is_no_success(data, capsys):
     (('--data', '/nowhere'), 'does not exist'),
     (('--checkpoint', '/nowhere.safetensors'), 'does not exist'),
     (('--mean-map', '/nowhere.npz'), 'does not exist'),
-    (('--rows', '0'), 'rows must be 1'),
+    (('--rows', '0'), 'rows must be 1'), (('--json', '/'), 'cannot be written'),
+    (('--picture', '/'), 'cannot be written'),
     (('--rate', '0'), 'rate'), (('--limit', '-3'), 'limit'), (('--device', 'tpu'), 'device')])
 def test_what_cannot_be_done_is_a_sentence(data, capsys, options, words):
     folder, tmp_path = data
     checkpoint = ('--checkpoint', tmp_path / 'student.safetensors')
     assert run('evaluate', '--data', folder, *checkpoint, *options) == 1
-    error = capsys.readouterr().err
-    assert words in error and 'Traceback' not in error
+    said = capsys.readouterr()
+    assert words in said.err and 'Traceback' not in said.err
+    assert not said.out  # nothing was evaluated before it was refused

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+import os
 from pathlib import Path
 import sys
 import time
@@ -83,8 +84,9 @@ def run(arguments) -> tuple[int, dict]:
     if arguments.rows < 1:
         raise ValueError(f'--rows must be 1 or above, not {arguments.rows}')
     paths = find_sequences(arguments.data)
-    for picture in filter(None, (arguments.picture, arguments.light_plot)):
-        Path(picture).parent.mkdir(parents=True, exist_ok=True)
+    for file in (arguments.picture, arguments.light_plot, arguments.json):
+        if file and file != '-':
+            _check_writable(Path(file))
     maps = _mean_maps(arguments.mean_map)
     runtimes = {}
     for path in (arguments.checkpoint, *arguments.compare):
@@ -113,6 +115,13 @@ def run(arguments) -> tuple[int, dict]:
             print(f'depth_anyevent evaluate: {error}', file=sys.stderr)
             return 1, result
     return 0, result
+
+
+def _check_writable(file: Path) -> None:
+    """Make the folder of a file; raise ValueError or OSError where it cannot be written."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise ValueError(f'{file} cannot be written: name a file in a folder that takes one.')
 
 
 def _evaluate(name: str, runtime: TorchRuntime, paths: list[Path], settings: EvaluationSettings,
