@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A step of the optimizer in place: as in a plain loop, and none where it is not finite."""
 import copy
+from dataclasses import replace
 import math
 
 import pytest
 import torch
 
+from depth_anyevent_ros.distillation import trainer
 from depth_anyevent_ros.distillation.losses import depth_loss
 from depth_anyevent_ros.distillation.trainer import new_optimizer
 from depth_anyevent_ros.distillation.training_config import training_config
@@ -55,6 +57,13 @@ def flat(network):
 def fill(step, batch):
     for place, value in zip((step.images, step.target, step.starts), batch):
         place.copy_(value)
+
+
+@pytest.mark.parametrize('asked, found, used', [
+    ('auto', 'fp16', 'fp32'), ('auto', 'bf16', 'bf16'), ('fp16', 'fp16', 'fp16')])
+def test_half_precision_is_fp16_only_where_it_is_asked_for(monkeypatch, asked, found, used):
+    monkeypatch.setattr(trainer, 'placement_here', lambda *_: ('cpu', found, ''))
+    assert trainer.Trainer(replace(config('tiny-r'), precision=asked))._precision == used
 
 
 @pytest.mark.parametrize('preset', ['tiny-r', 'tiny'])

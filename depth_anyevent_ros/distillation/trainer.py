@@ -318,6 +318,8 @@ class Trainer:
             self.config.device, self.config.precision)
         if fallback:
             tqdm.write(fallback)
+        if self.config.precision == 'auto' and self._precision == 'fp16':
+            self._precision = 'fp32'  # students from scratch outgrow fp16, see half_range.py
         inputs = self.config.input
         mean, std = (torch.tensor(values, device=self._device)[:, None, None]
                      for values in (inputs.mean, inputs.std))
