@@ -53,7 +53,7 @@ def stage(tmp_path, monkeypatch):
         'data': {'train': [str(tmp_path / 'train')], 'labels': f'teacher={teacher}'},
         'stages': [{'height': 70, 'width': 84, 'steps': 2, 'lanes': 1, 'clip': 2}]})
     folder = RunFolder(tmp_path, 's')
-    found = data.load_stage(config, config.stages[0], folder)
+    found = data.load_stage(config, config.stages[0], data.find_run_sequences(config.data), folder)
     assert used == [(teacher, 'cpu')]
     return found, folder
 
