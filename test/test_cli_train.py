@@ -79,3 +79,5 @@ def test_an_ablation_is_one_command(config, tmp_path, capsys):
     assert execute(['train', config, '--resume']) == 0
     assert execute(['train', config, 'seed=1', '--resume']) == 1
     assert 'another seed' in capsys.readouterr().err
+    assert execute(['train', config, 'precision=fp32', '--resume']) == 1
+    assert 'another precision' in capsys.readouterr().err

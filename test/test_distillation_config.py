@@ -106,7 +106,9 @@ def test_what_is_wrong_is_said(assignments, words):
 
 def test_numbers_need_no_point():
     config = training_config(override(LEAST, [
-        'stages.0.learning_rate=1e-3', 'loss.gradient=5e-1', 'network.depth_scale=3e-1']))
+        'stages.0.learning_rate=1e-3', 'loss.gradient=5e-1', 'network.depth_scale=3e-1',
+        'input.std=[0.1, 2e-1, 0.3]']))
+    assert config.input.std == (0.1, 0.2, 0.3)
     assert config.stages[0].learning_rate == 1e-3
     assert (config.loss.gradient, config.network.depth_scale) == (0.5, 0.3)
 
@@ -168,6 +170,18 @@ def test_an_ablation_on_labels_of_a_teacher_has_their_only_metric(tmp_path):
 
     result = run_ablation(FOLDER / 'memory.yaml', [f'output={tmp_path}'], False, train)
     assert result['table'].startswith('| memory | seeds | rmse | seconds |')
+
+
+def test_what_is_assigned_counts_in_every_run_of_an_ablation(tmp_path):
+    path = tmp_path / 'ablation.yaml'
+    path.write_text(yaml.safe_dump({
+        **LEAST, 'data': {'train': ['a'], 'validation': ['b']}, 'network': {
+            'preset': 'tiny', 'features': 16, 'depth_scale': 2.0}, 'ablation': {'axes': {
+                'memory': {'none': {'network.preset': 'tiny'}, 'some': {
+                    'network.preset': 'tiny-r'}}, 'seeds': {'a': {'seed': 1}}}}}))
+    found = [config.network for _, config in ablation_runs(path, ['network.features=8'])]
+    assert [(one.recurrent, one.features, one.depth_scale) for one in found] == [
+        (False, 8, 2.0), (True, 8, 2.0)]
 
 
 def test_values_of_an_axis_have_names(tmp_path):

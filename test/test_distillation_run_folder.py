@@ -1,13 +1,17 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The folder of a training run: its log, what is in the way, and what a kill leaves."""
+from dataclasses import replace
 import json
 
 import pytest
+from tiny_sequences import write_sequence
+import torch
 
 from depth_anyevent_ros.distillation.run_folder import RunFolder
+from depth_anyevent_ros.distillation.trainer import Trainer
 from depth_anyevent_ros.distillation.training_config import training_config
-from depth_anyevent_ros.distillation.training_state import TrainingError
+from depth_anyevent_ros.distillation.training_state import load_state, TrainingError
 
 CONFIG = training_config({
     'name': 'student', 'data': {'train': ['.']}, 'network': {'preset': 'tiny'},
@@ -47,3 +51,18 @@ def test_what_a_kill_left_while_saving_goes_with_the_next_run(tmp_path):
     (tmp_path / '.state.safetensors.x1y2.part').write_bytes(b'half')
     with RunFolder(tmp_path, 'student').hold(False):
         assert [path.name for path in tmp_path.iterdir()] == ['lock']
+
+
+def test_a_run_whose_last_step_was_skipped_is_whole(tmp_path, monkeypatch, torch_settings):
+    write_sequence(tmp_path / 'data')
+    config = training_config({
+        'name': 'student', 'output': str(tmp_path / 'run'), 'network': {
+            'preset': 'tiny', 'features': 16}, 'data': {'train': [str(tmp_path / 'data')]},
+        'stages': [{'height': 56, 'width': 70, 'steps': 3, 'lanes': 1, 'clip': 1}]})
+    real = Trainer._one_step
+
+    def blind_at_last(self, step, clip):
+        real(self, step, replace(clip, image=clip.image * (torch.nan if self._step == 2 else 1)))
+    monkeypatch.setattr(Trainer, '_one_step', blind_at_last)
+    Trainer(config).train()
+    assert load_state(tmp_path / 'run' / 'state.safetensors')[1]['step'] == 3

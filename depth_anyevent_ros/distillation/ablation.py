@@ -17,7 +17,7 @@ import json
 from pathlib import Path
 
 from depth_anyevent_ros.atomic_file import replace_file
-from depth_anyevent_ros.distillation.strict_mapping import check_keys, ConfigError
+from depth_anyevent_ros.distillation.strict_mapping import check_keys, ConfigError, override
 from depth_anyevent_ros.distillation.training_config import (
     changed_keys, read_yaml, training_config, TrainingConfig, with_assignments)
 
@@ -70,7 +70,10 @@ def run_ablation(path: str | Path, assignments: Iterable[str], resume: bool,
         folder = Path(config.output)
         done = folder / 'result.json'
         if resume and done.is_file():
-            changed = changed_keys(config, read_yaml(folder / 'config.yaml'))
+            before = read_yaml(folder / 'config.yaml')
+            changed = changed_keys(config, before)
+            if before['precision'] != config.precision:  # which a run that goes on may change
+                changed.append('precision')
             if changed:
                 raise ConfigError(f'{folder} holds a run with another {", ".join(changed)}, which '
                                   'does not belong into the same table: name another output=.')
@@ -133,7 +136,7 @@ def _named(values, where: str) -> Mapping:
 def _config(values: dict, output: str, name: str, changes: Mapping) -> TrainingConfig:
     assignments = [f'{key}={json.dumps(value)}'.replace('{output}', output)
                    for key, value in changes.items()]
-    config = training_config({**with_assignments(values, assignments), 'name': name,
+    config = training_config({**override(values, assignments), 'name': name,
                               'output': str(Path(output, name))})
     if not config.data.validation:
         raise ConfigError('An ablation compares by data.validation, which is empty.')

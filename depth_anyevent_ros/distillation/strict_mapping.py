@@ -118,8 +118,14 @@ def _value(kind, value, where: str):
             raise ConfigError(f'{where} must be a list with one item or more, not {value!r:.80}.')
         return tuple(build(arguments[0], item, f'{where}.{index}')
                      for index, item in enumerate(value))
-    if isinstance(value, str) and float in (kind, *arguments):
-        # YAML 1.1, as PyYAML reads it, takes 1e-3 for a text: it wants 1.0e-3.
+    if float in (kind, *arguments):
+        return [_number(item) for item in value] if isinstance(value, list) else _number(value)
+    return value
+
+
+def _number(value):
+    """Return the number in a text; YAML 1.1, as PyYAML reads it, takes 1e-3 for one."""
+    if isinstance(value, str):
         with suppress(ValueError):
             return float(value)
     return value

@@ -152,7 +152,9 @@ class Trainer:
         if data.validator and (self._step % self.config.validation.every == 0 or last):
             self._validate(data, bar)
         if self._step % self.config.save_every == 0 or last:
-            if not step.bad_steps:  # else a resumed run might begin where nothing can be learned
+            # Else a resumed run might begin where nothing can be learned; a stage that has ended
+            # is not gone on with.
+            if last or not step.bad_steps:
                 self._save(lanes, step, data, last)
             self._folder.plot()
 
