@@ -273,16 +273,29 @@ def with_other_weights(path):
     return model.SerializeToString()
 
 
-@pytest.mark.parametrize('kind', ['of another model', 'cut short', 'with other weights'])
+def with_other_names(path):
+    """Return an ONNX file that opens, and fails when it is run."""
+    import onnx
+    model = onnx.load(path)
+    for names in ([model.graph.input[0].name], *(node.input for node in model.graph.node)):
+        names[:] = ['other' if name == 'image' else name for name in names]
+    model.graph.input[0].name = 'other'
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize('kind', ['of another model', 'cut short', 'with other weights',
+                                  'with other names'])
 def test_a_wrong_file_in_the_cache_is_made_again(recurrent, kind):
     needs('onnxruntime')
     student = untrained_student('tiny-r', seed=1)
     path = cached_file(student.sha256, SIZE)
-    before = student if kind == 'with other weights' else recurrent
+    before = student if kind.startswith('with other') else recurrent
     OnnxRuntime(before).warm_up(*SIZE)
     content = cached_file(before.sha256, SIZE).read_bytes()
     if kind == 'with other weights':
         content = with_other_weights(path)
+    elif kind == 'with other names':
+        content = with_other_names(path)
     path.write_bytes(content[:len(content) // 2] if kind == 'cut short' else content)
     runtime = OnnxRuntime(student)
     runtime.warm_up(*SIZE)

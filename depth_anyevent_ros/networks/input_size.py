@@ -46,7 +46,7 @@ def lower_bound(config: InputConfig, width: int, height: int) -> tuple[int, int]
         rounded = round(scale * side / PATCH) * PATCH
         sides.append(rounded if rounded >= least else math.ceil(scale * side / PATCH) * PATCH)
     if max(sides) > MAX_SIDE:
-        raise ValueError(f'a sensor of {width}x{height} pixels is too narrow: its input would be '
+        raise ValueError(f'{width}x{height} pixels are too narrow: the input would be '
                          f'{sides[1]}x{sides[0]}')
     return sides[0], sides[1]
 

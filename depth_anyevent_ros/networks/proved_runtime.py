@@ -129,16 +129,19 @@ class ProvedRuntime(TorchRuntime):
             run = self.compile(size, self._asked)
             most, mean = self._differences(run, size)
         except Exception as error:  # whatever a converter may raise, torch can go on
-            return None, f'the network could not be converted ({_first_line(error)})'
-        allowed = TOLERANCES[self._asked]
-        if not (most <= allowed.most and mean <= allowed.mean):
-            if self.discard(size):
-                self.reset()
-                return self._proved(size)
-            return None, (f'its output in {self._asked} differs from that of torch by {most:.2g} '
-                          f'of the range, {mean:.2g} in the mean, more than {allowed.most:g} and '
-                          f'{allowed.mean:g}')
-        return run, ''
+            why_not = 'the network could not be converted and compared ' \
+                f'({_first_line(error)})'
+        else:
+            allowed = TOLERANCES[self._asked]
+            if most <= allowed.most and mean <= allowed.mean:
+                return run, ''
+            why_not = (f'its output in {self._asked} differs from that of torch by {most:.2g} of '
+                       f'the range, {mean:.2g} in the mean, more than {allowed.most:g} and '
+                       f'{allowed.mean:g}')
+        if self.discard(size):
+            self.reset()
+            return self._proved(size)
+        return None, why_not
 
     def _differences(self, run: Run, size: tuple[int, int]) -> tuple[float, float]:
         """Return how far it is from torch, at most and in the mean; NaN where it has NaN."""
