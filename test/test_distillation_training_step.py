@@ -59,6 +59,7 @@ def fill(step, batch):
         place.copy_(value)
 
 
+@pytest.mark.filterwarnings('ignore:.*GradScaler')
 @pytest.mark.parametrize('asked, found, used', [
     ('auto', 'fp16', 'fp32'), ('auto', 'bf16', 'bf16'), ('fp16', 'fp16', 'fp16')])
 def test_half_precision_is_fp16_only_where_it_is_asked_for(monkeypatch, asked, found, used):

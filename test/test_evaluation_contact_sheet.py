@@ -1,6 +1,8 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The contact sheet: which frames it shows, and what its pictures say."""
+import json
+
 import cv2
 from evaluation_data import HEIGHT, PERIOD_NS, slope, WIDTH, write_labels
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from depth_anyevent_ros.evaluation.contact_sheet import (
     choose_sequences, ContactSheet, depth_limits, draw, Row)
 from depth_anyevent_ros.evaluation.pictures import events_picture
+from depth_anyevent_ros.evaluation.scoring import Frame, score_sequence
 from depth_anyevent_ros.events.types import Events
 
 
@@ -29,7 +32,6 @@ def test_error_is_relative_and_unknown_where_truth_is():
 
 def test_a_prediction_without_numbers_has_the_error_that_it_is_scored_by(tmp_path):
     from depth_anyevent_ros.evaluation.protocols import PROTOCOLS
-    from depth_anyevent_ros.evaluation.scoring import Frame, score_sequence
     label, broken = slope(), slope()
     label[:3] = np.nan
     broken[:, :20] = np.nan
@@ -66,10 +68,23 @@ def test_sequences_of_all_worlds_are_chosen(tmp_path):
     assert [sum(path.name.startswith(world) for path in chosen) for world in ('car', 'drone')] \
         == [2, 1]
     assert choose_sequences([*paths, tmp_path], 100) == set(paths)
+    info = paths[0] / 'sequence.json'
+    info.write_text(json.dumps({**json.loads(info.read_text()), 'world': None}))
+    assert choose_sequences(paths, 100) == set(paths)
+
+
+def test_a_sequence_that_breaks_off_has_no_row(tmp_path):
+    sheet = ContactSheet({tmp_path / 'a'}, PERIOD_NS / 1e6)
+    for name in 'ab':
+        sequence = write_labels(tmp_path / name, [slope()] * 3, image=True)
+        for i in range(3):
+            sheet.see(sequence, Frame(slope(), i, False, False), slope(), 1 / slope())
+        if name == 'a':
+            sheet.replace(sequence.path, [tmp_path / 'b'])
+    assert list(sheet._rows) == [tmp_path / 'b']
 
 
 def test_the_frame_is_the_first_with_events_from_the_middle_on(tmp_path):
-    from depth_anyevent_ros.evaluation.scoring import Frame
     sequence = write_labels(tmp_path / 'a', [slope()] * 12, image=True)
     sheet = ContactSheet({sequence.path}, PERIOD_NS / 1e6)
     for i in range(12):
@@ -83,7 +98,6 @@ def test_the_frame_is_the_first_with_events_from_the_middle_on(tmp_path):
 
 
 def test_the_first_scored_frame_stands_in_where_there_is_no_other(tmp_path):
-    from depth_anyevent_ros.evaluation.scoring import Frame
     sequence = write_labels(tmp_path / 'a', [slope()] * 12)
     sheet = ContactSheet({sequence.path}, 50.0)
     for i in (1, 2, 3):  # label 0 is sky, and --limit ends before the middle
@@ -93,7 +107,6 @@ def test_the_first_scored_frame_stands_in_where_there_is_no_other(tmp_path):
 
 
 def test_a_sequence_that_is_of_no_use_is_replaced_by_the_next(tmp_path):
-    from depth_anyevent_ros.evaluation.scoring import Frame
     sequences = [write_labels(tmp_path / name, [slope()]) for name in 'abcd']
     paths = [sequence.path for sequence in sequences]
     sheet = ContactSheet({paths[1], paths[2]}, 50.0)
@@ -107,7 +120,6 @@ def test_a_sequence_that_is_of_no_use_is_replaced_by_the_next(tmp_path):
 
 @pytest.mark.parametrize('image', [True, False])
 def test_a_sequence_of_pauses_shows_its_last_stand_in(tmp_path, image):
-    from depth_anyevent_ros.evaluation.scoring import Frame
     sequence = write_labels(tmp_path / 'a', [slope()] * 3, image=image)
     sheet = ContactSheet({sequence.path}, 50.0)
     for i in range(3):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 import os
 from pathlib import Path
 import sys
@@ -84,6 +85,9 @@ def run(arguments) -> tuple[int, dict]:
     if arguments.rows < 1:
         raise ValueError(f'--rows must be 1 or above, not {arguments.rows}')
     paths = find_sequences(arguments.data)
+    for file in (arguments.picture, arguments.light_plot):
+        if file:
+            _check_ending(Path(file))
     for file in (arguments.picture, arguments.light_plot, arguments.json):
         if file and file != '-':
             _check_writable(Path(file))
@@ -117,10 +121,21 @@ def run(arguments) -> tuple[int, dict]:
     return 0, result
 
 
+def _check_ending(picture: Path) -> None:
+    """Raise ValueError where it names no kind of picture; without one it is a PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # only pictures need it
+    known = FigureCanvasAgg.get_supported_filetypes()
+    if picture.suffix and picture.suffix[1:].lower() not in known:
+        raise ValueError(f'{picture} cannot be drawn: its ending must be one of '
+                         f'{", ".join("." + kind for kind in sorted(known))}.')
+
+
 def _check_writable(file: Path) -> None:
     """Make the folder of a file; raise ValueError or OSError where it cannot be written."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+    with suppress(FileExistsError, NotADirectoryError):  # told below
+        file.parent.mkdir(parents=True, exist_ok=True)
+    place = file if file.exists() else file.parent
+    if file.is_dir() or not file.parent.is_dir() or not os.access(place, os.W_OK):
         raise ValueError(f'{file} cannot be written: name a file in a folder that takes one.')
 
 

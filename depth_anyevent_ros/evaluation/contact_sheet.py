@@ -49,7 +49,7 @@ def choose_sequences(paths: Items[Path], rows: int) -> set[Path]:
     worlds: dict[str, list[Path]] = {}
     for path in paths:
         try:
-            worlds.setdefault(Sequence(path).info['world'], []).append(path)
+            worlds.setdefault(Sequence(path).info['world'] or '', []).append(path)
         except SequenceError:  # the evaluation counts it as skipped
             continue
     chosen: set[Path] = set()
@@ -90,6 +90,7 @@ class ContactSheet:
     def replace(self, path: Path, later: Items[Path]) -> None:
         """Show the next of `later`, which are not evaluated yet, if one to show is of no use."""
         if path in self._chosen:
+            self._rows.pop(path, None)  # of a sequence that broke off
             self._chosen.update([item for item in later if item not in self._chosen][:1])
 
     def write(self, path: str | Path, heading: str) -> int:
