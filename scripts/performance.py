@@ -6,7 +6,8 @@ Makes docs/performance.md from what `depth_anyevent benchmark --json` wrote.
   depth_anyevent benchmark decode representation node --json out/benchmark.json
   python scripts/performance.py out/benchmark.json
 
-Several files make a chapter each. Nothing in the tables is written by hand.
+Several files make a chapter each. Nothing in the tables is written by hand; a `remark` that was
+put into a file stands above its table.
 """
 from __future__ import annotations
 
