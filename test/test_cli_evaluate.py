@@ -137,8 +137,8 @@ def test_a_picture_of_nothing_is_no_success(data, capsys):
     (('--mean-map', '/nowhere.npz'), 'does not exist'),
     (('--rows', '0'), 'rows must be 1'), (('--json', '/'), 'cannot be written'),
     (('--picture', '/'), 'cannot be written'), (('--json', '/dev/null/x/y'), 'cannot be written'),
-    (('--picture', '/tmp/p.foo'), 'its ending must be one of'),
-    (('--light-plot', '/tmp/p.foo'), 'its ending must be one of'),
+    (('--picture', 'p.foo'), 'its ending must be one of'),
+    (('--light-plot', 'p.foo'), 'its ending must be one of'),
     (('--rate', '0'), 'rate'), (('--limit', '-3'), 'limit'), (('--device', 'tpu'), 'device')])
 def test_what_cannot_be_done_is_a_sentence(data, capsys, options, words):
     folder, tmp_path = data
