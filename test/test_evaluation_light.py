@@ -10,13 +10,13 @@ from depth_anyevent_ros.evaluation.protocols import PROTOCOLS
 from depth_anyevent_ros.evaluation.scoring import Frame, score_sequence
 
 
-def scores(tmp_path, level, noise, name):
+def scores(tmp_path, level, noise, name, frames=1):
     generator = np.random.default_rng(0)
-    sequence = write_labels(tmp_path / f'{name}_{level}_{noise}', [slope()], level=level,
+    sequence = write_labels(tmp_path / f'{name}_{level}_{noise}', [slope()] * frames, level=level,
                             name=f'{name}_{level}')
     prediction = slope() + noise * generator.random((HEIGHT, WIDTH)).astype(np.float32)
-    return score_sequence(sequence, [Frame(prediction, 0, False, False)], PROTOCOLS['clean'],
-                          None)
+    return score_sequence(sequence, [Frame(prediction, i, False, False) for i in range(frames)],
+                          PROTOCOLS['clean'], None)
 
 
 def test_crossings_lie_where_the_lines_meet():
@@ -48,6 +48,15 @@ def test_levels_and_the_plot(tmp_path):
     assert len(crossing['levels']) == 1 and 1e-4 < crossing['levels'][0] < 0.01
     light.plot(tmp_path / 'light.png', found)
     assert (tmp_path / 'light.png').stat().st_size > 10_000
+
+
+def test_errors_are_the_mean_that_the_protocol_has_at_its_head(tmp_path):
+    models = {'student': [scores(tmp_path, 1.0, 0.01, 'a', 3), scores(tmp_path, 1.0, 0.4, 'b')]}
+    few, many = (float(s.scores[0, 0, 0, 0]) for s in models['student'])
+    for headline, expected in (('metrics', (3 * few + many) / 4),
+                               ('sequence_mean', (few + many) / 2)):
+        row, = light.by_level(models, headline)['levels']
+        assert row['abs_rel']['student'] == pytest.approx(expected) and row['frames'] == 4
 
 
 def test_one_level_makes_no_plot(tmp_path):

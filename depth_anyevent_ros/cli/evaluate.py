@@ -112,7 +112,7 @@ def run(arguments) -> tuple[int, dict]:
     if unwritten or not all(models.values()):
         return 1, result
     if arguments.light_plot:
-        result['light'] = light.by_level(models)
+        result['light'] = light.by_level(models, PROTOCOLS[settings.protocol].headline)
         try:
             light.plot(arguments.light_plot, result['light'])
         except (ValueError, OSError) as error:  # nor here

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from depth_anyevent_ros.evaluation.report import report
+from depth_anyevent_ros.evaluation.report import overall, report
 from depth_anyevent_ros.evaluation.scoring import SequenceScores
 
 
-def by_level(models: dict[str, list[SequenceScores]]) -> dict:
+def by_level(models: dict[str, list[SequenceScores]], headline: str = 'metrics') -> dict:
     """
     Return the error of each model at each level of light, and where two of them cross.
 
-    models: the scores by the model's name. Only sequences that every model could be scored on
-    count, and only those whose `level` is known (1 is day, 1e-4 a dark street). Returns
+    models: the scores by the model's name. headline: which mean the errors are, see `report`.
+    Only sequences that every model could be scored on count, and only those whose `level` is
+    known (1 is day, 1e-4 a dark street). Returns
     {levels: [{level, sequences, frames, abs_rel: {name}, delta1: {name}, mean_map, constant}],
     crossings}, the last two of a level being abs_rel.
     """
@@ -25,14 +26,16 @@ def by_level(models: dict[str, list[SequenceScores]]) -> dict:
     levels = sorted({level for _, level in common if level is not None}, reverse=True)
     rows = []
     for level in levels:
-        found = {name: report([s for s in scores if s.level == level
-                               and (s.name, level) in common])
-                 for name, scores in models.items()}
+        reports = {name: report([s for s in scores if s.level == level
+                                 and (s.name, level) in common], headline=headline)
+                   for name, scores in models.items()}
+        count = len(next(iter(reports.values()))['sequences'])
+        found = {name: overall(result)[0][1] for name, result in reports.items()}
         first = next(iter(found.values()))
         rows.append({
-            'level': level, 'sequences': len(first['sequences']), 'frames': first['frames'],
-            'abs_rel': {name: r['metrics']['abs_rel'] for name, r in found.items()},
-            'delta1': {name: r['metrics']['delta1'] for name, r in found.items()},
+            'level': level, 'sequences': count, 'frames': first['frames'],
+            'abs_rel': {name: figures['abs_rel'] for name, figures in found.items()},
+            'delta1': {name: figures['delta1'] for name, figures in found.items()},
             'mean_map': (first['baselines']['mean_map'] or {}).get('abs_rel'),
             'constant': first['baselines']['constant']['abs_rel']})
     names = list(models)
