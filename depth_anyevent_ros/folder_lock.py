@@ -12,11 +12,12 @@ LOCK = 'lock'
 
 def hold_folder(folder: Path) -> TextIO:
     """
-    Return an open file that keeps a folder to this process until it is closed.
+    Return an open file that keeps a folder, which is made, to this process until it is closed.
 
     The end of the process closes it, whatever ends it. Raises BlockingIOError where another
     holds the folder. On a file system without locks nobody is kept out.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     file = open(folder / LOCK, 'w')
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

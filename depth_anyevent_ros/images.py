@@ -37,12 +37,11 @@ def decode_image(data, encoding: str, height: int, width: int, step: int,
                          f'{LARGEST_SIDE} each')
     values = np.frombuffer(data, np.uint8)
     row = width * len(order) * np.dtype(kind).itemsize
-    if step < row or len(values) < step * (height - 1) + row:
+    rows = _rows(values, height, row, step)
+    if rows is None:
         raise ImageError(f'a {encoding} image of {width}x{height} pixels has rows of {step} bytes '
                          f'and {len(values)} bytes in all; expected {row} and {row * height} or '
                          'more')
-    # The last row may lack its padding.
-    rows = np.lib.stride_tricks.as_strided(values, (height, row), (step, 1), writeable=False)
     if kind == np.uint16:
         # The upper byte, wherever it stands.
         rows = rows[:, (0 if is_bigendian else 1)::2]
@@ -63,13 +62,20 @@ def decode_map(data, encoding: str, height: int, width: int, step: int,
     kind = np.dtype(np.float32).newbyteorder('>' if is_bigendian else '<')
     values = np.frombuffer(data, np.uint8)
     row = 4 * width
-    if not width or not height or step < row or len(values) < step * (height - 1) + row:
+    rows = _rows(values, height, row, step) if width and height else None
+    if rows is None:
         raise ImageError(f"a teacher's map of {width}x{height} pixels has rows of {step} bytes "
                          f'and {len(values)} bytes in all')
-    # The last row may lack its padding.
-    rows = np.lib.stride_tricks.as_strided(values, (height, row), (step, 1), writeable=False)
     found = np.ascontiguousarray(rows).view(kind).astype(np.float32)
     return np.where(np.isfinite(found), found, np.float32(np.nan))
+
+
+def _rows(values: np.ndarray, height: int, row: int, step: int) -> np.ndarray | None:
+    """Return rows of `row` bytes, (height, row), each `step` after the last; None if too few."""
+    # The last one may lack its padding.
+    if step < row or len(values) < step * (height - 1) + row:
+        return None
+    return np.lib.stride_tricks.as_strided(values, (height, row), (step, 1), writeable=False)
 
 
 def resize_picture(picture: np.ndarray, height: int, width: int) -> np.ndarray:

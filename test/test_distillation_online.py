@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from depth_anyevent_ros.datasets.samples import Samples
-from depth_anyevent_ros.distillation import online as online_module
+from depth_anyevent_ros.distillation import online as online_module, training_step
 from depth_anyevent_ros.distillation.online import OnlineConfig, OnlineLearner, where_to_learn
 from depth_anyevent_ros.distillation.promotion import PromotionConfig
 from depth_anyevent_ros.distillation.replay_buffer import BufferConfig, LabelledFrame
@@ -97,7 +97,7 @@ def test_auto_is_bfloat16_where_the_cpu_computes_in_it(monkeypatch):
 
 
 def test_a_gpu_without_bfloat16_learns_in_fp32(monkeypatch):
-    monkeypatch.setattr(online_module, 'placement_here',
+    monkeypatch.setattr(training_step, 'placement_here',
                         lambda *asked: runtime.choose_placement(*asked, 1, False))
     assert where_to_learn('cuda', 'auto') == ('cuda:0', 'fp32', None)
 

@@ -305,7 +305,7 @@ def test_where_no_gradient_is_finite_any_more_there_is_a_way_out(
             clip = replace(clip, image=clip.image * torch.nan)
         real(self, step, clip)
     monkeypatch.setattr(Trainer, '_one_step', blind)
-    monkeypatch.setattr(trainer, 'placement_here', lambda *_: ('cpu', precision, ''))
+    monkeypatch.setattr(trainer, 'placement_to_train', lambda *_: ('cpu', precision, ''))
     with pytest.raises(TrainingError, match=f'in 15 steps .* up to step 20: {words}'):
         train(data, tmp_path / 'run', stages=[stage], save_every=5,
               validation={'every': validation, 'frames': 1})

@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from depth_anyevent_ros.distillation import trainer
+from depth_anyevent_ros.distillation import trainer, training_step as training_step_module
 from depth_anyevent_ros.distillation.losses import depth_loss
 from depth_anyevent_ros.distillation.trainer import new_optimizer
 from depth_anyevent_ros.distillation.training_config import training_config
@@ -16,6 +16,7 @@ from depth_anyevent_ros.distillation.training_step import (
     EAGER_STEPS, ready_to_train, TrainingStep)
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.initialization import initialize_weights
+from depth_anyevent_ros.networks.runtime import Placement
 
 STEPS, LANES, SIZE = 3, 2, (42, 56)
 RATE, SHARE = 1e-3, 0.1
@@ -63,7 +64,8 @@ def fill(step, batch):
 @pytest.mark.parametrize('asked, found, used', [
     ('auto', 'fp16', 'fp32'), ('auto', 'bf16', 'bf16'), ('fp16', 'fp16', 'fp16')])
 def test_half_precision_is_fp16_only_where_it_is_asked_for(monkeypatch, asked, found, used):
-    monkeypatch.setattr(trainer, 'placement_here', lambda *_: ('cpu', found, ''))
+    monkeypatch.setattr(training_step_module, 'placement_here',
+                        lambda *_: Placement('cpu', found, None))
     assert trainer.Trainer(replace(config('tiny-r'), precision=asked))._precision == used
 
 

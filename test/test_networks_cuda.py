@@ -130,6 +130,16 @@ def test_the_bundled_student_fits_into_half_precision():
                                    atol=TOLERANCE * np.ptp(expected))
 
 
+def let_precisions_differ(monkeypatch, usual, off):
+    """Let a GPU whose usual half precision this is compute in fp32, and be said to be off by."""
+    monkeypatch.setattr(torch_runtime, 'choose_placement',
+                        lambda *_: Placement('cpu:0', usual, None))
+    monkeypatch.setattr(cuda_runtime, 'in_half', lambda step, *_: step)
+    monkeypatch.setattr(CudaRuntime, '_autocast', contextlib.nullcontext)
+    monkeypatch.setattr(CudaRuntime, '_autocast_for_graph', contextlib.nullcontext)
+    monkeypatch.setattr(CudaRuntime, '_difference', lambda self, _: off[self.precision])
+
+
 @pytest.mark.parametrize('off, used, words', [
     ({'fp16': 0.001}, 'fp16', None),
     ({'fp16': np.nan, 'bf16': 0.001}, 'bf16', None),
@@ -139,12 +149,7 @@ def test_the_bundled_student_fits_into_half_precision():
 def test_auto_is_the_first_precision_that_gives_the_depth(gpu, monkeypatch, off, used, words):
     student = untrained_student('tiny-r')
     plain = TorchRuntime(student, 'cpu')
-    monkeypatch.setattr(torch_runtime, 'choose_placement',
-                        lambda *_: Placement('cpu:0', 'bf16', None))
-    monkeypatch.setattr(cuda_runtime, 'in_half', lambda step, *_: step)
-    monkeypatch.setattr(CudaRuntime, '_autocast', contextlib.nullcontext)
-    monkeypatch.setattr(CudaRuntime, '_autocast_for_graph', contextlib.nullcontext)
-    monkeypatch.setattr(CudaRuntime, '_difference', lambda self, _: off[self.precision])
+    let_precisions_differ(monkeypatch, 'bf16', off)
     runtime = CudaRuntime(student)
     assert_same(runtime, plain)
     assert runtime.precision == used and len(gpu) == len(off)
@@ -157,13 +162,7 @@ def test_auto_is_the_first_precision_that_gives_the_depth(gpu, monkeypatch, off,
 def test_half_precision_is_used_where_it_was_compared(gpu, monkeypatch, off, used, asked, room):
     student = untrained_student('tiny-r')
     plain = TorchRuntime(student, 'cpu')
-    monkeypatch.setattr(torch_runtime, 'choose_placement',
-                        lambda *_: Placement('cpu:0', 'fp16', None))
-    monkeypatch.setattr(cuda_runtime, 'in_half', lambda step, *_: step)
-    monkeypatch.setattr(CudaRuntime, '_autocast', contextlib.nullcontext)
-    monkeypatch.setattr(CudaRuntime, '_autocast_for_graph', contextlib.nullcontext)
-    monkeypatch.setattr(CudaRuntime, '_difference',
-                        lambda self, _: off if self.precision == 'fp16' else 0.0)
+    let_precisions_differ(monkeypatch, 'fp16', {'fp16': off, 'fp32': 0.0})
     if not room:
         monkeypatch.setattr(CudaRuntime, '_capture', lambda *_: Refusal('no memory', False))
     runtime = CudaRuntime(student, 'cuda:0', asked)

@@ -16,7 +16,7 @@ from depth_anyevent_ros.bag_labels.shard_reader import BEFORE, Slot, WITHIN
 from depth_anyevent_ros.datasets.bag_writer import BagWriter
 from depth_anyevent_ros.datasets.messages import EVENT_PACKET
 from depth_anyevent_ros.datasets.part_folder import PartFolder
-from depth_anyevent_ros.datasets.sequence_format import PART_SUFFIX
+from depth_anyevent_ros.datasets.sequence_format import MOST_INVERSE_DEPTH, PART_SUFFIX
 from depth_anyevent_ros.datasets.sequence_writer import SequenceWriter
 from depth_anyevent_ros.events.types import Events
 from depth_anyevent_ros.geometry.camera import CameraModel
@@ -24,7 +24,6 @@ from depth_anyevent_ros.geometry.camera import CameraModel
 LABEL, LABEL_INFO, LABEL_FACTS = ('/proxy_label/image', '/proxy_label/camera_info',
                                   '/proxy_label/info')
 KEPT_BEFORE_NS = 250_000_000  # of events, so that the first window is whole
-MOST_INVERSE_DEPTH = 6e4  # that float16 holds
 HAIR = 1e-3  # of a map's range: what it may lie below 0 by mere inexactness
 
 

@@ -17,11 +17,11 @@ import numpy as np
 
 from depth_anyevent_ros.benchmarks import numpy_events
 from depth_anyevent_ros.benchmarks.case import Case, compare, Work
-from depth_anyevent_ros.benchmarks.decode import BY_PACKET, MADE_UP, numpy_baseline, use_up
+from depth_anyevent_ros.benchmarks.decode import (
+    BY_PACKET, decode_by_packet, MADE_UP, numpy_baseline, use_up)
 from depth_anyevent_ros.benchmarks.event_streams import made_up, recorded, Stream
-from depth_anyevent_ros.events.decoders import make_decoder
 from depth_anyevent_ros.events.pipeline import EventPipeline, Representation
-from depth_anyevent_ros.events.types import Events, Packet
+from depth_anyevent_ros.events.types import Events
 from depth_anyevent_ros.events.windows import TimeWindows
 from depth_anyevent_ros.malloc import keep_large_blocks
 
@@ -65,12 +65,6 @@ def _cases(stream: Stream, repeats: int) -> Iterator[Case]:
             words + (', then OpenCV' if picture is resized[1] else ''),
             Work(lambda decode=decode, grid=grid, tencode=tencode: use_up(
                 separate(stream, decode, *grid, tencode)), stream.events / 1e6), repeats)
-
-
-def decode_by_packet(packets: list[Packet]) -> Iterator[Events]:
-    """Yield the events of each packet, by the decoders of this package."""
-    decoder = make_decoder(packets[0])
-    return (decoder.decode(packet) for packet in packets)
 
 
 def fused(stream: Stream, picture: Representation) -> Iterator[tuple[int, np.ndarray]]:

@@ -14,11 +14,11 @@ from depth_anyevent_ros.distillation.losses import depth_loss
 from depth_anyevent_ros.distillation.trainer import new_optimizer
 from depth_anyevent_ros.distillation.training_config import training_config, TrainingConfig
 from depth_anyevent_ros.distillation.training_step import (
-    EAGER_STEPS, ready_to_train, TrainingStep)
+    EAGER_STEPS, placement_to_train, ready_to_train, TrainingStep)
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.initialization import initialize_weights
 from depth_anyevent_ros.networks.runtime import (
-    autocast, cpu_computes_in_bf16, placement_here)
+    autocast, cpu_computes_in_bf16)
 
 SIZES = ((70, 84), (140, 168))
 STEPS, LANES = 8, 2
@@ -28,7 +28,7 @@ RATE, SHARE = 1e-5, 1e-3  # of learning, and of the average; no step takes longe
 
 def cases(repeats: int, seed: int) -> Iterator[Case]:
     """Yield the rate of a recurrent student's training step at each size."""
-    device, precision, _ = placement_here('auto', 'auto')
+    device, precision, _ = placement_to_train('auto', 'auto')
     torch.set_flush_denormal(True)  # as the trainer does
     try:
         for size in SIZES:

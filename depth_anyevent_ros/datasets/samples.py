@@ -86,7 +86,7 @@ def load_samples(sequence: Sequence, config: InputConfig, height: int, width: in
                           f'{len(sequence)} labels each is unknown or '
                           f'{"all alike" if sequence.relative else "all sky"}.')
     images, counts = zip(*render_inputs(sequence, config, height, width, compact=compact))
-    return Samples(sequence.name, str(sequence.info.get('world') or ''), np.stack(images),
+    return Samples(sequence.name, sequence.world, np.stack(images),
                    inverse_depth.astype(np.float16), np.array(counts, np.int64),
                    sequence.times_ns.copy(), usable, sequence.relative)
 

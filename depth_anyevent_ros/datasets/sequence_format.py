@@ -28,6 +28,8 @@ INFO_FILE, EVENTS_FILE, LABELS_FILE = 'sequence.json', 'events.h5', 'labels.h5'
 IMAGE_FOLDER = 'image'
 # A sequence that is being written; nobody reads it.
 PART_SUFFIX = '.part'
+# 1/m, that the float16 of labels holds; it ends at 65504.
+MOST_INVERSE_DEPTH = 6e4
 REQUIRED_INFO = ('source', 'camera', 'duration_ns')
 INFO_DEFAULTS: dict[str, Any] = {
     'world': '', 'split': '', 'seed': None, 'sensor': '', 'level': None, 'rate_hz': None,

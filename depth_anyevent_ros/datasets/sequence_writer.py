@@ -16,8 +16,8 @@ from depth_anyevent_ros.datasets.hdf5_output import Hdf5Output
 from depth_anyevent_ros.datasets.part_folder import PartFolder
 from depth_anyevent_ros.datasets.sequence_format import (
     camera_from_json, camera_to_json, COMPRESSION, EVENTS_FILE, FORMAT_VERSION, IMAGE_FOLDER,
-    image_name, INFO_DEFAULTS, INFO_FILE, LABELS_FILE, OPTIONAL_LABELS, REQUIRED_INFO,
-    SequenceError)
+    image_name, INFO_DEFAULTS, INFO_FILE, LABELS_FILE, MOST_INVERSE_DEPTH, OPTIONAL_LABELS,
+    REQUIRED_INFO, SequenceError)
 from depth_anyevent_ros.events.types import Events
 from depth_anyevent_ros.geometry.camera import CameraModel
 
@@ -181,10 +181,11 @@ def _complete(info: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 def _checked(inverse_depth: np.ndarray, size: tuple[int, int], time_ns: int) -> np.ndarray:
     values = _shaped(inverse_depth, size, 'inverse_depth')
-    # Written so that NaN passes. The largest number of float16 is 65504.
-    if np.any(values < 0) or np.any(values > 6e4):
+    # Written so that NaN passes.
+    if np.any(values < 0) or np.any(values > MOST_INVERSE_DEPTH):
         raise SequenceError(f'The inverse depth at {time_ns} ns goes from {np.nanmin(values)} to '
-                            f'{np.nanmax(values)} 1/m, expected 0 to 60000, or NaN for unknown.')
+                            f'{np.nanmax(values)} 1/m, expected 0 to {MOST_INVERSE_DEPTH:.0f}, or '
+                            'NaN for unknown.')
     return values
 
 

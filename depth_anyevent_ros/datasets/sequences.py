@@ -118,6 +118,11 @@ class Sequence:
             raise SequenceError(f'{path} is missing or no picture; make the sequence again.')
         return image
 
+    @property
+    def world(self) -> str:
+        """Return the name of the world, '' where none is known."""
+        return str(self.info['world'] or '')
+
     def picture(self, index: int) -> np.ndarray | None:
         """Return a picture as `image`, without the lens's distortion, as that of `label`."""
         image = self.image(index)

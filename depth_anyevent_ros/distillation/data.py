@@ -86,8 +86,9 @@ def _load_stage(config: TrainingConfig, stage: StageConfig, found: RunSequences,
     if config.loss.sky_below and any(item.relative for item in train.samples):
         raise ConfigError("loss.sky_below is in 1/m, but some of the labels are a teacher's and "
                           'have no unit: leave it and loss.log out, as finetune.yaml does.')
+    lengths = [len(item) for item in train.samples]
     for later in config.stages[config.stages.index(stage):]:  # before any step is done
-        check_clip([len(item) for item in train.samples], later.clip, config.augmentation.strides)
+        check_clip(lengths, later.clip, config.augmentation.strides)
     train = _long_enough(train, (stage.clip - 1) * min(config.augmentation.strides) + 1)
     _tell_skipped(train)
     tqdm.write(f'{len(train.samples)} sequences with {train.frames} labels for training, '

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from depth_anyevent_ros.datasets.samples import area_average, differ, LEAST_PIXELS
+from depth_anyevent_ros.datasets.sequence_format import MOST_INVERSE_DEPTH
 from depth_anyevent_ros.distillation.picture_quality import PictureQuality
 from depth_anyevent_ros.distillation.replay_buffer import LabelledFrame
 from depth_anyevent_ros.distillation.teacher_check import TeacherCheck
@@ -18,8 +19,8 @@ from depth_anyevent_ros.distillation.teachers import Teacher
 from depth_anyevent_ros.events.pipeline import Window
 from depth_anyevent_ros.geometry.rectification import Rectification
 
-# Of the values of a label, which the replay buffer holds in float16.
-LEAST_LARGEST, MOST_LARGEST = 1e-3, 6e4
+# What the largest value of a label must be: far below, float16 keeps few of them apart.
+LEAST_LARGEST = 1e-3
 SPARSE = 4  # of so many rows and columns one tells whether a map says anything
 
 
@@ -108,7 +109,7 @@ class Labeller:
 def _frame(inverse_depth: np.ndarray, window: Window) -> LabelledFrame | None:
     """Return what is learned from, None where float16 would not hold the label."""
     label = area_average(inverse_depth, *window.image.shape[-2:])
-    if not LEAST_LARGEST <= np.nanmax(np.abs(label), initial=0) <= MOST_LARGEST:
+    if not LEAST_LARGEST <= np.nanmax(np.abs(label), initial=0) <= MOST_INVERSE_DEPTH:
         return None
     return LabelledFrame(np.rint(np.clip(window.image, 0, 1) * 255).astype(np.uint8),
                          label.astype(np.float16), window.t_end, window.events,

@@ -29,14 +29,14 @@ from depth_anyevent_ros.distillation.replay_buffer import (
 from depth_anyevent_ros.distillation.schedule import average_share
 from depth_anyevent_ros.distillation.training_state import (
     load_network, load_optimizer, network_tensors, optimizer_tensors)
-from depth_anyevent_ros.distillation.training_step import ready_to_train
+from depth_anyevent_ros.distillation.training_step import placement_to_train, ready_to_train
 from depth_anyevent_ros.evaluation.alignment import align
 from depth_anyevent_ros.evaluation.protocols import frame_metrics
 from depth_anyevent_ros.networks.checkpoint import Checkpoint
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.dpt import ALL
 from depth_anyevent_ros.networks.runtime import (
-    autocast, cpu_computes_in_bf16, Placement, placement_here)
+    autocast, cpu_computes_in_bf16, Placement)
 from depth_anyevent_ros.networks.state import RecurrentState
 
 LEAST_PIXELS = 16
@@ -81,7 +81,7 @@ class OnlineConfig:
 
 def where_to_learn(device: str, precision: str) -> Placement:
     """
-    Settle where and how to learn while driving, as `placement_here`; ValueError.
+    Settle where and how to learn while driving, as `placement_to_train`; ValueError.
 
     'auto' is bf16 where a GPU or the CPU computes in it, else fp32; a GPU that is missing makes it
     fp32 on the CPU. What lacks on a robot is time, and the same steps in either taught the same
@@ -89,9 +89,7 @@ def where_to_learn(device: str, precision: str) -> Placement:
     """
     if precision == 'fp16':
         raise ValueError('precision has to be auto, fp32 or bf16 to learn, not fp16')
-    found = placement_here(device, precision)
-    if found.precision == 'fp16':
-        return found._replace(precision='fp32')
+    found = placement_to_train(device, precision)
     if precision == 'auto' and found[:2] == ('cpu', 'fp32') and not found.fallback \
             and cpu_computes_in_bf16():
         return found._replace(precision='bf16')

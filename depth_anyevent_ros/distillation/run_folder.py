@@ -47,7 +47,6 @@ class RunFolder:
         if resume and not self.state.exists():
             raise TrainingError(f'{self.state} does not exist, so there is nothing to resume: '
                                 'leave out --resume, or name the output folder of the run.')
-        self.path.mkdir(parents=True, exist_ok=True)
         try:
             file = hold_folder(self.path)
         except BlockingIOError as error:

@@ -36,14 +36,15 @@ from depth_anyevent_ros.distillation.training_state import (
     load_network, load_optimizer, load_recurrent, load_state, network_tensors,
     optimizer_tensors, recurrent_tensors, save_state, TrainingError, write_atomically,
     writing)
-from depth_anyevent_ros.distillation.training_step import ready_to_train, TrainingStep
+from depth_anyevent_ros.distillation.training_step import (
+    placement_to_train, ready_to_train, TrainingStep)
 from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.networks.checkpoint import (
     CheckpointError, load_checkpoint, save_checkpoint)
 from depth_anyevent_ros.networks.config import ModelConfig
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.initialization import initialize_weights
-from depth_anyevent_ros.networks.runtime import autocast, placement_here
+from depth_anyevent_ros.networks.runtime import autocast
 from depth_anyevent_ros.networks.state import RecurrentState
 
 LOG_EVERY = 10  # steps
@@ -316,12 +317,10 @@ class Trainer:
             torch.set_num_threads(self.config.threads)
 
     def _place(self) -> None:
-        self._device, self._precision, fallback = placement_here(
+        self._device, self._precision, fallback = placement_to_train(
             self.config.device, self.config.precision)
         if fallback:
             tqdm.write(fallback)
-        if self.config.precision == 'auto' and self._precision == 'fp16':
-            self._precision = 'fp32'  # students from scratch outgrow fp16, see half_range.py
         inputs = self.config.input
         mean, std = (torch.tensor(values, device=self._device)[:, None, None]
                      for values in (inputs.mean, inputs.std))

@@ -34,7 +34,7 @@ from depth_anyevent_ros.distillation.wire import receive, send
 from depth_anyevent_ros.folder_lock import hold_folder
 from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.networks.cuda_runtime import is_device_error
-from depth_anyevent_ros.networks.handover import hand_over, is_there
+from depth_anyevent_ros.networks.handover import hand_over, HANDED_OVER, is_there
 
 STATUS_EVERY_S = 1.0
 WAITING = 256  # messages that wait for a step to end; beyond it the pipe fills
@@ -264,7 +264,8 @@ def run(source: BinaryIO, sink: BinaryIO) -> None:
     torch.set_num_threads(settings.threads)
     try:
         with _hold(Path(settings.state_dir)):
-            remove_left_overs(Path(settings.weights_dir), '[0-9]*-*.safetensors')
+            remove_left_overs(Path(settings.state_dir), STATE)
+            remove_left_overs(Path(settings.weights_dir), HANDED_OVER)
             TrainerProcess(settings, source, sink).run()
     except (ValueError, OSError) as error:
         send(sink, 'failed', {'what': str(error)})
@@ -277,14 +278,11 @@ def run(source: BinaryIO, sink: BinaryIO) -> None:
 
 def _hold(folder: Path) -> TextIO:
     """Hold a folder; raise ValueError where another process does, whose state would be lost."""
-    folder.mkdir(parents=True, exist_ok=True)
     try:
-        file = hold_folder(folder)
+        return hold_folder(folder)
     except BlockingIOError as error:
         raise ValueError(f'another process trains in {folder}: give every distillation node '
                          'a work_dir of its own') from error
-    remove_left_overs(folder, STATE)
-    return file
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from torch.nn.utils import clip_grad_norm_
 from depth_anyevent_ros.distillation.losses import depth_loss
 from depth_anyevent_ros.distillation.training_config import TrainingConfig
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
-from depth_anyevent_ros.networks.runtime import autocast
+from depth_anyevent_ros.networks.runtime import autocast, Placement, placement_here
 from depth_anyevent_ros.networks.state import RecurrentState
 
 TERMS = ('loss', 'data', 'gradient', 'temporal', 'log', 'gradient_norm')
@@ -31,6 +31,18 @@ def layout_of(device: torch.device | str) -> torch.memory_format:
     """
     on_cpu = torch.device(device).type == 'cpu'
     return torch.channels_last if on_cpu else torch.contiguous_format
+
+
+def placement_to_train(device: str, precision: str) -> Placement:
+    """
+    Settle where and how to train, as `placement_here`; ValueError.
+
+    But auto is fp32 where a GPU has no bf16: students from scratch outgrow fp16 (half_range.py).
+    """
+    found = placement_here(device, precision)
+    if precision == 'auto' and found.precision == 'fp16':
+        return found._replace(precision='fp32')
+    return found
 
 
 def ready_to_train(network: DepthNetwork, device: str) -> DepthNetwork:

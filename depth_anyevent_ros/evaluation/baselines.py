@@ -43,7 +43,7 @@ def label_sums(sequence, stride: int = 4) -> dict[str, np.ndarray]:
     are nearly the same.
     """
     return _sums((sequence.label(index) for index in range(0, len(sequence), stride)),
-                 sequence.info.get('world'), sequence.relative)
+                 sequence.world, sequence.relative)
 
 
 def teacher_sums(samples, stride: int = 4) -> dict[str, np.ndarray]:

@@ -49,7 +49,7 @@ def choose_sequences(paths: Items[Path], rows: int) -> set[Path]:
     worlds: dict[str, list[Path]] = {}
     for path in paths:
         try:
-            worlds.setdefault(Sequence(path).info['world'] or '', []).append(path)
+            worlds.setdefault(Sequence(path).world, []).append(path)
         except SequenceError:  # the evaluation counts it as skipped
             continue
     chosen: set[Path] = set()

@@ -130,7 +130,7 @@ def evaluate_sequence(path: Path, runtime: TorchRuntime, settings: EvaluationSet
     """
     try:
         sequence = Sequence(path)
-        mean_map = map_of_world(maps, sequence.info['world']) if maps else None
+        mean_map = map_of_world(maps, sequence.world) if maps else None
         scores = score_sequence(
             sequence, _counted(predict(sequence, runtime, settings), progress),
             PROTOCOLS[settings.protocol], mean_map,

@@ -102,7 +102,7 @@ def score_sequence(sequence, frames: Iterable[Frame], protocol,
     fixed = scorer.fixed(usable)
     stacked = [np.array(values) for values in zip(*rows)] if rows else _no_rows()
     return SequenceScores(
-        sequence.name, sequence.info.get('world') or UNKNOWN_WORLD, sequence.info.get('level'),
+        sequence.name, sequence.world or UNKNOWN_WORLD, sequence.info.get('level'),
         stacked[0], fixed, *stacked[1:],
         few=np.array([frame.few for frame, _ in usable], bool),
         paused=np.array([frame.paused for frame, _ in usable], bool),

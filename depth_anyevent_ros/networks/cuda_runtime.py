@@ -21,7 +21,7 @@ import torch
 
 from depth_anyevent_ros.networks.checkpoint import Checkpoint
 from depth_anyevent_ros.networks.half_weights import in_half
-from depth_anyevent_ros.networks.runtime import autocast, HALF, TorchRuntime
+from depth_anyevent_ros.networks.runtime import autocast, first_line, HALF, TorchRuntime
 from depth_anyevent_ros.networks.static_step import StaticStep
 
 TOLERANCE = 0.01  # of the range of the output, between half precision and fp32
@@ -151,7 +151,7 @@ class CudaRuntime(TorchRuntime):
             # A graph needs memory of its own, and without one the GPU may do all the same: it is
             # given up only when plain torch fails on it, too.
             self._graph = self._static = None
-            return Refusal(f'it could not be captured and compared ({_first_line(error)})', False)
+            return Refusal(f'it could not be captured and compared ({first_line(error)})', False)
         if off <= TOLERANCE:
             return None
         self._graph = self._static = None
@@ -210,9 +210,4 @@ class CudaRuntime(TorchRuntime):
         self.device, self.precision = 'cpu', 'fp32'
         self._load(self._checkpoint)
         self.fallback = (f'{lost} has failed, so the network runs on the CPU in fp32 from now on: '
-                         f'{_first_line(error)}')
-
-
-def _first_line(error: RuntimeError) -> str:
-    """Return what happened, without the advice to those who debug kernels."""
-    return str(error).partition('\n')[0]
+                         f'{first_line(error)}')

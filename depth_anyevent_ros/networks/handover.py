@@ -13,6 +13,8 @@ from depth_anyevent_ros.networks.checkpoint import (
 from depth_anyevent_ros.networks.config import ModelConfig
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 
+HANDED_OVER = '[0-9]*-*.safetensors'  # names of the files
+
 
 def hand_over(folder: Path, network: DepthNetwork, config: ModelConfig, version: int,
               keep: int) -> str:
@@ -28,7 +30,7 @@ def hand_over(folder: Path, network: DepthNetwork, config: ModelConfig, version:
     name = f'{version:06d}-{digest[:12]}.safetensors'
     folder.mkdir(parents=True, exist_ok=True)
     replace_file(folder / name, data)
-    for old in sorted(folder.glob('[0-9]*-*.safetensors'), key=_age)[:-max(keep, 1)]:
+    for old in sorted(folder.glob(HANDED_OVER), key=_age)[:-max(keep, 1)]:
         if old.name != name:
             old.unlink(missing_ok=True)
     return json.dumps({'file': name, 'sha256': digest, 'version': version})

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from depth_anyevent_ros.networks.checkpoint import Checkpoint
-from depth_anyevent_ros.networks.runtime import choose_placement, TorchRuntime
+from depth_anyevent_ros.networks.runtime import choose_placement, first_line, TorchRuntime
 
 PROOF_FRAMES = 4
 
@@ -104,7 +104,7 @@ class ProvedRuntime(TorchRuntime):
             self._run, self.precision = None, 'fp32'
             self.reset()
             self.fallback = f'{self.program} has failed, torch runs the network from now on: ' \
-                            f'{_first_line(error)}'
+                            f'{first_line(error)}'
             return super()._predict(image)
         return result
 
@@ -130,7 +130,7 @@ class ProvedRuntime(TorchRuntime):
             most, mean = self._differences(run, size)
         except Exception as error:  # whatever a converter may raise, torch can go on
             why_not = 'the network could not be converted and compared ' \
-                f'({_first_line(error)})'
+                f'({first_line(error)})'
         else:
             allowed = TOLERANCES[self._asked]
             if most <= allowed.most and mean <= allowed.mean:
@@ -156,8 +156,3 @@ class ProvedRuntime(TorchRuntime):
             # Of a number that is none, np.maximum makes none.
             most, mean = np.maximum(most, off.max()), np.maximum(mean, off.mean())
         return float(most), float(mean)
-
-
-def _first_line(error: Exception) -> str:
-    """Return what happened; some print the whole network after it."""
-    return str(error).strip().partition('\n')[0] or type(error).__name__

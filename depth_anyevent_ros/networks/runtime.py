@@ -102,6 +102,11 @@ def autocast(precision: str, cached: bool = True, device: str = 'cuda'):
     return torch.autocast(device.partition(':')[0], dtype=HALF[precision], cache_enabled=cached)
 
 
+def first_line(error: Exception) -> str:
+    """Return what happened; some errors advise, or print the whole network, after it."""
+    return str(error).strip().partition('\n')[0] or type(error).__name__
+
+
 class TorchRuntime:
     """
     A checkpoint on a device, with its recurrent state.
