@@ -4,6 +4,7 @@
 import contextlib
 from types import SimpleNamespace
 
+from network_frames import frames, SIZE
 import numpy as np
 import pytest
 import torch
@@ -16,14 +17,6 @@ from depth_anyevent_ros.networks.cuda_runtime import (
 from depth_anyevent_ros.networks.half_weights import in_half
 from depth_anyevent_ros.networks.runtime import Placement, TorchRuntime
 from depth_anyevent_ros.networks.static_step import StaticStep
-
-SIZE = (70, 98)
-
-
-def frames(count, seed=0):
-    generator = np.random.default_rng(seed)
-    return [(generator.random((3, *SIZE), np.float32)
-             * (generator.random(SIZE) < 0.3)).astype(np.float32) for _ in range(count)]
 
 
 def advance(static, image):

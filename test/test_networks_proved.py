@@ -3,6 +3,7 @@
 """Programs that are compared with torch, by ones made up here: believed, refused, given up."""
 from dataclasses import replace
 
+from network_frames import assert_same, frames, SIZE
 import numpy as np
 import pytest
 import torch
@@ -12,25 +13,10 @@ from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.proved_runtime import PROOF_FRAMES, ProvedRuntime
 from depth_anyevent_ros.networks.runtime import TorchRuntime
 
-SIZE = (70, 98)
-
 
 @pytest.fixture(scope='module')
 def recurrent():
     return untrained_student('tiny-r')
-
-
-def frames(count):
-    generator = np.random.default_rng(0)
-    return [(generator.random((3, *SIZE), np.float32)
-             * (generator.random(SIZE) < 0.3)).astype(np.float32) for _ in range(count)]
-
-
-def assert_same(runtime, other, images):
-    for image in images:
-        expected = other.infer(image)
-        np.testing.assert_allclose(runtime.infer(image), expected,
-                                   atol=1e-3 * np.ptp(expected))
 
 
 def test_what_cannot_be_converted_runs_on_torch(recurrent):

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 
+from network_frames import assert_same, frames, SIZE
 import numpy as np
 import pytest
 import torch
@@ -24,8 +25,6 @@ from depth_anyevent_ros.networks.onnx_file import (
 from depth_anyevent_ros.networks.onnx_runtime import cached_file, KEEP, OnnxRuntime
 from depth_anyevent_ros.networks.runtime import TorchRuntime
 from depth_anyevent_ros.networks.runtimes import make_runtime
-
-SIZE = (70, 98)
 
 
 PROGRAMS = ['openvino', 'onnxruntime']
@@ -55,20 +54,6 @@ def needs(program):
     names = ['openvino'] if program == 'openvino' else ['onnxruntime', 'onnxscript', 'onnx']
     if any(importlib.util.find_spec(name) is None for name in names):
         pytest.skip(f'{program} is optional')
-
-
-def frames(count, size=SIZE, seed=0):
-    generator = np.random.default_rng(seed)
-    return [generator.random((3, *size), np.float32) * (generator.random(size) < 0.3)
-            for _ in range(count)]
-
-
-def assert_same(runtime, other, images):
-    for image in images:
-        image = image.astype(np.float32)
-        expected = other.infer(image)
-        np.testing.assert_allclose(runtime.infer(image), expected,
-                                   atol=1e-3 * np.ptp(expected))
 
 
 @pytest.mark.parametrize('program, preset', [
@@ -103,7 +88,6 @@ def test_bf16_on_a_processor_that_computes_in_it(noise_filter):
     assert runtime.precision == 'bf16' and runtime.fallback is None
     assert runtime.describe()['precision'] == 'bf16' and 'openvino' in runtime.runtime
     for image in frames(6):
-        image = image.astype(np.float32)
         expected, found = other.infer(image), runtime.infer(image)
         off = np.abs(found - expected) / np.ptp(expected)
         # Not the same, or it was not bf16 that computed.
@@ -182,7 +166,7 @@ def student_with(**changes):
 
 def test_the_state_is_remembered_and_forgotten(recurrent, program):
     runtime = make_runtime(recurrent, runtime=program)
-    image = frames(1)[0].astype(np.float32)
+    image = frames(1)[0]
     first, second = runtime.infer(image), runtime.infer(image)
     assert not np.array_equal(first, second)
     runtime.reset()
@@ -191,7 +175,7 @@ def test_the_state_is_remembered_and_forgotten(recurrent, program):
 
 def test_nan_in_a_frame_does_not_spoil_those_to_come(recurrent, program):
     runtime = make_runtime(recurrent, runtime=program)
-    image = frames(1)[0].astype(np.float32)
+    image = frames(1)[0]
     second = [runtime.infer(image) for _ in range(2)][1]
     runtime.reset()
     runtime.infer(image)
@@ -261,7 +245,7 @@ def test_a_gpu_without_memory_leaves_the_cpu(recurrent, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'get_device_capability', full)  # nor does it answer
     runtime = make_runtime(recurrent)
     assert runtime.device == 'cpu' and 'out of memory' in runtime.fallback
-    assert np.isfinite(runtime.infer(frames(1)[0].astype(np.float32))).all()
+    assert np.isfinite(runtime.infer(frames(1)[0])).all()
 
 
 def with_other_weights(path):
@@ -381,7 +365,7 @@ def test_export_writes_a_file_that_other_programs_run(recurrent, tmp_path):
     state = {item.name: np.zeros(item.shape, np.float32) for item in session.get_inputs()}
     other = TorchRuntime(recurrent, 'cpu')
     for image in frames(3):
-        state['image'] = image.astype(np.float32)[None]
+        state['image'] = image[None]
         found = dict(zip(told['outputs'], session.run(None, state)))
         expected = other.infer(state['image'][0])
         np.testing.assert_allclose(found['inverse_depth'][0], expected,

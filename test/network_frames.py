@@ -1,0 +1,21 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Frames for the tests of what runs networks, and how two runtimes are compared."""
+import numpy as np
+
+SIZE = (70, 98)
+
+
+def frames(count, size=SIZE, seed=0):
+    """Return frames in which three pixels of ten have events."""
+    generator = np.random.default_rng(seed)
+    return [(generator.random((3, *size), np.float32)
+             * (generator.random(size) < 0.3)).astype(np.float32) for _ in range(count)]
+
+
+def assert_same(runtime, other, images):
+    """Compare depth frame by frame, to a thousandth of its range."""
+    for image in images:
+        expected = other.infer(image)
+        np.testing.assert_allclose(runtime.infer(image), expected,
+                                   atol=1e-3 * np.ptp(expected))
