@@ -3,11 +3,12 @@
 """
 Makes docs/performance.md from what `depth_anyevent benchmark --json` wrote.
 
-  depth_anyevent benchmark decode representation node --json out/benchmark.json
-  python scripts/performance.py out/benchmark.json
+  depth_anyevent benchmark inference --json docs/performance/inference.json
+  python scripts/performance.py
 
-Several files make a chapter each. Nothing in the tables is written by hand; a `remark` that was
-put into a file stands above its table.
+Each file in docs/performance, or each that is named, makes a chapter. Nothing in the tables is
+written by hand; a `remark` that was put into a file stands above its table. Files with four digits
+were read back from the page, on which alone their figures had been kept.
 """
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ import json
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+KEPT = sorted((ROOT / 'docs' / 'performance').glob('*.json'))
 BEGINNING = """\
 # Performance
 
@@ -57,7 +59,8 @@ def main() -> None:
     """Write the file."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('files', nargs='+', type=Path, metavar='JSON')
+    parser.add_argument('files', nargs='*', type=Path, metavar='JSON', default=KEPT,
+                        help='default: all in docs/performance')
     parser.add_argument('--output', type=Path, default=ROOT / 'docs' / 'performance.md')
     arguments = parser.parse_args()
     runs = [json.loads(path.read_text()) for path in arguments.files]

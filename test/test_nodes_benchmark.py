@@ -33,3 +33,10 @@ def test_benchmark_node(monkeypatch, tmp_path):
     text = page.read_text()
     assert '`scripts/performance.py`' in text and 'depth_anyevent benchmark node' in text
     assert text.count('| node: ') == 2
+
+
+def test_the_page_is_what_the_kept_files_make(tmp_path):
+    page = tmp_path / 'performance.md'
+    subprocess.run([sys.executable, ROOT / 'scripts' / 'performance.py', '--output', page],
+                   check=True)
+    assert page.read_text() == (ROOT / 'docs' / 'performance.md').read_text()
