@@ -200,6 +200,29 @@ def test_json_alone_goes_to_standard_output(tmp_path, capsys):
     assert json.loads(said.out)['topics'] and 'evt3' in said.err
 
 
+@pytest.mark.parametrize('arguments', [
+    ('models', 'list'), ('doctor', '--no-transport'), ('inspect', 'BAG'),
+    ('infer', '--bag', 'BAG', '--output', 'NEW'), ('benchmark', 'decode', '--repeats', '1')])
+def test_a_result_that_cannot_be_written_is_told_at_the_door(tmp_path, capsys, arguments):
+    bag = write_bag(tmp_path / 'bag', count=8)
+    (tmp_path / 'file').write_text('')
+    places = {'BAG': bag, 'NEW': tmp_path / 'new'}
+    arguments = [places.get(argument, argument) for argument in arguments]
+    for file in (tmp_path, tmp_path / 'file' / 'x' / 'result.json'):
+        assert run(*arguments, '--json', file) == 1
+        said = capsys.readouterr()
+        assert f'{file} cannot be written' in said.err and not said.out
+        assert sorted(path.name for path in tmp_path.iterdir()) == ['bag', 'file']
+
+
+def test_a_result_may_lie_in_the_folder_that_a_command_makes(tmp_path):
+    bag, folder = write_bag(tmp_path / 'bag'), tmp_path / 'new'
+    arguments = ('infer', '--output', folder, '--json', folder / 'made' / 'result.json')
+    assert run(*arguments, '--bag', tmp_path / 'nowhere') == 1 and not folder.exists()
+    assert run(*arguments, '--bag', bag) == 0
+    assert json.loads((folder / 'made' / 'result.json').read_text())
+
+
 def test_infer_that_is_interrupted_leaves_nothing(tmp_path):
     arguments = ['infer', '--bag', str(write_bag(tmp_path / 'bag')), '--rate', '1000',
                  '--output', str(tmp_path / 'out')]

@@ -147,3 +147,11 @@ def test_what_cannot_be_done_is_a_sentence(data, capsys, options, words):
     said = capsys.readouterr()
     assert words in said.err and 'Traceback' not in said.err
     assert not said.out  # nothing was evaluated before it was refused
+
+
+def test_what_fails_leaves_no_folder_of_its_files(data, capsys):
+    folder, tmp_path = data
+    files = [option for name in ('json', 'picture', 'light-plot')
+             for option in (f'--{name}', tmp_path / 'made' / f'{name}.png')]
+    assert run('evaluate', '--data', folder, '--checkpoint', tmp_path / 'no.pth', *files) == 1
+    assert not (tmp_path / 'made').exists()

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import suppress
-import os
 from pathlib import Path
 import sys
 import time
@@ -13,6 +11,7 @@ import time
 import numpy as np
 from tqdm import tqdm
 
+from depth_anyevent_ros.cli.writable import check_writable
 from depth_anyevent_ros.datasets.sequences import find_sequences
 from depth_anyevent_ros.evaluation import light
 from depth_anyevent_ros.evaluation.baselines import load_mean_maps
@@ -88,9 +87,7 @@ def run(arguments) -> tuple[int, dict]:
     for file in (arguments.picture, arguments.light_plot):
         if file:
             _check_ending(Path(file))
-    for file in (arguments.picture, arguments.light_plot, arguments.json):
-        if file and file != '-':
-            _check_writable(Path(file))
+            check_writable(Path(file))
     maps = _mean_maps(arguments.mean_map)
     runtimes = {}
     for path in (arguments.checkpoint, *arguments.compare):
@@ -128,15 +125,6 @@ def _check_ending(picture: Path) -> None:
     if picture.suffix and picture.suffix[1:].lower() not in known:
         raise ValueError(f'{picture} cannot be drawn: its ending must be one of '
                          f'{", ".join("." + kind for kind in sorted(known))}.')
-
-
-def _check_writable(file: Path) -> None:
-    """Make the folder of a file; raise ValueError or OSError where it cannot be written."""
-    with suppress(FileExistsError, NotADirectoryError):  # told below
-        file.parent.mkdir(parents=True, exist_ok=True)
-    place = file if file.exists() else file.parent
-    if file.is_dir() or not file.parent.is_dir() or not os.access(place, os.W_OK):
-        raise ValueError(f'{file} cannot be written: name a file in a folder that takes one.')
 
 
 def _evaluate(name: str, runtime: TorchRuntime, paths: list[Path], settings: EvaluationSettings,

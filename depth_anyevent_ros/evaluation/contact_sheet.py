@@ -96,6 +96,7 @@ class ContactSheet:
     def write(self, path: str | Path, heading: str) -> int:
         """Write the sheet as a picture (the ending says which kind); return its rows."""
         if self._rows:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
             draw(list(self._rows.values()), heading).savefig(path, dpi=DPI)
         return len(self._rows)
 

@@ -92,4 +92,5 @@ def plot(path: str | Path, light: dict) -> None:
     axes.set_ylabel('mean relative error of depth')
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
