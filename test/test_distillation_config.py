@@ -209,6 +209,10 @@ def test_values_of_an_axis_have_names(tmp_path):
      'axes.a sets seed and ablation.axes.b seed'),
     ({'axes': {'a': {'x': {'loss': {}}}, 'b': {'z': {'loss.temporal': 2}}}},
      'axes.a sets loss and ablation.axes.b loss.temporal'),
+    ({'axes': {'ratio': {'x': None}}}, 'axes.ratio is called like a column'),
+    ({'axes': {'seconds': {'x': None}}}, 'axes.seconds is called like a column'),
+    ({'axes': {'a': {'x': {'name': 'y'}}}}, 'axes.a.x sets name'),
+    ({'axes': {'a': {'x': None}}, 'before': {'y': {'output': 'z'}}}, 'before.y sets output'),
 ])
 def test_an_ablation_that_cannot_be_one_is_refused(tmp_path, plan, words):
     path = tmp_path / 'ablation.yaml'

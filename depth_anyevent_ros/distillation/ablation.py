@@ -23,6 +23,8 @@ from depth_anyevent_ros.distillation.training_config import (
 
 # Of those that the protocol of the validation has; labels of a teacher have the second only.
 COLUMNS = ('abs_rel', 'rmse', 'ratio', 'rmse_log', 'delta1')
+SECONDS = 'seconds'
+OWN_KEYS = ('name', 'output')  # of each run, made from the names of its values
 
 
 def is_ablation(path: str | Path) -> bool:
@@ -84,7 +86,7 @@ def run_ablation(path: str | Path, assignments: Iterable[str], resume: bool,
         if chosen:
             rows.append({**chosen, **{name: result['validation'][name] for name in COLUMNS
                                       if name in result['validation']},
-                         'seconds': result['seconds']})
+                         SECONDS: result['seconds']})
             _write(Path(config.output).parent, rows)
     return {'rows': rows, 'table': table(rows)}
 
@@ -107,6 +109,10 @@ def _plan(plan) -> tuple[dict[str, Mapping], dict[str, dict[str, Mapping]]]:
             for axis, values in _named(plan.get('axes'), 'ablation.axes').items()}
     if not axes or not all(axes.values()):
         raise ConfigError('ablation must have axes: choices with the values of each.')
+    for axis in axes:
+        if axis in (*COLUMNS, SECONDS):
+            raise ConfigError(f'ablation.axes.{axis} is called like a column of the table, which '
+                              'it would hide: name it otherwise.')
     for (one, ours), (other, theirs) in itertools.combinations(axes.items(), 2):
         for key, another in itertools.product(set().union(*ours.values()),
                                               set().union(*theirs.values())):
@@ -123,6 +129,10 @@ def _assignments_by_name(values, where: str) -> dict[str, Mapping]:
         if changes is not None and not isinstance(changes, Mapping):
             raise ConfigError(f'{where}.{name} must be the keys that it sets with their values, '
                               f'or nothing, not {changes!r:.80}.')
+        for key in changes or ():
+            if str(key).partition('.')[0] in OWN_KEYS:
+                raise ConfigError(f'{where}.{name} sets {key}, which each run of an ablation has '
+                                  'by the names of its values: leave it out.')
     return {name: changes or {} for name, changes in values.items()}
 
 
