@@ -290,6 +290,7 @@ def test_the_bundled_student_goes_on_with_labels_of_a_teacher(tmp_path, capsys):
         train(tmp_path, tmp_path / 'both', stages=stages, data={
             'train': [str(tmp_path / 'train')],
             'validation': [str(tmp_path / 'validation'), str(tmp_path / 'truth')]})
+    assert not (tmp_path / 'both').exists()  # told before anything is loaded or written
 
 
 @pytest.mark.parametrize('precision, validation, words', [

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
 
-from depth_anyevent_ros.datasets.sequences import find_sequences, Sequence
+from depth_anyevent_ros.datasets.sequences import find_sequences, Sequence, SequenceError
 from depth_anyevent_ros.distillation.lanes import check_clip
 from depth_anyevent_ros.distillation.proxy_labels import TeacherLabels
 from depth_anyevent_ros.distillation.run_folder import RunFolder
@@ -18,7 +20,7 @@ from depth_anyevent_ros.distillation.sample_sets import (
 from depth_anyevent_ros.distillation.strict_mapping import ConfigError
 from depth_anyevent_ros.distillation.training_config import DataConfig, StageConfig, TrainingConfig
 from depth_anyevent_ros.distillation.training_state import writing
-from depth_anyevent_ros.distillation.validation import Validator
+from depth_anyevent_ros.distillation.validation import check_one_kind, Validator
 from depth_anyevent_ros.evaluation.baselines import (
     label_sums, load_mean_maps, mean_maps, save_mean_maps, teacher_sums)
 
@@ -56,14 +58,27 @@ class StageData:
 
 
 def find_run_sequences(config: DataConfig) -> RunSequences:
-    """Find the sequences of a run; SequenceError where a path names none."""
+    """
+    Find the sequences of a run.
+
+    Raises SequenceError where a path names none, ConfigError where those of validation have
+    labels of different kinds.
+    """
     found = RunSequences(find_sequences(config.train), find_sequences(config.validation))
     both = {path.resolve() for path in found.train} & {path.resolve()
                                                        for path in found.validation}
     if both:
         tqdm.write(f'{len(both)} sequences are both trained on and validated on: the validation '
                    'error says nothing about other sequences.')
+    check_one_kind(_kinds(found.validation))
     return found
+
+
+def _kinds(paths: list[Path]) -> Iterator[bool]:
+    """Yield whether the labels are a teacher's, of those sequences that can be read."""
+    for path in paths:
+        with suppress(SequenceError):  # it is skipped, and told, when it is loaded
+            yield Sequence(path).relative
 
 
 def load_stage(config: TrainingConfig, stage: StageConfig, found: RunSequences,

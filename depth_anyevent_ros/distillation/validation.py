@@ -3,7 +3,7 @@
 """How good the weights are while they are trained, on a few sequences."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from depth_anyevent_ros.datasets.samples import Samples
+from depth_anyevent_ros.distillation.strict_mapping import ConfigError
 from depth_anyevent_ros.distillation.training_config import ValidationConfig
 from depth_anyevent_ros.evaluation.baselines import map_of_world, MIN_PIXELS, resize_map
 from depth_anyevent_ros.evaluation.pictures import caption, colorize, tencode_picture
@@ -43,11 +44,8 @@ class Validator:
 
     def __init__(self, samples: tuple[Samples, ...], config: ValidationConfig,
                  maps: dict[str, np.ndarray]):
-        relative = {item.relative for item in samples}
-        if len(relative) > 1:
-            raise ValueError('data.validation has labels of a teacher, which have no unit, beside '
-                             'others: name sequences of one kind.')
-        self._protocol = 'teacher' if relative == {True} else 'clean'
+        check_one_kind(item.relative for item in samples)
+        self._protocol = 'teacher' if any(item.relative for item in samples) else 'clean'
         self.main = PROTOCOLS[self._protocol].main
         self._samples = samples
         self._frames = [range(0, len(item), config.stride)[:config.frames] for item in samples]
@@ -114,6 +112,13 @@ class Validator:
         for world in sorted({*worlds} - {''}):
             result[f'{self.main}_{world}'] = float(found[worlds == world, 0].mean())
         return result
+
+
+def check_one_kind(relative: Iterable[bool]) -> None:
+    """Raise ConfigError where labels of some sequences have no unit, and those of others have."""
+    if len({*relative}) > 1:
+        raise ConfigError('data.validation has labels of a teacher, which have no unit, beside '
+                          'others: name sequences of one kind.')
 
 
 @torch.no_grad()
