@@ -8,7 +8,9 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 import multiprocessing
+import os
 from pathlib import Path
+import threading
 
 from tqdm import tqdm
 
@@ -57,8 +59,16 @@ def workers(processes: int) -> Iterator[Map]:
         return
     # Spawned, since torch's threads may hold locks that a fork would never see released.
     context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent) as pool:
         yield pool.map
+
+
+def _end_with_parent() -> None:
+    """End this process with the one that started it, which when it is killed tells no one."""
+    def wait() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+    threading.Thread(target=wait, name='parent', daemon=True).start()
 
 
 def load_sample_set(paths: list[Path], config: InputConfig, what: str, map_: Map = map,
