@@ -122,10 +122,24 @@ def test_sequences_that_cannot_be_used_say_why(tmp_path, options, changes, reaso
     assert error.value.reason == reason
 
 
-def test_a_sequence_without_any_fit_says_so(tmp_path):
-    sequence = write_labels(tmp_path / 'a', [slope()] * 2)
+def nearly_constant():
+    """Return a prediction whose fit to `step` rounds all that is near to the bound at 0."""
+    return np.where(step() > 0, 0, 1e-19).astype(np.float32)
+
+
+def step():
+    """Return inverse depth: 0.01 m in the first column, and sky."""
+    label = np.zeros((HEIGHT, WIDTH), np.float32)
+    label[:, 0] = 100
+    return label
+
+
+@pytest.mark.parametrize('label, prediction', [
+    (slope(), np.ones((HEIGHT, WIDTH), np.float32)), (step(), nearly_constant())])
+def test_a_sequence_without_any_fit_says_so(tmp_path, label, prediction):
+    sequence = write_labels(tmp_path / 'a', [label] * 2)
     runtime = model()
-    runtime.infer = lambda image: np.ones((HEIGHT, WIDTH), np.float32)
+    runtime.infer = lambda image: prediction
     with pytest.raises(UnusableSequence, match='2 singular_fit') as error:
         evaluate_sequence(sequence.path, runtime, EvaluationSettings('paper', 20), None)
     assert error.value.reason == 'no_fit'

@@ -74,8 +74,8 @@ class PaperProtocol:
 
     Truth is clipped to 80 m (the sky too) and scaled so that its largest value is 80; pixels
     where truth or prediction reach a bound are not scored; eps stands in every ratio. A frame
-    without a scored pixel has no scores, one whose fit is singular is skipped. What counts is the
-    mean over sequences.
+    whose fit is singular, or leaves no pixel to score, is skipped. What counts is the mean over
+    sequences.
     """
 
     name = 'paper'

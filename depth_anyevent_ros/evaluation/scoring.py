@@ -147,12 +147,16 @@ class _Scorer:
             if values is None:
                 continue
             alignment = align(values, truth.target, self._protocol.non_negative)
-            if c == 0 and alignment.singular and self._protocol.in_depth:
+            depth = self._protocol.depth(alignment.apply(values))
+            if c == 0 and self._protocol.in_depth and (
+                    alignment.singular
+                    # A fit meets a bound wherever the truth meets none only by rounding, where
+                    # the prediction has hardly more spread than a constant.
+                    or not self._protocol.scored(depth, truth.depth).any()):
                 self.skipped['singular_fit'] += 1  # for the baselines too
                 return None
             if c != HOLD_LAST or last is not None:
                 self._moments[c].add(values, truth.target)
-            depth = self._protocol.depth(alignment.apply(values))
             scores[c] = self._means(depth, truth.depth, parts)
             ranks[c] = rank_correlation(values[subset], truth.target[subset])
             if f1:
