@@ -11,6 +11,7 @@ import pytest
 from depth_anyevent_ros.evaluation.contact_sheet import (
     choose_sequences, ContactSheet, depth_limits, draw, Row)
 from depth_anyevent_ros.evaluation.pictures import events_picture
+from depth_anyevent_ros.evaluation.protocols import PROTOCOLS
 from depth_anyevent_ros.evaluation.scoring import Frame, score_sequence
 from depth_anyevent_ros.events.types import Events
 
@@ -24,22 +25,37 @@ def test_events_picture_shows_the_latest_event_of_a_pixel():
     assert np.all(picture[1] == 255) and picture.shape == (2, 4, 3)
 
 
-def test_error_is_relative_and_unknown_where_truth_is():
-    truth = np.array([[2.0, 10.0, np.inf, np.nan, 90.0]])
-    row = Row('', None, None, truth, np.array([[3.0, 9.0, 80, 5, 80]]))
-    assert np.array_equal(row.error, [[0.5, 0.1, np.nan, np.nan, np.nan]], equal_nan=True)
+def rows_of(sequence, predictions, protocol):
+    """Return the scores of a sequence, and the rows of a sheet that saw them."""
+    sheet = ContactSheet({sequence.path}, 50.0)
+    frames = [Frame(prediction, i, False, False) for i, prediction in enumerate(predictions)]
+    scores = score_sequence(sequence, frames, PROTOCOLS[protocol], None,
+                            lambda *seen: sheet.see(sequence, *seen))
+    return scores, list(sheet._rows.values())
+
+
+@pytest.mark.parametrize('protocol', ['clean', 'paper'])
+def test_the_error_is_that_which_the_protocol_scores(tmp_path, protocol):
+    # So much steeper than the prediction that the paper's fit reaches a bound.
+    label = np.clip(12 * slope() ** 4, 1 / 75, None)
+    label[0] = [0] * 20 + [1 / 90] * 20 + [np.nan] * 16
+    prediction = np.maximum(slope(), 0.16)
+    scores, (row,) = rows_of(write_labels(tmp_path / 'a', [label]), [prediction], protocol)
+    assert row.title.endswith(f'{scores.scores[0, 0, 0, 0]:.3f}')
+    assert np.nanmean(row.error) == pytest.approx(scores.scores[0, 0, 0, 0], rel=1e-6)
+    scored = np.isfinite(row.error)
+    assert not scored[0].any()
+    assert scored[1:].all() == (protocol == 'clean') and 0.2 < scored.mean() < 1
+    truth = row.truth[scored]
+    np.testing.assert_allclose(row.error[scored], np.abs(row.prediction[scored] - truth) / truth,
+                               rtol=1e-3, atol=1e-5)
 
 
 def test_a_prediction_without_numbers_has_the_error_that_it_is_scored_by(tmp_path):
-    from depth_anyevent_ros.evaluation.protocols import PROTOCOLS
     label, broken = slope(), slope()
     label[:3] = np.nan
     broken[:, :20] = np.nan
-    sequence = write_labels(tmp_path / 'a', [label])
-    sheet = ContactSheet({sequence.path}, 50.0)
-    scores = score_sequence(sequence, [Frame(broken, 0, False, False)], PROTOCOLS['clean'], None,
-                            lambda *seen: sheet.see(sequence, *seen))
-    (row,) = sheet._rows.values()
+    scores, (row,) = rows_of(write_labels(tmp_path / 'a', [label]), [broken], 'clean')
     assert np.nanmean(row.error) == pytest.approx(scores.scores[0, 0, 0, 0], rel=1e-6)
     assert row.title.endswith(f'{scores.scores[0, 0, 0, 0]:.3f}')
 
@@ -56,7 +72,8 @@ def test_depth_limits_leave_the_sky_out():
 def test_the_bar_of_depth_has_two_labels_or_more(near, far, labels):
     truth = np.full((HEIGHT, WIDTH), near, np.float64)
     truth[:, WIDTH // 2:] = far
-    figure = draw([Row('', np.zeros((HEIGHT, WIDTH, 3), np.uint8), None, truth, truth)], '')
+    figure = draw([Row('', np.zeros((HEIGHT, WIDTH, 3), np.uint8), None, truth, truth,
+                       truth)], '')
     bars = [axes for axes in figure.axes if axes.yaxis_inverted() and axes.get_yticks().size]
     assert [tick.get_text() for tick in bars[0].get_yticklabels()] == labels
 
@@ -78,7 +95,7 @@ def test_a_sequence_that_breaks_off_has_no_row(tmp_path):
     for name in 'ab':
         sequence = write_labels(tmp_path / name, [slope()] * 3, image=True)
         for i in range(3):
-            sheet.see(sequence, Frame(slope(), i, False, False), slope(), 1 / slope())
+            sheet.see(sequence, Frame(slope(), i, False, False), slope(), 1 / slope(), slope())
         if name == 'a':
             sheet.replace(sequence.path, [tmp_path / 'b'])
     assert list(sheet._rows) == [tmp_path / 'b']
@@ -88,7 +105,7 @@ def test_the_frame_is_the_first_with_events_from_the_middle_on(tmp_path):
     sequence = write_labels(tmp_path / 'a', [slope()] * 12, image=True)
     sheet = ContactSheet({sequence.path}, PERIOD_NS / 1e6)
     for i in range(12):
-        sheet.see(sequence, Frame(slope(), i, i == 6, i == 7), slope(), 1 / slope())
+        sheet.see(sequence, Frame(slope(), i, i == 6, i == 7), slope(), 1 / slope(), slope())
     assert sheet.write(tmp_path / 'sheet.png', 'heading') == 1
     (row,) = sheet._rows.values()
     assert row.title.startswith('a, 0.5 s')  # label 8 ends at 0.45 s
@@ -101,7 +118,7 @@ def test_the_first_scored_frame_stands_in_where_there_is_no_other(tmp_path):
     sequence = write_labels(tmp_path / 'a', [slope()] * 12)
     sheet = ContactSheet({sequence.path}, 50.0)
     for i in (1, 2, 3):  # label 0 is sky, and --limit ends before the middle
-        sheet.see(sequence, Frame(slope(), i, False, False), slope(), 1 / slope())
+        sheet.see(sequence, Frame(slope(), i, False, False), slope(), 1 / slope(), slope())
     (row,) = sheet._rows.values()
     assert row.title.startswith('a, 0.1 s')
 
@@ -114,7 +131,7 @@ def test_a_sequence_that_is_of_no_use_is_replaced_by_the_next(tmp_path):
         if index in (0, 1):  # the first of them was not to be shown
             sheet.replace(paths[index], paths[index + 1:])
         else:
-            sheet.see(sequence, Frame(slope(), 0, False, False), slope(), 1 / slope())
+            sheet.see(sequence, Frame(slope(), 0, False, False), slope(), 1 / slope(), slope())
     assert set(sheet._rows) == {paths[2], paths[3]}
 
 
@@ -123,5 +140,5 @@ def test_a_sequence_of_pauses_shows_its_last_stand_in(tmp_path, image):
     sequence = write_labels(tmp_path / 'a', [slope()] * 3, image=image)
     sheet = ContactSheet({sequence.path}, 50.0)
     for i in range(3):
-        sheet.see(sequence, Frame(slope(), i, True, True), slope(), 1 / slope())
+        sheet.see(sequence, Frame(slope(), i, True, True), slope(), 1 / slope(), slope())
     assert sheet.write(tmp_path / 'sheet.png', 'heading') == 1

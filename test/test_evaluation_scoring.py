@@ -273,7 +273,7 @@ def test_the_paper_protocol_scores_the_truth_well_too(tmp_path):
 def test_what_is_seen_is_in_metres_though_a_protocol_scales_the_truth(tmp_path, protocol):
     sequence, seen = write_labels(tmp_path / 'a', [slope()]), []
     score_sequence(sequence, [Frame(slope(), 0, False, False)], PROTOCOLS[protocol], None,
-                   lambda frame, inverse_depth, depth: seen.append(depth * inverse_depth))
+                   lambda _, inverse_depth, depth, error: seen.append(depth * inverse_depth))
     assert (1 / slope()).max() < 21  # the paper's truth has 80 there
     assert np.allclose(seen, 1, rtol=1e-2)
 

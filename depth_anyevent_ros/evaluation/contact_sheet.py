@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from depth_anyevent_ros.datasets.sequences import Sequence, SequenceError
-from depth_anyevent_ros.evaluation.baselines import MAX_DEPTH_M, valid_truth
+from depth_anyevent_ros.evaluation.baselines import MAX_DEPTH_M
 from depth_anyevent_ros.evaluation.pictures import events_picture
 from depth_anyevent_ros.evaluation.scoring import Frame
 from depth_anyevent_ros.events.surface import rectified
@@ -27,7 +27,7 @@ class Row:
     One frame of the sheet.
 
     events: rgb8 (H, W, 3). image: rgb8 or None. truth: metres, inf in the sky, NaN unknown.
-    prediction: aligned, metres.
+    prediction: aligned, metres. error: share of the truth, NaN where the protocol scores nothing.
     """
 
     title: str
@@ -35,13 +35,7 @@ class Row:
     image: np.ndarray | None
     truth: np.ndarray
     prediction: np.ndarray
-
-    @property
-    def error(self) -> np.ndarray:
-        """Return |prediction - truth| / truth, NaN where the truth does not count."""
-        with np.errstate(invalid='ignore', divide='ignore'):
-            counts = valid_truth(1 / self.truth)
-            return np.where(counts, np.abs(self.prediction - self.truth) / self.truth, np.nan)
+    error: np.ndarray
 
 
 def choose_sequences(paths: Items[Path], rows: int) -> set[Path]:
@@ -75,8 +69,8 @@ class ContactSheet:
         self._settled: set[Path] = set()
 
     def see(self, sequence: Sequence, frame: Frame, inverse_depth: np.ndarray,
-            depth: np.ndarray) -> None:
-        """Take a scored frame, if it is to be shown."""
+            depth: np.ndarray, error: np.ndarray) -> None:
+        """Take a scored frame, as of `score_sequence`, if it is to be shown."""
         path = sequence.path
         if path not in self._chosen or path in self._settled:
             return
@@ -85,7 +79,7 @@ class ContactSheet:
             self._settled.add(path)
         elif path in self._rows and frame.label % 10:  # stand-ins, in case that no frame will do
             return
-        self._rows[path] = self._row(sequence, frame, inverse_depth, depth)
+        self._rows[path] = self._row(sequence, frame, inverse_depth, depth, error)
 
     def replace(self, path: Path, later: Items[Path]) -> None:
         """Show the next of `later`, which are not evaluated yet, if one to show is of no use."""
@@ -101,7 +95,7 @@ class ContactSheet:
         return len(self._rows)
 
     def _row(self, sequence: Sequence, frame: Frame, inverse_depth: np.ndarray,
-             depth: np.ndarray) -> Row:
+             depth: np.ndarray, error: np.ndarray) -> Row:
         end_ns = int(sequence.times_ns[frame.label])
         begin_ns = end_ns - self._window_ns
         camera, events = sequence.camera, sequence.events(begin_ns, end_ns)
@@ -110,11 +104,10 @@ class ContactSheet:
         image = sequence.picture(frame.label)
         with np.errstate(divide='ignore'):
             truth = 1 / inverse_depth
-        row = Row('', events_picture(events, camera.width, camera.height, begin_ns, end_ns),
-                  None if image is None else image[..., ::-1], truth, depth)
         title = (f'{sequence.name}, {end_ns / 1e9:.1f} s: mean relative error '
-                 f'{np.nanmean(row.error):.3f}')
-        return Row(title, row.events, row.image, row.truth, row.prediction)
+                 f'{np.nanmean(error):.3f}')
+        return Row(title, events_picture(events, camera.width, camera.height, begin_ns, end_ns),
+                   None if image is None else image[..., ::-1], truth, depth, error)
 
 
 def draw(rows: list[Row], heading: str):
@@ -195,8 +188,8 @@ def _error_legend(figure, size: tuple[float, float]) -> None:
     bar.ax.tick_params(labelsize=7, length=2, pad=2)
     figure.text(0.1 / size[0], 0.28 / size[1],
                 'Colours of depth are the same for truth and prediction of a row; bright is near. '
-                'Grey does not count: sky, beyond 80 m, or unknown.', fontsize=7.5, va='center',
-                color='#333333')
+                'Grey is not scored: sky, beyond 80 m, unknown, or left out by the protocol.',
+                fontsize=7.5, va='center', color='#333333')
 
 
 def _map(name: str):

@@ -126,7 +126,7 @@ def evaluate_sequence(path: Path, runtime: TorchRuntime, settings: EvaluationSet
     Return the scores of a checkpoint on a sequence.
 
     maps: mean maps by world, None where there are none. see: called as see(sequence, frame,
-    inverse_depth, aligned depth) for each scored frame. Raises UnusableSequence.
+    ...) for each scored frame, see `score_sequence`. Raises UnusableSequence.
     """
     try:
         sequence = Sequence(path)

@@ -85,7 +85,8 @@ def score_sequence(sequence, frames: Iterable[Frame], protocol,
 
     mean_map: the map of its world, None where there is none; its scores are NaN then, and where
     depth is aligned, since the mean of inverse depths is no mean of depths. see:
-    called as see(frame, inverse_depth, aligned depth (H, W) in metres) for each scored frame.
+    called as see(frame, inverse_depth, aligned depth, error) for each scored frame, (H, W) each:
+    depth in metres, and of the error by pixel, NaN where none is scored, abs_rel is the mean.
     metric: the predictions are in 1/m, so that the clean protocol scores them without alignment
     too.
     """
@@ -170,7 +171,10 @@ class _Scorer:
                     whole = self._whole(frame.prediction, inverse_depth.shape)
                     shown = self._protocol.depth(alignment.apply(whole))
                     shown[truth.mask] = depth  # where the prediction has no number, too
-                    see(frame, inverse_depth, truth.unit * shown)
+                    scored = self._protocol.scored(depth, truth.depth)
+                    error = self._protocol.errors(depth, truth.depth)[SCORES.index('abs_rel')]
+                    see(frame, inverse_depth, truth.unit * shown,
+                        self._picture(truth.mask, np.where(scored, error, np.nan)))
         return scores, ranks, f1_scores, negative, metric
 
     def _moving(self, label: int) -> np.ndarray | None:
