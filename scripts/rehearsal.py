@@ -201,7 +201,7 @@ class Rehearsal:
                 kind = label.doubt.partition(':')[0].partition('(')[0].strip()
                 doubts[kind] = doubts.get(kind, 0) + 1
                 if not in_doubt:
-                    learner.forget(labeller.check.since_ns)
+                    learner.forget(*labeller.check.since)
                 in_doubt = True
                 continue
             in_doubt = False

@@ -198,12 +198,12 @@ def test_where_it_allows_nothing_nothing_is_promoted(student):
 def test_what_is_in_doubt_is_forgotten(student):
     online, gone = learned(student)
     blocks = online.buffer.training
-    online.forget(blocks[2].times_ns[0])
+    online.forget(1, blocks[2].times_ns[0])
     assert [block.name for block in online.buffer.training] \
         == [block.name for block in blocks[:2]]
     assert len(online.buffer.held_out) == 2
     assert gone(online._average) == gone(online._network) == 0
-    online.forget(0)
+    online.forget(1, 0)
     assert not online.ready and online.buffer.nbytes == 0
     for frame in frames(40, begin=100):
         online.add(frame)

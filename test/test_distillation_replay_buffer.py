@@ -101,9 +101,12 @@ def test_a_sensor_that_is_started_again_gives_the_newest_blocks():
     old = starts.index(0, 1)
     assert starts[:old] == sorted(starts[:old]) and starts[old - 1] > 80
     assert starts[old:] == sorted(starts[old:]) and starts[-1] < 60
-    buffer.forget(30 * PERIOD)
+    buffer.forget(2, 30 * PERIOD)
     left = [block[0] for block in numbers(buffer.training)]
     assert left[:old] == starts[:old] and 0 < len(left[old:]) and max(left[old:]) < 30
+    buffer.forget(1, 50 * PERIOD)  # a doubt that reaches back over the start
+    left = [block[0] for block in numbers(buffer.training)]
+    assert left == [start for start in starts[:old] if start + 5 <= 50]
 
 
 def test_another_size_begins_anew():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from depth_anyevent_ros.distillation.anchor import anchor_samples, anchor_sequences
-from depth_anyevent_ros.distillation.replay_buffer import LabelledFrame
+from depth_anyevent_ros.distillation.replay_buffer import LabelledFrame, ReplayBuffer
 from depth_anyevent_ros.distillation.teacher_check import EdgeAlignment, flip_disagreement
 from depth_anyevent_ros.networks.config import InputConfig
 
@@ -52,15 +52,29 @@ def test_labels_of_other_scenes_have_nothing_to_do_with_the_events(frames):
     alignment = EdgeAlignment()
     found = [alignment.problem(frame) for frame in (2 * others)[:130]]
     assert found[116] == '' and 'nothing to do with the events' in found[-1]
-    assert alignment.since_ns == others[0].time_ns
+    assert alignment.since == (1, others[0].time_ns)
 
 
-def test_a_sensor_that_is_started_again_is_told_of_in_its_own_time(frames):
-    alignment = EdgeAlignment()
-    for offset in (3600, 5):
-        for frame in frames[:60]:
-            alignment.problem(replace(frame, time_ns=frame.time_ns + offset))
-    assert 5 <= alignment.since_ns < 10 and alignment.means()
+def test_a_doubt_reaches_back_over_the_start_of_a_sensor(frames):
+    """As when a bag is played again: labels of its end are judged with those of its beginning."""
+    alignment, buffer = EdgeAlignment(), ReplayBuffer()
+    good = [replace(frame, time_ns=frame.time_ns + 3600) for frame in frames[:40]]
+    wrong = [replace(frame, inverse_depth=frame.inverse_depth[:, ::-1], stretch=stretch,
+                     time_ns=frame.time_ns + begin_ns)
+             for stretch, begin_ns in ((2, 7200), (3, 5)) for frame in frames[:50]]
+    for frame in good:
+        buffer.add(frame)
+    taken = 0
+    for frame in wrong:
+        if alignment.problem(frame):
+            break
+        buffer.add(frame)
+        taken += 1
+    assert 50 < taken < 100 and alignment.since == (2, wrong[0].time_ns) and alignment.means()
+    buffer.forget(*alignment.since)
+    left = buffer.training + buffer.held_out
+    assert {int(t) for block in left for t in block.times_ns} < {frame.time_ns for frame in good}
+    assert len(left) > 3 and buffer.counts['forgotten_blocks'] > 6
 
 
 def test_too_few_frames_and_empty_ones_say_nothing(frames):

@@ -199,9 +199,9 @@ class OnlineLearner:
                                      self.config.least_learning_rate)
         return verdict
 
-    def forget(self, since_ns: int) -> None:
-        """Drop the labels from a time on, and what was learned since the last promotion."""
-        self.buffer.forget(since_ns)
+    def forget(self, stretch: int, since_ns: int) -> None:
+        """Drop labels as `ReplayBuffer`, and what was learned since the last promotion."""
+        self.buffer.forget(stretch, since_ns)
         self._looked_at = self.buffer.counts['held_out_blocks'] - len(self.buffer.held_out)
         for network in (self._network, self._average):
             network.load_state_dict(self.running.state_dict())

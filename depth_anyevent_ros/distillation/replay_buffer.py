@@ -28,7 +28,7 @@ class LabelledFrame:
     """
     image: uint8 (C, h, w), as in Samples. inverse_depth: float16 (h, w), NaN unknown. time_ns:
     the end of its window. events, stretch: of the window; frames of two stretches do not follow
-    each other.
+    each other, and time falls back only from one stretch to the next.
     """
 
     image: np.ndarray
@@ -71,10 +71,10 @@ class BufferConfig:
 
 
 class _Block(NamedTuple):
-    """number: in the order in which blocks began. stream: how often time had fallen back."""
+    """number: in the order in which blocks began. stretch: of its frames."""
 
     number: int
-    stream: int
+    stretch: int
     samples: Samples
 
 
@@ -88,7 +88,7 @@ class ReplayBuffer:
         self._skip = 0  # frames of the gap that are still to come
         self._number = 0  # blocks begun
         self._aged = 0  # blocks that were no longer among the newest
-        self._stream = self._last_ns = 0  # a sensor that is started again counts from 0
+        self._last_ns = 0
         self._last_stretch: int | None = None  # of the last frame
         self._training: list[_Block] = []  # oldest first
         self._held_out: list[_Block] = []
@@ -133,7 +133,6 @@ class ReplayBuffer:
         if last and not (follows and 0 < frame.time_ns - last.time_ns
                          <= self._longest_pause_ns()):
             self._close()
-        self._stream += distance < 0
         if self._skip:
             self._skip -= 1
             self.counts['gap_frames'] += 1
@@ -143,12 +142,12 @@ class ReplayBuffer:
             self._close()
         self._make_room()
 
-    def forget(self, since_ns: int) -> None:
-        """Drop the frames from a time on, of the stream since time last fell back."""
+    def forget(self, stretch: int, since_ns: int) -> None:
+        """Drop the frames from a time in a stretch on, and those of later stretches."""
         blocks = len(self._training) + len(self._held_out)
         self._training, self._held_out = (
-            [block for block in blocks if block.stream != self._stream
-             or block.samples.times_ns[-1] < since_ns]
+            [block for block in blocks
+             if (block.stretch, block.samples.times_ns[-1]) < (stretch, since_ns)]
             for blocks in (self._training, self._held_out))
         self._open = []
         self.counts['forgotten_blocks'] += blocks - len(self._training) - len(self._held_out)
@@ -174,7 +173,7 @@ class ReplayBuffer:
         self._number += 1
         turn = self._number % self._config.held_out_every
         (self._training if turn else self._held_out).append(_Block(
-            self._number, self._stream, _samples(frames, f'block {self._number}')))
+            self._number, frames[0].stretch, _samples(frames, f'block {self._number}')))
         self.counts['held_out_blocks'] += not turn
         # Before a block that will be held out, and after one that is.
         if turn in (0, self._config.held_out_every - 1):

@@ -56,9 +56,9 @@ class TeacherCheck:
         return problem
 
     @property
-    def since_ns(self) -> int:
-        """The time of the first label that a doubt is about."""
-        return self._edges.since_ns
+    def since(self) -> tuple[int, int]:
+        """Stretch and time, ns, of the first label that a doubt is about."""
+        return self._edges.since
 
     def means(self) -> dict[str, float]:
         """Return the correlations of edges, see `EdgeAlignment`."""
@@ -76,20 +76,17 @@ class EdgeAlignment:
 
     def __init__(self):
         self._scores: deque[dict[str, float]] = deque(maxlen=MEMORY // EVERY)
-        self._times: deque[int] = deque(maxlen=MEMORY // EVERY)
-        self._count = self._last_ns = 0
+        self._times: deque[tuple[int, int]] = deque(maxlen=MEMORY // EVERY)
+        self._count = 0
 
     def problem(self, frame: LabelledFrame) -> str:
         """Take a frame; return what is wrong with the last ones, '' for nothing."""
-        if frame.time_ns < self._last_ns:
-            self._times.clear()  # a new stream, of whose time `since_ns` has to tell
-        self._last_ns = frame.time_ns
         self._count += 1
         if self._count % EVERY == 1:
             found = edge_correlations(frame.image, frame.inverse_depth)
             if found is not None:
                 self._scores.append(found)
-                self._times.append(frame.time_ns)
+                self._times.append((frame.stretch, frame.time_ns))
         if len(self._scores) < ENOUGH // EVERY:
             return ''
         means = self.means()
@@ -105,13 +102,9 @@ class EdgeAlignment:
         return ''
 
     @property
-    def since_ns(self) -> int:
-        """
-        The time of the first of the frames that are judged together, 0 without any.
-
-        Where time fell back among them, of those since then.
-        """
-        return self._times[0] if self._times else 0
+    def since(self) -> tuple[int, int]:
+        """Stretch and time, ns, of the first of the frames judged together, 0 without any."""
+        return self._times[0] if self._times else (0, 0)
 
     def means(self) -> dict[str, float]:
         """Return the mean correlation for each way in which the label was moved."""

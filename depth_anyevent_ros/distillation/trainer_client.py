@@ -75,9 +75,9 @@ class TrainerClient:
         self._paused = paused
         self._command('pause', {'paused': paused})
 
-    def forget(self, since_ns: int) -> None:
-        """Say that the labels from a time on are in doubt."""
-        self._command('forget', {'since_ns': since_ns})
+    def forget(self, stretch: int, since_ns: int) -> None:
+        """Say that the labels from a time in a stretch on are in doubt."""
+        self._command('forget', {'stretch': stretch, 'since_ns': since_ns})
 
     def save(self, timeout_s: float = SAVE_TIMEOUT_S) -> str:
         """Save the state when the step in hand ends; return what went wrong, '' for nothing."""

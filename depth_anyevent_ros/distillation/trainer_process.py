@@ -148,7 +148,7 @@ class TrainerProcess:
                 arrays['image'], arrays['inverse_depth'], values['time_ns'], values['events'],
                 values['stretch']))
         elif kind == 'forget':
-            self._learner.forget(values['since_ns'])
+            self._learner.forget(values['stretch'], values['since_ns'])
         elif kind == 'pause':
             self._paused = values['paused']
         elif kind == 'save':

@@ -249,7 +249,7 @@ class DistillationNode(AutostartNode):
         if label.doubt:
             self._on_problem(f'Labels do not teach at present: {label.doubt}.')
             if self._trainer is not None and not self._in_doubt:
-                self._trainer.forget(self._stream.labeller.check.since_ns)
+                self._trainer.forget(*self._stream.labeller.check.since)
         elif self._trainer is not None and not self._paused:
             self._trainer.add(label.frame)
         self._in_doubt = bool(label.doubt)
