@@ -228,7 +228,11 @@ def test_an_error_keeps_what_was_measured(monkeypatch, tmp_path, capsys):
 
 @pytest.mark.parametrize('arguments, words', [
     (['magic'], ', '.join(BENCHMARKS)), (['--repeats', '0'], 'repeats'),
+    (['decode', '--repeats', '99999'], 'repeats must be'),
+    (['decode', '--seed', '-1'], 'seed must be'),
+    (['decode', '--repeats', '1', '--seed', str(2 ** 31)], 'seed must be'),
     (['decode', '--bag', '/nowhere'], '/nowhere does not exist')])
 def test_what_cannot_be_done_is_a_sentence(capsys, arguments, words):
     assert execute(['benchmark', *arguments]) == 1
-    assert words in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert words in said.err and not said.out  # nothing was timed before

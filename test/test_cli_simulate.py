@@ -263,6 +263,8 @@ def test_an_output_without_a_name_is_refused(capsys, monkeypatch, tmp_path, outp
     (['--turn', '5', '0', '0', '--format', 'sequence'], 'cameras that stand apart'),
     (('--count', '0'), '1 or more'), (('--duration', '0'), 'duration'),
     (('--rate', '-3'), 'rate_hz'), (('--level', '-1'), 'level'), (('--seed', '-1'), 'seed'),
+    (('--baseline', '11'), 'baseline within 10 m'), (('--baseline', 'nan'), 'baseline within'),
+    (('--turn', '0', '400', '0'), 'turn has to be within 360'),
     (('--max-motion-px', '0'), 'max_motion_px'), (('--max-step-ms', '0'), 'max_step_ms'),
     (('--flow',), 'sequences only'), (('--pause', '0', '-1'), 'pause'),
     (('--pause', '0.2', '1'), 'after the end'), (('--pause', '0', 'inf'), 'pause'),

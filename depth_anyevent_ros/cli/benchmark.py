@@ -14,6 +14,7 @@ import traceback
 
 from depth_anyevent_ros.cli.interruption import INTERRUPTED, is_interruption
 from depth_anyevent_ros.datasets.bags import open_bag, require_event_topics
+from depth_anyevent_ros.networks.value_checks import integer
 
 HELP = """\
 Time the parts on this machine. Each case stands beside a baseline that is timed in the same run,
@@ -57,8 +58,8 @@ def add_arguments(parser) -> None:
 
 def run(arguments) -> tuple[int, dict]:
     """Run the cases and print each as it is done."""
-    if arguments.repeats < 1:
-        raise ValueError(f'--repeats must be 1 or more, not {arguments.repeats}')
+    integer('--repeats', arguments.repeats, 1, 10_000)
+    integer('--seed', arguments.seed, 0, 2 ** 31 - 1)  # before minutes of cases without one
     for name in arguments.names:
         if name not in BENCHMARKS:
             raise ValueError(f'there is no benchmark {name}; there are {", ".join(BENCHMARKS)}')

@@ -77,8 +77,8 @@ def add_arguments(parser) -> None:
                         help='the event camera is turned so many degrees against the colour '
                         'camera, to the right, downward, to the left (default: not at all)')
     parser.add_argument('--baseline', type=float, default=0.0, metavar='M',
-                        help='the event camera stands so far to the left of the colour camera '
-                        '(default: %(default)s)')
+                        help='the event camera stands so far to the left of the colour camera, '
+                        '10 m at most (default: %(default)s)')
     parser.add_argument('--no-images', action='store_true',
                         help='leave the colour camera out, which is faster')
     parser.add_argument('--flow', action='store_true',

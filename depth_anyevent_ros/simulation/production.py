@@ -24,6 +24,7 @@ from depth_anyevent_ros.simulation.worlds import make_world, World
 # Storage of a bag, None for a sequence folder.
 FORMATS = {'bag': 'sqlite3', 'mcap': 'mcap', 'sequence': None}
 ENCODINGS = ('evt3', *ENCODERS)
+MOST_BASELINE_M = 10.0  # further apart two cameras are on no rig, and see little alike
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,11 @@ class Recording:
                 and FORMATS[self.format] is None:
             raise ValueError('pictures of a sequence show what the event camera sees: leave '
                              'them out, or choose the format bag for cameras that stand apart')
-        if not np.isfinite([*self.turn_deg, self.baseline_m]).all():
-            raise ValueError(f'turn and baseline have to be finite, got {self.turn_deg} and '
+        # Written so that NaN is refused too.
+        if not (all(abs(angle) <= 360 for angle in self.turn_deg)
+                and abs(self.baseline_m) <= MOST_BASELINE_M):
+            raise ValueError('turn has to be within 360 degrees and baseline within '
+                             f'{MOST_BASELINE_M:g} m either way, got {self.turn_deg} and '
                              f'{self.baseline_m}')
         if not 0 < self.duration_s < 4000:
             raise ValueError('the duration has to be positive and below 4000 s, got '
