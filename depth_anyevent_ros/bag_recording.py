@@ -6,14 +6,12 @@ from __future__ import annotations
 from collections import Counter
 import os
 from pathlib import Path
-import shutil
 
 from depth_anyevent_ros.datasets.bag_types import BagError, RawMessage
 from depth_anyevent_ros.datasets.bag_writer import BagWriter
 from depth_anyevent_ros.datasets.bags import decode_event_packet
 from depth_anyevent_ros.datasets.messages import EVENT_PACKET
-
-PART = '.part'
+from depth_anyevent_ros.datasets.part_folder import PartFolder
 
 
 class BagRecording:
@@ -21,17 +19,21 @@ class BagRecording:
     A rosbag2 folder in MCAP that is written beside its place, and moved there by `finish`.
 
     path: the folder, which must not exist (BagError). messages: how many of each topic. lost:
-    packets of events that are missing by their seq. Raises OSError where nothing can be written.
+    packets of events that are missing by their seq. Raises OSError where nothing can be written,
+    FolderInUse where another process makes the same bag.
     """
 
     def __init__(self, path: Path):
         if path.exists():
             raise BagError(f'{path} exists already and is not overwritten: give another output or '
                            'remove it first')
-        self.path, self._part = path, path.with_name(path.name + PART)
-        shutil.rmtree(self._part, ignore_errors=True)
-        # Files have the name of their folder.
-        self._writer = BagWriter(self._part / path.name, 'mcap')
+        self.path, self._folder = path, PartFolder(path)
+        try:
+            # Files have the name of their folder.
+            self._writer = BagWriter(self._folder.path / path.name, 'mcap')
+        except BaseException:
+            self._folder.remove()
+            raise
         self.messages: Counter[str] = Counter()
         self.lost = 0
         self._next_seq: dict[str, int] = {}
@@ -50,10 +52,10 @@ class BagRecording:
         """Write the metadata and give the bag its name; nothing stays where nothing came."""
         self._writer.close()
         if self.messages:
-            os.replace(self._part / self.path.name, self.path)
-        shutil.rmtree(self._part, ignore_errors=True)
+            os.replace(self._writer.path, self.path)
+        self._folder.remove()
 
     def abandon(self) -> None:
         """Remove what was written."""
         self._writer.abandon()
-        shutil.rmtree(self._part, ignore_errors=True)
+        self._folder.remove()

@@ -3,6 +3,7 @@
 """A folder that is being written, under a name of its own, by one process."""
 from __future__ import annotations
 
+from contextlib import suppress
 import fcntl
 import os
 from pathlib import Path
@@ -28,7 +29,12 @@ class PartFolder:
         if not target.name:
             raise ValueError(f'{target} is no name for a new folder: give another path')
         self.path = target.with_name(target.name + PART_SUFFIX)
-        self._handle = self._held(target)
+        self._made = [folder for folder in self.path.parents if not os.path.lexists(folder)]
+        try:
+            self._handle = self._held(target)
+        except BaseException:
+            self._remove_parents()
+            raise
         try:
             for left_over in self.path.iterdir():
                 if left_over.is_dir() and not left_over.is_symlink():
@@ -44,9 +50,15 @@ class PartFolder:
         os.close(self._handle)
 
     def remove(self) -> None:
-        """Remove it with all that is in it, and let go of it."""
+        """Remove it with all in it, and what it made above it that is empty; let go of it."""
         shutil.rmtree(self.path, ignore_errors=True)
+        self._remove_parents()
         self.release()
+
+    def _remove_parents(self) -> None:
+        with suppress(OSError):  # something lies in it, such as the folder to be
+            for folder in self._made:
+                folder.rmdir()
 
     def _held(self, target: Path) -> int:
         while True:
