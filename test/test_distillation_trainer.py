@@ -88,38 +88,6 @@ def run_command(data, output, *options):
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def test_processes_that_load_end_with_a_run_that_is_killed(data, tmp_path):
-    process = run_command(data, tmp_path / 'run', 'data.processes=2')
-    workers, deadline = [], time.monotonic() + 60
-    while len(workers) < 2 and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-        workers = [pid for pid in children(process.pid) if b'spawn_main' in command_line(pid)]
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    try:
-        assert len(workers) == 2
-        deadline = time.monotonic() + 60  # since they import torch before anything else
-        while any(map(command_line, workers)) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert not any(map(command_line, workers))
-    finally:
-        for pid in filter(command_line, workers):
-            os.kill(pid, signal.SIGKILL)
-        process.communicate()
-
-
-def children(pid):
-    return [int(word) for word in Path(f'/proc/{pid}/task/{pid}/children').read_text().split()]
-
-
-def command_line(pid):
-    """Return the command of a process, nothing where there is none any more."""
-    try:
-        return Path(f'/proc/{pid}/cmdline').read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return b''
-
-
 def test_a_killed_run_that_is_resumed_has_the_same_weights(data, whole, tmp_path):
     folder, result = whole
     assert result['steps'] == STEPS and len(result['skipped']) == 3

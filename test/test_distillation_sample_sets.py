@@ -1,0 +1,49 @@
+# Copyright 2026 depth_anyevent_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The processes that load sequences."""
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from depth_anyevent_ros.distillation.sample_sets import workers
+
+# Tasks that take longer than the test waits, and say which process has begun them.
+PROGRAM = """
+from depth_anyevent_ros.distillation.sample_sets import workers
+with workers(2) as map_:
+    list(map_(exec, ['import os, time; print(os.getpid(), flush=True); time.sleep(120)'] * 2))
+"""
+
+
+def alive(pid):
+    try:
+        return bool(Path(f'/proc/{pid}/cmdline').read_bytes())
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.parametrize('processes', [1, 2])
+def test_results_come_in_order(processes):
+    with workers(processes) as map_:
+        assert list(map_(abs, [-3, 2, -1])) == [3, 2, 1]
+
+
+def test_processes_end_with_one_that_is_killed():
+    process = subprocess.Popen([sys.executable, '-c', PROGRAM], stdout=subprocess.PIPE, text=True)
+    found = [int(process.stdout.readline()) for _ in range(2)]
+    try:
+        assert len({*found, process.pid}) == 3 and all(map(alive, found))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        end = time.monotonic() + 20
+        while any(map(alive, found)) and time.monotonic() < end:
+            time.sleep(0.02)
+        assert not any(map(alive, found))
+    finally:
+        for pid in filter(alive, found):
+            os.kill(pid, signal.SIGKILL)
