@@ -64,6 +64,15 @@ def test_the_declared_order_of_bytes_is_honoured(encoding):
     assert_same(decode_all(swapped)[0], events)
 
 
+@pytest.mark.parametrize('encoding', ALL)
+def test_bytes_may_lie_anywhere(encoding):
+    events = random_events(6)
+    packets = packets_of(events, encoding, (1000, 2000))
+    moved = [replace(packet, events=np.frombuffer(b'abc' + packet.events.tobytes(), np.uint8, -1,
+                                                  3)) for packet in packets]
+    assert_same(decode_all(moved)[0], events)
+
+
 def plain_cmp(words, base):
     """Decode libcaer_cmp word by word, by the description of its words alone."""
     high = low = x = y = p = 0

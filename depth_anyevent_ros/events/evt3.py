@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from depth_anyevent_ros.events.array_decoding import ArrayDecoding
+from depth_anyevent_ros.events.array_decoding import ArrayDecoding, NO_LIMIT
 from depth_anyevent_ros.events.jit import njit
-from depth_anyevent_ros.events.sinks import (
-    ArraySink, decode_into, GridSink, Segment, SurfaceSink)
+from depth_anyevent_ros.events.sinks import ArraySink, GridSink, Segment, SurfaceSink
 from depth_anyevent_ros.events.types import Packet
 
 ADDR_Y, ADDR_X, VECT_BASE_X, VECT_12, VECT_8, TIME_LOW = 0x0, 0x2, 0x3, 0x4, 0x5, 0x6
@@ -38,12 +37,12 @@ WRAP = 4096  # values of a TIME_HIGH word
 # Converters may send fewer words than sensors do, so a successor may be some units ahead.
 SMALL_STEP = 10
 FIRST_STEP = 244  # one second, between the first two words of a stream
-NO_LIMIT = np.iinfo(np.int64).max
 # Where a TIME_HIGH was repeated so few words ago, more will come behind events.
 NEAR = 64  # words
 # Words held back until the next TIME_HIGH tells whether a suspicious one is right. Sensors send
 # one every 4 ms at least, so this is reached by garbage only.
 MAX_HELD_WORDS = 1 << 21
+LITTLE, BIG = np.dtype('<u2'), np.dtype('>u2')  # words in packets
 
 
 @njit
@@ -93,8 +92,7 @@ def _read_time_high(words, i, state, final):
 
 @njit
 def _decode(words, begin, limit_us, limit_events, final, width, height, state,
-            in_part, cells, row, column,
-            left_out, ts, xs, ys, ps):
+            in_part, cells, row, column, left_out, ts, xs, ys, ps):
     """
     Decode words[begin:] into a sink until sensor time reaches limit_us or limit_events came.
 
@@ -295,11 +293,14 @@ class Evt3Decoder(ArrayDecoding):
     def feed(self, packet: Packet) -> None:
         """Take the bytes of the next packet of the stream."""
         words = self._to_words(packet)
-        held = self._words[self._next:]
-        if len(held) > MAX_HELD_WORDS:
-            held = held[1:]  # gives up on the word that was waited for
-            self._state[CORRUPT_TIMES] += 1
-        self._words = np.concatenate([held, words]) if len(held) else words
+        if self._next == len(self._words):
+            self._words = words
+        else:
+            held = self._words[self._next:]
+            if len(held) > MAX_HELD_WORDS:
+                held = held[1:]  # gives up on the word that was waited for
+                self._state[CORRUPT_TIMES] += 1
+            self._words = np.concatenate([held, words])
         self._next = 0
 
     def decode_until(self, limit_ns: int | None, sink: ArraySink | SurfaceSink,
@@ -312,13 +313,13 @@ class Evt3Decoder(ArrayDecoding):
         follows, so a suspicious time word is not waited for.
         """
         limit_us = NO_LIMIT if limit_ns is None else -(-limit_ns // 1000)
+        return Segment(*sink.fill(self._decode_until, limit_us, final, limit_events))
 
-        def decode(into: ArraySink | GridSink, most: int) -> Segment:
-            self._next, n = _decode(self._words, self._next, limit_us, most, final, self.width,
-                                    self.height, self._state, *into.in_loops())
-            return Segment(n, self._state.item(FIRST), self._state.item(LAST))
-
-        return decode_into(sink, decode, limit_events)
+    def _decode_until(self, sink: ArraySink | GridSink, limit_us: int, final: bool,
+                      limit_events: int) -> tuple[int, int, int]:
+        self._next, n = _decode(self._words, self._next, limit_us, limit_events, final,
+                                self.width, self.height, self._state, *sink.in_loops())
+        return n, self._state.item(FIRST), self._state.item(LAST)
 
     def room(self) -> int:
         """Return how many events what was fed can hold at most."""
@@ -335,8 +336,11 @@ class Evt3Decoder(ArrayDecoding):
                 data = joined
             else:
                 self._truncated += 1
-        self._odd_byte = data[-1:].copy() if len(data) % 2 else None
-        words = data[:len(data) // 2 * 2].view('>u2' if packet.is_bigendian else '<u2')
+        if len(data) % 2:
+            self._odd_byte, data = data[-1:].copy(), data[:-1]
+        else:
+            self._odd_byte = None
+        words = data.view(BIG if packet.is_bigendian else LITTLE)
         return words.astype(np.uint16) if packet.is_bigendian else words
 
 

@@ -13,15 +13,14 @@ import numpy as np
 
 from depth_anyevent_ros.events.jit import njit
 from depth_anyevent_ros.events.packet_decoder import (
-    CORRUPT_TIMES, EVENTS, Fed, FIRST, judge_time, LAST, NOW, OFFSET, ON, OUT_OF_RANGE,
-    PacketDecoder, REFUSED, UNKNOWN_WORDS, UNSYNCHRONISED, WAITING)
-from depth_anyevent_ros.events.sinks import ArraySink, GridSink
+    CORRUPT_TIMES, EVENTS, FIRST, HEIGHT, judge_time, LAST, NOW, OFFSET, ON, OUT_OF_RANGE,
+    PacketDecoder, REFUSED, UNKNOWN_WORDS, UNSYNCHRONISED, WAITING, WIDTH, WITHIN)
 
 TIME_HIGH, TIME_LOW, ADDR_X, ADDR_Y, VECT_BASE_Y, VECT_8 = range(6)
 # What holds within a packet: units of 4096 us and microseconds since time_base, whether the low
 # half was sent since the high one, whether the high one has twelve bits, column, base and polarity
 # of vectors, and what became of time_base: 0 before it was judged, 1 believed, 2 refused.
-HIGH, LOW, LOW_SENT, WIDE, X, BASE_Y, BASE_P, JUDGED = range(8)
+HIGH, LOW, LOW_SENT, WIDE, X, BASE_Y, BASE_P, JUDGED = range(WITHIN, WITHIN + 8)
 UNIT_US = 4096
 WRAP = 4096  # values of a TIME_HIGH word
 SHORT_WRAP = 16  # values that libcaer_driver sends: it cuts the time to 16 bits before it shifts
@@ -54,19 +53,21 @@ def _proved(words, begin, high, before, base, following, offset):
 
 
 @njit
-def _decode(words, begin, base, limit, n, limit_events, following, final, width, height, state,
-            inner, in_part, cells, row, column,
-            left_out, ts, xs, ys, ps):
-    """Decode words from `begin` on; see `PacketDecoder._decode`."""
-    if inner[JUDGED] == 0:
+def _decode(words, begin, base, limit, n, limit_events, following, final, state,
+            in_part, cells, row, column, left_out, ts, xs, ys, ps):
+    """Decode words from `begin` on; see `PacketDecoder`."""
+    width, height = state[WIDTH], state[HEIGHT]
+    if n == 0:
+        state[FIRST] = state[LAST] = -1
+    if state[JUDGED] == 0:
         ahead = following + state[OFFSET] if following >= 0 else following
         verdict = judge_time(base + state[OFFSET], ahead, final, state)
         if verdict == WAITING:
-            return begin, n
-        inner[JUDGED] = 2 if verdict == REFUSED else 1
-    usable = inner[JUDGED] == 1
+            return begin, n, state[FIRST], state[LAST]
+        state[JUDGED] = 2 if verdict == REFUSED else 1
+    usable = state[JUDGED] == 1
     base = base + state[OFFSET]
-    high, low, x = inner[HIGH], inner[LOW], inner[X]
+    high, low, x = state[HIGH], state[LOW], state[X]
     now, start, on = state[NOW], n, np.int64(0)
     t = base + (high * UNIT_US + low) * 1000
     i = begin
@@ -81,8 +82,8 @@ def _decode(words, begin, base, limit, n, limit_events, following, final, width,
             if kind == ADDR_Y:
                 bits, y, p = np.int64(1), word & 0x7FF, word >> 11 & 1
             else:
-                bits, y, p = word & 0xFF, inner[BASE_Y], inner[BASE_P]
-                inner[BASE_Y] += 8
+                bits, y, p = word & 0xFF, state[BASE_Y], state[BASE_P]
+                state[BASE_Y] += 8
             while bits:
                 if bits & 1:
                     if not usable:
@@ -109,30 +110,46 @@ def _decode(words, begin, base, limit, n, limit_events, following, final, width,
             x = word & 0x7FF
         elif kind == TIME_LOW:
             # A driver that begins a packet of the camera anew may leave out the high half.
-            if word & 0xFFF < low and inner[LOW_SENT]:
+            if word & 0xFFF < low and state[LOW_SENT]:
                 high += 1
             low = word & 0xFFF
-            inner[LOW_SENT] = 1
+            state[LOW_SENT] = 1
             t = base + (high * UNIT_US + low) * 1000
         elif kind == TIME_HIGH:
-            moved = _step_high(high, word & 0xFFF, inner[WIDE] != 0)
+            moved = _step_high(high, word & 0xFFF, state[WIDE] != 0)
             if moved - high > LONGEST_STEP and not _proved(
                     words, i + 1, moved, high, base, following, state[OFFSET]):
                 state[CORRUPT_TIMES] += 1
             elif moved != high:
-                inner[LOW_SENT], high = 0, moved
-                inner[WIDE] |= word & 0xFFF >= SHORT_WRAP
+                state[LOW_SENT], high = 0, moved
+                state[WIDE] |= word & 0xFFF >= SHORT_WRAP
                 t = base + (high * UNIT_US + low) * 1000
         elif kind == VECT_BASE_Y:
-            inner[BASE_Y], inner[BASE_P] = word & 0x7FF, word >> 11 & 1
+            state[BASE_Y], state[BASE_P] = word & 0x7FF, word >> 11 & 1
         else:
             state[UNKNOWN_WORDS] += 1
         i += 1
-    inner[HIGH], inner[LOW], inner[X] = high, low, x
+    state[HIGH], state[LOW], state[X] = high, low, x
     state[NOW] = now
     state[ON] += on
     state[EVENTS] += n - start
-    return i, n
+    if i == len(words):
+        state[WITHIN:] = 0
+    return i, n, state[FIRST], state[LAST]
+
+
+@njit
+def _to_arrays(words, begin, base, limit, n, limit_events, following, final, state,
+               ts, xs, ys, ps):
+    return _decode(words, begin, base, limit, n, limit_events, following, final, state,
+                   False, None, None, None, None, ts, xs, ys, ps)
+
+
+@njit
+def _to_grid(words, begin, base, limit, n, limit_events, following, final, state,
+             in_part, cells, row, column, left_out):
+    return _decode(words, begin, base, limit, n, limit_events, following, final, state,
+                   in_part, cells, row, column, left_out, None, None, None, None)
 
 
 @njit
@@ -153,19 +170,10 @@ class LibcaerCmpDecoder(PacketDecoder):
 
     encoding = 'libcaer_cmp'
     max_side = 1 << 11  # pixels; coordinates have 11 bits
-    word = np.dtype(np.uint16)
+    word = number = np.dtype(np.uint16)
+    state_size = WITHIN + 8
+    to_arrays, to_grid = staticmethod(_to_arrays), staticmethod(_to_grid)
+    _room = staticmethod(_room)
 
-    def _begin_packet(self) -> None:
-        self._inner = np.zeros(8, np.int64)
-
-    def _first_time(self, fed: Fed) -> int:
-        return fed.base
-
-    def _decode(self, fed: Fed, begin: int, limit: int, n: int, limit_events: int,
-                following: int, final: bool, sink: ArraySink | GridSink) -> tuple[int, int]:
-        return _decode(fed.words, begin, fed.base, limit, n, limit_events, following, final,
-                       self.width, self.height, self._state, self._inner,
-                       *sink.in_loops())
-
-    def _room(self, words: np.ndarray) -> int:
-        return int(_room(words))
+    def _first_time(self, words: np.ndarray, base: int) -> int:
+        return base

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import deque
-from typing import NamedTuple
+from collections.abc import Callable
 
 import numpy as np
 
-from depth_anyevent_ros.events.array_decoding import ArrayDecoding
-from depth_anyevent_ros.events.evt3 import NO_LIMIT
+from depth_anyevent_ros.events.array_decoding import ArrayDecoding, NO_LIMIT
 from depth_anyevent_ros.events.jit import njit
-from depth_anyevent_ros.events.sinks import (
-    ArraySink, decode_into, GridSink, Segment, SurfaceSink)
+from depth_anyevent_ros.events.sinks import ArraySink, GridSink, NOTHING, Segment, SurfaceSink
 from depth_anyevent_ros.events.types import Packet
 
-# The state of the stream, one int64 each; times in ns. OFFSET is added to all times: it keeps
-# time from falling back where a sensor's clock was set back under the same time_base.
-(NOW, KNOWN, OFFSET, ON, EVENTS, OUT_OF_RANGE, UNKNOWN_WORDS, CORRUPT_TIMES, TIME_JUMPS,
- UNSYNCHRONISED, FIRST, LAST) = range(12)
-STATE_SIZE = 12
+# The size of the sensor and the state of the stream, one int64 each; times in ns. OFFSET is added
+# to all times: it keeps time from falling back where a sensor's clock was set back under the same
+# time_base. FIRST and LAST are of the events of one call. From WITHIN on is what holds within a
+# packet only, which each encoding names itself; a loop that has used up a packet sets it to 0.
+(WIDTH, HEIGHT, NOW, KNOWN, OFFSET, ON, EVENTS, OUT_OF_RANGE, UNKNOWN_WORDS, CORRUPT_TIMES,
+ TIME_JUMPS, UNSYNCHRONISED, FIRST, LAST, WITHIN) = range(15)
 
 UNKNOWN = -1  # time of what has not come yet
 # Events of one stream are out of order by less.
@@ -70,28 +69,35 @@ def judge_time(t, following, final, state):
     return ACCEPTED
 
 
-class Fed(NamedTuple):
-    """The words of a packet, and its time_base in ns."""
-
-    words: np.ndarray
-    base: int
-
-
 class PacketDecoder(ArrayDecoding):
     """
     A decoder of packets that stand on their own, with the interface of `Evt3Decoder`.
 
-    word: dtype of the words, native order.
+    word: dtype of the words, native order. number: dtype of the numbers that they are made of,
+    which is what a byte order is about. state_size: of the state. to_arrays, to_grid: the compiled
+    loops, of (words, begin, base, limit, n, limit_events, following, final, state, *sink). They
+    decode from word `begin` on, where n events were put already, and return (next word, number of
+    events, FIRST, LAST).
+
+    Packets of these encodings are short, a microsecond or two of work for a loop. So all else that
+    is done for each of them counts: numba takes about 40 ns for an argument, 60 ns for an array,
+    which is why the state is one array, and a loop is given what its kind of sink has.
     """
 
     encoding: str
     max_side: int
     word: np.dtype
+    number: np.dtype
+    state_size: int
+    to_arrays: Callable[..., tuple[int, int, int, int]]
+    to_grid: Callable[..., tuple[int, int, int, int]]
 
     def __init__(self, width: int, height: int):
         self.width, self.height = width, height
-        self._state = np.zeros(STATE_SIZE, np.int64)
-        self._fed: deque[Fed] = deque()
+        self._little_endian = self.word.newbyteorder('<')
+        self._state = np.zeros(self.state_size, np.int64)
+        self._state[[WIDTH, HEIGHT]] = width, height
+        self._fed: deque[tuple[np.ndarray, int]] = deque()  # words and time_base, ns
         self._next = 0
         self._truncated = 0
         self.reset()
@@ -102,12 +108,12 @@ class PacketDecoder(ArrayDecoding):
 
         What was fed and waited for what comes after it is counted as unsynchronised.
         """
-        self._state[UNSYNCHRONISED] += sum(self._room(fed.words[begin:]) for begin, fed in zip(
+        self._state[UNSYNCHRONISED] += sum(self._room(words[begin:]) for begin, (words, _) in zip(
             (self._next, *[0] * len(self._fed)), self._fed))
         self._state[[NOW, KNOWN, OFFSET]] = 0
+        self._state[WITHIN:] = 0
         self._fed.clear()
         self._next = 0
-        self._begin_packet()
 
     def note_gap(self) -> None:
         """Say that packets were lost, which changes nothing for those that follow."""
@@ -128,12 +134,18 @@ class PacketDecoder(ArrayDecoding):
     def feed(self, packet: Packet) -> None:
         """Take the bytes of the next packet of the stream."""
         data = np.ascontiguousarray(packet.events)
-        size = self.word.itemsize
-        whole = len(data) // size * size
-        self._truncated += whole != len(data)
-        if whole:
-            self._fed.append(Fed(self._words(data[:whole], packet.is_bigendian),
-                                 packet.time_base))
+        beyond = len(data) % self.word.itemsize
+        if beyond:
+            self._truncated += 1
+            data = data[:-beyond]
+        if not len(data):
+            return
+        if packet.is_bigendian:
+            data = data.view(self.number).byteswap()
+        words = data.view(self._little_endian)
+        if not (words.flags.aligned and words.dtype.isnative):
+            words = words.astype(self.word)
+        self._fed.append((words, packet.time_base))
 
     def decode_until(self, limit_ns: int | None, sink: ArraySink | SurfaceSink,
                      final: bool = False, limit_events: int = NO_LIMIT) -> Segment:
@@ -145,48 +157,36 @@ class PacketDecoder(ArrayDecoding):
         waited for.
         """
         limit = NO_LIMIT if limit_ns is None else limit_ns
-        return decode_into(sink, lambda into, most: self._decode_until(
-            limit, into, final, most), limit_events)
+        return Segment(*sink.fill(self._decode_until, limit, final, limit_events))
 
-    def _decode_until(self, limit: int, sink: ArraySink | GridSink, final: bool,
-                      most: int) -> Segment:
-        self._state[FIRST] = self._state[LAST] = -1
-        n = 0
-        while self._fed and n < most:
-            fed = self._fed[0]
-            following = self._first_time(self._fed[1]) if len(self._fed) > 1 else UNKNOWN
-            self._next, n = self._decode(fed, self._next, limit, n, most, following, final,
-                                         sink)
-            if self._next < len(fed.words):
+    def _decode_until(self, sink: ArraySink | GridSink, limit: int, final: bool,
+                      limit_events: int) -> tuple[int, int, int]:
+        loop = self.to_arrays if isinstance(sink, ArraySink) else self.to_grid
+        fed, (n, first, last) = self._fed, NOTHING
+        while fed and n < limit_events:
+            words, base = fed[0]
+            following = self._first_time(*fed[1]) if len(fed) > 1 else UNKNOWN
+            self._next, n, first, last = loop(
+                words, self._next, base, limit, n, limit_events, following, final, self._state,
+                *sink)
+            if self._next < len(words):
                 break
-            self._fed.popleft()
+            fed.popleft()
             self._next = 0
-            self._begin_packet()
-        return Segment(n, self._state.item(FIRST), self._state.item(LAST))
+        return n, first, last
 
     def room(self) -> int:
         """Return how many events what was fed can hold at most."""
-        return sum(self._room(fed.words) for fed in self._fed)
-
-    def _words(self, data: np.ndarray, bigendian: bool) -> np.ndarray:
-        """Return bytes as words in native order."""
-        words = data.view(self.word.newbyteorder('>' if bigendian else '<')).astype(
-            self.word, copy=False)
-        return words if words.flags.aligned else words.copy()
+        most = 0
+        for words, _ in self._fed:
+            most += self._room(words)
+        return most
 
     @abstractmethod
-    def _begin_packet(self) -> None:
-        """Forget what holds within a packet only."""
+    def _first_time(self, words: np.ndarray, base: int) -> int:
+        """Return the first time of a packet of these words and this time_base, ns."""
 
+    @staticmethod
     @abstractmethod
-    def _first_time(self, fed: Fed) -> int:
-        """Return the first time of a packet, ns."""
-
-    @abstractmethod
-    def _decode(self, fed: Fed, begin: int, limit: int, n: int, limit_events: int,
-                following: int, final: bool, sink: ArraySink | GridSink) -> tuple[int, int]:
-        """Decode from word `begin` on; return the next word and the number of events so far."""
-
-    @abstractmethod
-    def _room(self, words: np.ndarray) -> int:
+    def _room(words: np.ndarray) -> int:
         """Return how many events words hold at most."""

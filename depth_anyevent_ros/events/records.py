@@ -10,17 +10,18 @@ does. `mono` has 32 bits of nanoseconds since time_base, then place and polarity
 """
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from depth_anyevent_ros.events.jit import njit
 from depth_anyevent_ros.events.packet_decoder import (
-    BACK_NS, CORRUPT_TIMES, EVENTS, Fed, FIRST, FIRST_LEAP_NS, judge_time, KNOWN, LAST, LEAP_NS,
-    NOW, OFFSET, ON, OUT_OF_RANGE, PacketDecoder, REFUSED, UNSYNCHRONISED, WAITING)
-from depth_anyevent_ros.events.sinks import ArraySink, GridSink
+    BACK_NS, CORRUPT_TIMES, EVENTS, FIRST, FIRST_LEAP_NS, HEIGHT, judge_time, KNOWN, LAST, LEAP_NS,
+    NOW, OFFSET, ON, OUT_OF_RANGE, PacketDecoder, REFUSED, UNSYNCHRONISED, WAITING, WIDTH, WITHIN)
 
 ROLL_US = 1 << 31
 # What holds within a packet: the last time word, what has rolled over, and whether it is dropped.
-LOW, ROLLED, DROPPED = range(3)
+LOW, ROLLED, DROPPED = range(WITHIN, WITHIN + 3)
 BLOCK = 256  # records that are judged together where they can be
 HALF, LOWER = np.uint64(32), np.uint64(0xFFFFFFFF)
 
@@ -49,7 +50,7 @@ def _rolled(word, low, rolled, mono):
 
 
 @njit
-def _judge_record(records, i, t, turned, base, unit, mono, following, final, state, inner):
+def _judge_record(records, i, t, turned, base, unit, mono, following, final, state):
     """
     Judge the leap to time t of record i by the next record, and by the next packet.
 
@@ -58,19 +59,19 @@ def _judge_record(records, i, t, turned, base, unit, mono, following, final, sta
     if i + 1 < len(records):
         word = np.int64(_split(records[np.uintp(i)], mono)[0])
         next_word = np.int64(_split(records[i + 1], mono)[0])
-        as_before = base + (_rolled(next_word, inner[LOW], inner[ROLLED], mono) + next_word) * unit
+        as_before = base + (_rolled(next_word, state[LOW], state[ROLLED], mono) + next_word) * unit
         after = base + (_rolled(next_word, word, turned, mono) + next_word) * unit
         normal = state[KNOWN] != 0 and -BACK_NS <= as_before - state[NOW] <= LEAP_NS
         if normal or i > 0 or not -BACK_NS <= after - t <= FIRST_LEAP_NS:
             return judge_time(t, as_before if normal else after, final, state)
     verdict = judge_time(t, following, final, state)
     if verdict == REFUSED and i == 0:
-        inner[DROPPED] = 1
+        state[DROPPED] = 1
     return verdict
 
 
 @njit
-def _last_of_plain(block, zero, unit, mono, limit, width, height, state, inner):
+def _last_of_plain(block, zero, unit, mono, limit, width, height, state):
     """
     Return the largest time word of a plain block, -1 where it is not plain.
 
@@ -87,7 +88,7 @@ def _last_of_plain(block, zero, unit, mono, limit, width, height, state, inner):
         x_most, y_most = max(x_most, np.uint32(x)), max(y_most, np.uint32(y))
     first, last = np.int64(least), np.int64(most)
     now, t_first, t_last = state[NOW], zero + first * unit, zero + last * unit
-    plain = (state[KNOWN] != 0 and not inner[DROPPED] and x_most < width and y_most < height
+    plain = (state[KNOWN] != 0 and not state[DROPPED] and x_most < width and y_most < height
              and (mono or last < ROLL_US) and t_last < limit and t_last <= now + LEAP_NS
              and t_first >= max(now, t_last) - BACK_NS)  # so it does not roll over either
     return last if plain else np.int64(-1)
@@ -120,21 +121,23 @@ def _put_in_cells(block, zero, unit, mono, width, in_part, cells, row, column, l
 
 
 @njit
-def _decode(records, begin, base, mono, limit, n, limit_events, following, final, width, height,
-            state, inner, in_part, cells, row, column,
-            left_out, ts, xs, ys, ps):
-    """Decode records from `begin` on; see `PacketDecoder._decode`."""
+def _decode(mono, records, begin, base, limit, n, limit_events, following, final, state,
+            in_part, cells, row, column, left_out, ts, xs, ys, ps):
+    """Decode records from `begin` on; see `PacketDecoder`."""
     unit = np.int64(1) if mono else np.int64(1000)
     start, on = n, np.int64(0)
+    width, height = state[WIDTH], state[HEIGHT]
+    if n == 0:
+        state[FIRST] = state[LAST] = -1
     i = judged_to = begin  # records before judged_to are not plain as a block
     while i < len(records) and n < limit_events:
         if i >= judged_to:
             judged_to = i + BLOCK
             block = records[i:judged_to]
-            zero = base + state[OFFSET] + inner[ROLLED] * unit
+            zero = base + state[OFFSET] + state[ROLLED] * unit
             last = np.int64(-1)
             if len(block) == BLOCK and n + BLOCK <= limit_events:
-                last = _last_of_plain(block, zero, unit, mono, limit, width, height, state, inner)
+                last = _last_of_plain(block, zero, unit, mono, limit, width, height, state)
             if last >= 0:
                 after = n + BLOCK
                 if cells is not None:
@@ -143,26 +146,26 @@ def _decode(records, begin, base, mono, limit, n, limit_events, following, final
                 if ts is not None:
                     on += _put_in_arrays(block, zero, unit, mono, ts[n:after], xs[n:after],
                                          ys[n:after], ps[n:after])
-                inner[LOW] = np.int64(_split(block[BLOCK - 1], mono)[0])
+                state[LOW] = np.int64(_split(block[BLOCK - 1], mono)[0])
                 state[NOW] = max(state[NOW], zero + last * unit)
                 if n == 0:
                     state[FIRST] = zero + np.int64(_split(block[0], mono)[0]) * unit
-                state[LAST] = zero + inner[LOW] * unit
+                state[LAST] = zero + state[LOW] * unit
                 i, n = judged_to, after
                 continue
         time_word, place = _split(records[np.uintp(i)], mono)
         word = np.int64(time_word)
-        if inner[DROPPED] or (word >= ROLL_US and not mono):  # a negative time
-            state[UNSYNCHRONISED if inner[DROPPED] else CORRUPT_TIMES] += 1
+        if state[DROPPED] or (word >= ROLL_US and not mono):  # a negative time
+            state[UNSYNCHRONISED if state[DROPPED] else CORRUPT_TIMES] += 1
             i += 1
             continue
-        turned = _rolled(word, inner[LOW], inner[ROLLED], mono)
+        turned = _rolled(word, state[LOW], state[ROLLED], mono)
         t = base + state[OFFSET] + (turned + word) * unit
         if state[KNOWN] == 0 or not -BACK_NS <= t - state[NOW] <= LEAP_NS:
             offset = state[OFFSET]
             verdict = _judge_record(records, i, t, turned, base + offset, unit, mono,
                                     following + offset if following >= 0 else following, final,
-                                    state, inner)
+                                    state)
             if verdict == WAITING:
                 break
             if verdict == REFUSED:
@@ -172,7 +175,7 @@ def _decode(records, begin, base, mono, limit, n, limit_events, following, final
         state[NOW] = max(state[NOW], t)
         if t >= limit:
             break
-        inner[LOW], inner[ROLLED] = word, turned
+        state[LOW], state[ROLLED] = word, turned
         x, y, p = _place(place, mono)
         if x < width and y < height:
             if ts is not None:
@@ -192,7 +195,23 @@ def _decode(records, begin, base, mono, limit, n, limit_events, following, final
         i += 1
     state[ON] += on
     state[EVENTS] += n - start
-    return i, n
+    if i == len(records):
+        state[WITHIN:] = 0
+    return i, n, state[FIRST], state[LAST]
+
+
+@njit
+def _to_arrays(mono, records, begin, base, limit, n, limit_events, following, final, state,
+               ts, xs, ys, ps):
+    return _decode(mono, records, begin, base, limit, n, limit_events, following, final, state,
+                   False, None, None, None, None, ts, xs, ys, ps)
+
+
+@njit
+def _to_grid(mono, records, begin, base, limit, n, limit_events, following, final, state,
+             in_part, cells, row, column, left_out):
+    return _decode(mono, records, begin, base, limit, n, limit_events, following, final, state,
+                   in_part, cells, row, column, left_out, None, None, None, None)
 
 
 class RecordDecoder(PacketDecoder):
@@ -200,39 +219,30 @@ class RecordDecoder(PacketDecoder):
 
     max_side = 1 << 12  # coordinates have 15 bits, but no sensor has as many pixels
     word = np.dtype(np.uint64)
+    state_size = WITHIN + 3
     mono: bool
+    _room = staticmethod(len)
 
-    def _begin_packet(self) -> None:
-        self._inner = np.zeros(3, np.int64)
-
-    def _first_time(self, fed: Fed) -> int:
-        word = int(_split(fed.words[0], self.mono)[0])
-        return fed.base + (word if self.mono else word % ROLL_US * 1000)
-
-    def _decode(self, fed: Fed, begin: int, limit: int, n: int, limit_events: int,
-                following: int, final: bool, sink: ArraySink | GridSink) -> tuple[int, int]:
-        return _decode(fed.words, begin, fed.base, self.mono, limit, n, limit_events,
-                       following, final, self.width, self.height, self._state, self._inner,
-                       *sink.in_loops())
-
-    def _room(self, words: np.ndarray) -> int:
-        return len(words)
+    def _first_time(self, words: np.ndarray, base: int) -> int:
+        word = int(_split(words[0], self.mono)[0])
+        return base + (word if self.mono else word % ROLL_US * 1000)
 
 
 class LibcaerDecoder(RecordDecoder):
     """A decoder of `libcaer` from a sensor of width x height pixels."""
 
     encoding = 'libcaer'
+    number = np.dtype(np.uint32)
     mono = False
-
-    def _words(self, data: np.ndarray, bigendian: bool) -> np.ndarray:
-        # Two numbers of 32 bits.
-        return super()._words(data.view('>u4').astype('<u4').view(np.uint8) if bigendian else data,
-                              False)
+    to_arrays = staticmethod(partial(_to_arrays, mono))
+    to_grid = staticmethod(partial(_to_grid, mono))
 
 
 class MonoDecoder(RecordDecoder):
     """A decoder of `mono` from a sensor of width x height pixels."""
 
     encoding = 'mono'
+    number = np.dtype(np.uint64)
     mono = True
+    to_arrays = staticmethod(partial(_to_arrays, mono))
+    to_grid = staticmethod(partial(_to_grid, mono))

@@ -9,10 +9,11 @@ few thousand are decoded into arrays first: a loop that waits for memory while t
 guesses the type of the next word loses both, and is twice as slow.
 
 Each loop is compiled twice, for arrays and for the surface: numba leaves out what is asked of
-arguments that are None. How a loop puts an event is written out in each of them: numba counts the
-references of arrays that a tuple or a function hands over, for every event, which takes up to ten
-times as long. Indices are np.uintp, since numba looks whether others are negative, which takes up
-to half as long again.
+arguments that are None. Where the time of a call counts, two short loops around it give the None
+(see `PacketDecoder`); that of evt3 is called itself, as it is slower within another. How a loop
+puts an event is written out in each of them: numba counts the references of arrays that a tuple or
+a function hands over, for every event, which takes up to ten times as long. Indices are np.uintp,
+since numba looks whether others are negative, which takes up to half as long again.
 """
 from __future__ import annotations
 
@@ -25,6 +26,8 @@ from depth_anyevent_ros.events.jit import njit
 
 PIECE = 4096  # events that are decoded before they are written
 MOST_OF_A_WORD = 12  # events of one word, by which a piece may be exceeded
+# Made once: numpy takes a fifth of the time of a small allocation to make them of classes.
+TIMES, PIXELS, POLARITIES = np.dtype(np.int64), np.dtype(np.uint16), np.dtype(np.uint8)
 
 
 class ArraySink(NamedTuple):
@@ -38,12 +41,17 @@ class ArraySink(NamedTuple):
     @staticmethod
     def of_size(size: int) -> ArraySink:
         """Return arrays for so many events."""
-        return ArraySink(np.empty(size, np.int64), np.empty(size, np.uint16),
-                         np.empty(size, np.uint16), np.empty(size, np.uint8))
+        return ArraySink(np.empty(size, TIMES), np.empty(size, PIXELS),
+                         np.empty(size, PIXELS), np.empty(size, POLARITIES))
 
     def in_loops(self) -> tuple:
         """Return the arguments of a compiled loop that say where to put events."""
         return False, None, None, None, None, *self
+
+    def fill(self, decode: Decode, limit: int, final: bool,
+             limit_events: int) -> tuple[int, int, int]:
+        """Take what decode puts up to a time, and up to limit_events and those of a word."""
+        return decode(self, limit, final, limit_events)
 
 
 class GridSink(NamedTuple):
@@ -111,25 +119,25 @@ class SurfaceSink:
             return self._cells_of
         return self._grid.row[:, None] + self._grid.column
 
-    def fill(self, decode: Callable[[ArraySink | GridSink, int], Segment],
-             limit_events: int) -> Segment:
-        """Take up to limit_events, and those of a word, from decode; see `decode_into`."""
+    def fill(self, decode: Decode, limit: int, final: bool,
+             limit_events: int) -> tuple[int, int, int]:
+        """Take what decode puts up to a time, and up to limit_events and those of a word."""
         if self._grid and not (self._observer and self._observer.looks()):
-            segment = decode(self._grid, limit_events)
-            if self._observer and segment.events:
-                self._observer.pass_by(segment.t_first, segment.t_last)
-            return segment
-        whole = NOTHING
-        while whole.events < limit_events:
-            most = min(PIECE, limit_events - whole.events)
-            part = decode(self.piece, most)
-            if part.events:
-                self.write(part.events)
-                whole = Segment(whole.events + part.events,
-                                whole.t_first if whole.events else part.t_first, part.t_last)
-            if part.events < most:
+            events, t_first, t_last = decode(self._grid, limit, final, limit_events)
+            if self._observer and events:
+                self._observer.pass_by(t_first, t_last)
+            return events, t_first, t_last
+        events, t_first, t_last = NOTHING
+        while events < limit_events:
+            most = min(PIECE, limit_events - events)
+            count, first, last = decode(self.piece, limit, final, most)
+            if count:
+                self.write(count)
+                t_first, t_last = t_first if events else first, last
+                events += count
+            if count < most:
                 break
-        return whole
+        return events, t_first, t_last
 
     def write(self, count: int) -> None:
         """Write the first events of the piece."""
@@ -157,19 +165,9 @@ class Segment(NamedTuple):
 
 
 NOTHING = Segment(0, -1, -1)
-
-
-def decode_into(sink: ArraySink | SurfaceSink,
-                decode: Callable[[ArraySink | GridSink, int], Segment],
-                limit_events: int) -> Segment:
-    """
-    Fill a sink; decode(sink, most) puts up to `most` events, and those of a word, into one.
-
-    It must return fewer only where it cannot go on.
-    """
-    if isinstance(sink, ArraySink):
-        return decode(sink, limit_events)
-    return sink.fill(decode, limit_events)
+# decode(sink, limit, final, limit_events) of a decoder. It returns fewer events than limit_events
+# only where it cannot go on.
+Decode = Callable[[ArraySink | GridSink, int, bool, int], tuple[int, int, int]]
 
 
 @njit
