@@ -73,6 +73,22 @@ def test_bytes_may_lie_anywhere(encoding):
     assert_same(decode_all(moved)[0], events)
 
 
+@pytest.mark.parametrize('encoding', ['libcaer', 'mono'])
+@pytest.mark.parametrize('count', [1, 15, 16, 17, 255, 256, 257, 300, 512, 529])
+def test_an_event_beside_the_sensor_is_counted_wherever_it_lies(encoding, count):
+    events = random_events(7, count + 100)
+    begin, packet = packets_of(events, encoding, (100,))
+    for place in {0, count // 2, count - 1}:
+        data = packet.events.copy()
+        data[8 * place:][:8].view('<u4')[0 if encoding == 'libcaer' else 1] = \
+            HEIGHT << 2 if encoding == 'libcaer' else HEIGHT << 16
+        found, decoder = decode_all([begin, replace(packet, events=data)])
+        kept = np.arange(len(events)) != 100 + place
+        assert_same(found, Events(events.t[kept], events.x[kept], events.y[kept],
+                                  events.p[kept]))
+        assert decoder.counters()['out_of_range'] == 1
+
+
 def plain_cmp(words, base):
     """Decode libcaer_cmp word by word, by the description of its words alone."""
     high = low = x = y = p = 0

@@ -23,6 +23,7 @@ ROLL_US = 1 << 31
 # What holds within a packet: the last time word, what has rolled over, and whether it is dropped.
 LOW, ROLLED, DROPPED = range(WITHIN, WITHIN + 3)
 BLOCK = 256  # records that are judged together where they can be
+LEAST = 16  # records of the block at the end of a packet
 HALF, LOWER = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
@@ -79,12 +80,12 @@ def _last_of_plain(block, zero, unit, mono, limit, width, height, state):
     do not roll over. A loop that only compares runs on many records at once in the processor; one
     that judges each does not.
     """
-    least, most = LOWER, np.uint64(0)
+    least, most = np.uint32(LOWER), np.uint32(0)
     x_most, y_most = np.uint32(0), np.uint32(0)
-    for k in range(BLOCK):
+    for k in range(len(block)):
         word, place = _split(block[k], mono)
         x, y, _ = _place(place, mono)
-        least, most = min(least, np.uint64(word)), max(most, np.uint64(word))
+        least, most = min(least, word), max(most, word)
         x_most, y_most = max(x_most, np.uint32(x)), max(y_most, np.uint32(y))
     first, last = np.int64(least), np.int64(most)
     now, t_first, t_last = state[NOW], zero + first * unit, zero + last * unit
@@ -97,8 +98,8 @@ def _last_of_plain(block, zero, unit, mono, limit, width, height, state):
 @njit
 def _put_in_arrays(block, zero, unit, mono, ts, xs, ys, ps):
     """Put the events of a plain block, of time words since `zero`; return how many are ON."""
-    on = np.int64(0)
-    for k in range(BLOCK):
+    on = np.uint32(0)
+    for k in range(len(block)):
         word, place = _split(block[k], mono)
         x, y, p = _place(place, mono)
         ts[k], xs[k], ys[k], ps[k] = zero + np.int64(word) * unit, x, y, p
@@ -110,7 +111,7 @@ def _put_in_arrays(block, zero, unit, mono, ts, xs, ys, ps):
 def _put_in_cells(block, zero, unit, mono, width, in_part, cells, row, column, left_out):
     """Put the events of a plain block, of time words since `zero`; return how many are ON."""
     on = np.int64(0)
-    for k in range(BLOCK):
+    for k in range(len(block)):
         word, place = _split(block[k], mono)
         x, y, p = _place(place, mono)
         pixel = np.int64(y) * width + x
@@ -136,22 +137,22 @@ def _decode(mono, records, begin, base, limit, n, limit_events, following, final
             block = records[i:judged_to]
             zero = base + state[OFFSET] + state[ROLLED] * unit
             last = np.int64(-1)
-            if len(block) == BLOCK and n + BLOCK <= limit_events:
+            after = n + len(block)
+            if len(block) >= LEAST and after <= limit_events:
                 last = _last_of_plain(block, zero, unit, mono, limit, width, height, state)
             if last >= 0:
-                after = n + BLOCK
                 if cells is not None:
                     on += _put_in_cells(block, zero, unit, mono, width, in_part, cells, row,
                                         column, left_out)
                 if ts is not None:
                     on += _put_in_arrays(block, zero, unit, mono, ts[n:after], xs[n:after],
                                          ys[n:after], ps[n:after])
-                state[LOW] = np.int64(_split(block[BLOCK - 1], mono)[0])
+                state[LOW] = np.int64(_split(block[len(block) - 1], mono)[0])
                 state[NOW] = max(state[NOW], zero + last * unit)
                 if n == 0:
                     state[FIRST] = zero + np.int64(_split(block[0], mono)[0]) * unit
                 state[LAST] = zero + state[LOW] * unit
-                i, n = judged_to, after
+                i, n = i + len(block), after
                 continue
         time_word, place = _split(records[np.uintp(i)], mono)
         word = np.int64(time_word)
