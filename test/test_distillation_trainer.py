@@ -55,7 +55,7 @@ def values(folder, output, **changes):
     return {
         'name': 'student', 'output': str(output), 'threads': 1, 'save_every': 3,
         'data': {'train': [str(folder / 'train')], 'validation': [str(folder / 'validation')]},
-        'network': {'preset': 'tiny-r', 'features': 16},
+        'network': {'preset': 'tiny-r', 'features': 16, 'hold': True},
         'stages': [{'height': 56, 'width': 70, 'steps': 4, 'lanes': 2, 'clip': 2},
                    {'height': 70, 'width': 84, 'steps': STEPS - 4, 'lanes': 2, 'clip': 3}],
         'loss': {'temporal': 0.1}, 'augmentation': {'polarity_swap': True},

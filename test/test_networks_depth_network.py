@@ -93,24 +93,31 @@ def test_state_of_depth_anyevent_r_at_266x350():
         scratch.output_conv1.register_forward_hook(
             lambda module, inputs, output: sizes.append(tuple(output.shape)))
         _, state = network(torch.zeros(1, 3, 266, 350))
-    assert list(network.state_shapes(1, 266, 350).items()) == list(shapes.items())
+    assert list(network.state_shapes(1, 266, 350).items()) == [
+        (level, (shape, shape)) for level, shape in shapes.items()]
     assert [tuple(part.shape) for pair in state.levels for part in pair] == [
         shape for shape in shapes.values() for _ in range(2)]
     assert sizes == [(1, 32, 148, 196)]
 
 
 @pytest.mark.parametrize('size', [(70, 70), (84, 70), (140, 182), (196, 252)])
-def test_announced_state_shapes_are_those_that_come(tiny_r, size):
+@pytest.mark.parametrize('changes', [{}, {'hold': True}, {'hold': True, 'recurrent_levels': ()}])
+def test_announced_state_shapes_are_those_that_come(changes, size):
+    network = made('tiny-r', **changes)
     with torch.inference_mode():
-        inverse_depth, state = tiny_r(torch.randn(1, 3, *size))
+        inverse_depth, state = network(torch.randn(1, 3, *size))
     assert inverse_depth.shape == (1, *size)
-    state.check(tiny_r.state_shapes(1, *size))
+    state.check(network.state_shapes(1, *size))
+    assert network.state_parts == tuple(map(len, state.levels))
 
 
 @pytest.mark.parametrize('preset, changes', [
     ('tiny-r', {}),
     ('tiny-r', {'recurrent_levels': (1, 2, 3, 4), 'recurrent_padding': 0,
-                'recurrent_residual': False})])
+                'recurrent_residual': False}),
+    ('tiny-r', {'hold': True}),
+    ('tiny-r', {'hold': True, 'recurrent_padding': 0, 'recurrent_residual': False,
+                'recurrent_cell': 'convgru'})])
 def test_sequence_is_frame_by_frame(preset, changes):
     network = made(preset, **changes)
     images = torch.randn(4, 2, 3, 84, 112)
@@ -192,14 +199,14 @@ def test_a_residual_level_shows_the_frame_past_its_gates():
             module.Gates.bias.data.fill_(-100)  # nothing enters, nothing leaves
     images = torch.randn(2, 1, 3, 84, 112)
     pyramids = []
-    recur = network.depth_head.recur
+    remember = network.depth_head.remember
 
-    def spy(pyramid, *args):
-        after, state = recur(pyramid, *args)
+    def spy(maps, pyramid, *args):
+        after, state = remember(maps, pyramid, *args)
         pyramids.append((pyramid, after))
         return after, state
 
-    network.depth_head.recur = spy
+    network.depth_head.remember = spy
     with torch.inference_mode():
         network.forward_sequence(images)
     before, after = pyramids[0]

@@ -58,10 +58,12 @@ def needs(program):
 
 @pytest.mark.parametrize('program, preset', [
     ('openvino', 'tiny-r'), ('openvino', 'tiny'), ('openvino', 'convgru'),
-    ('openvino', 'filtered'), ('onnxruntime', 'tiny-r'), ('onnxruntime', 'filtered')])
+    ('openvino', 'filtered'), ('openvino', 'held'), ('onnxruntime', 'tiny-r'),
+    ('onnxruntime', 'filtered'), ('onnxruntime', 'held')])
 def test_a_sequence_has_the_depth_that_torch_gives(program, preset):
     needs(program)
-    changes = {'convgru': {'recurrent_cell': 'convgru'}, 'filtered': {'noise_filter': 0.3}}
+    changes = {'convgru': {'recurrent_cell': 'convgru'}, 'filtered': {'noise_filter': 0.3},
+               'held': {'hold': True}}
     student = student_with(**changes[preset]) if preset in changes else untrained_student(preset)
     runtime, other = make_runtime(student, runtime=program), TorchRuntime(student, 'cpu')
     runtime.warm_up(*SIZE)
@@ -76,10 +78,10 @@ def test_a_sequence_has_the_depth_that_torch_gives(program, preset):
         assert_same(runtime, other, frames(3, (84, 98), seed=2))
 
 
-@pytest.mark.parametrize('noise_filter', [0.0, 0.3])
-def test_bf16_on_a_processor_that_computes_in_it(noise_filter):
+@pytest.mark.parametrize('changes', [{}, {'noise_filter': 0.3}, {'hold': True}])
+def test_bf16_on_a_processor_that_computes_in_it(changes):
     needs('openvino')
-    student = student_with(noise_filter=noise_filter)
+    student = student_with(**changes)
     runtime, other = make_runtime(student, 'cpu', 'bf16', 'openvino'), TorchRuntime(student)
     runtime.warm_up(*SIZE)
     if not computes_in_bf16():
@@ -160,6 +162,9 @@ def student_with(**changes):
     student = untrained_student('tiny-r')
     network = DepthNetwork(replace(student.config.network, **changes))
     initialize_weights(network)
+    if network.config.hold:
+        torch.manual_seed(0)  # gates that are not alike in all frames
+        torch.nn.init.normal_(network.depth_head.holds.decide.weight)
     return replace(student, config=replace(student.config, network=network.config),
                    network=network.eval())
 

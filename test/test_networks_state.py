@@ -47,8 +47,12 @@ def test_to_converts_every_tensor(state):
 
 
 def test_check_says_which_level_has_which_shape(state):
-    state.check({4: (2, 3, 2, 2), 3: (2, 3, 4, 4)})
-    with pytest.raises(ValueError, match=r'level 3 must have shape \(2, 3, 5, 4\).*2, 3, 4, 4'):
-        state.check({4: (2, 3, 2, 2), 3: (2, 3, 5, 4)})
-    with pytest.raises(ValueError, match='4 recurrent levels, the state 2'):
-        state.check(dict.fromkeys((4, 3, 2, 1), (2, 3, 2, 2)))
+    small, large, other = (2, 3, 2, 2), (2, 3, 4, 4), (2, 3, 5, 4)
+    state.check({4: (small, small), 3: (large, large)})
+    with pytest.raises(ValueError, match=r'1 of the state of level 3 must have shape '
+                                         r'\(2, 3, 5, 4\).*2, 3, 4, 4'):
+        state.check({4: (small, small), 3: (other, large)})
+    with pytest.raises(ValueError, match=r'remembers \[2, 2, 2, 2\].*has \[2, 2\]'):
+        state.check(dict.fromkeys((4, 3, 2, 1), (small, small)))
+    with pytest.raises(ValueError, match=r'remembers \[3, 2\].*has \[2, 2\]'):
+        state.check({4: (small, small, small), 3: (large, large)})

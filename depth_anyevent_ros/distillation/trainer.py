@@ -30,6 +30,7 @@ from depth_anyevent_ros.distillation.positions import spread_positions
 from depth_anyevent_ros.distillation.provenance import provenance
 from depth_anyevent_ros.distillation.run_folder import RunFolder
 from depth_anyevent_ros.distillation.schedule import average_share, learning_rate
+from depth_anyevent_ros.distillation.start import start_from, train_only
 from depth_anyevent_ros.distillation.training_config import (
     BUNDLED, changed_keys, TrainingConfig)
 from depth_anyevent_ros.distillation.training_state import (
@@ -39,8 +40,7 @@ from depth_anyevent_ros.distillation.training_state import (
 from depth_anyevent_ros.distillation.training_step import (
     placement_to_train, ready_to_train, TrainingStep)
 from depth_anyevent_ros.models import load_student
-from depth_anyevent_ros.networks.checkpoint import (
-    CheckpointError, load_checkpoint, save_checkpoint)
+from depth_anyevent_ros.networks.checkpoint import load_checkpoint, save_checkpoint
 from depth_anyevent_ros.networks.config import ModelConfig
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.initialization import initialize_weights
@@ -282,18 +282,10 @@ class Trainer:
             start = load_student() if self.config.init == BUNDLED else \
                 load_checkpoint(self.config.init)
             self._start = start.trained_on
-            within = self.config.network.noise_filter  # no weight, so that the run chooses it
-            if replace(start.config.network, noise_filter=within) != self.config.network:
-                raise CheckpointError(f'{self.config.init} is a {start.config.network}, but the '
-                                      f'run trains a {self.config.network}: change network, or '
-                                      'start from another file.')
-            if start.config.network.noise_filter != within:
-                tqdm.write(f'network.noise_filter of {self.config.init} is '
-                           f'{start.config.network.noise_filter}, of this run {within}: that of '
-                           'the run counts.')
-            network.load_state_dict(start.network.state_dict())
+            start_from(network, start, self.config.init, self.config.seed)
         else:
             initialize_weights(network, self.config.seed)
+        train_only(network, self.config.optimizer.only)
         return ready_to_train(network, self._device)
 
     def _fits(self, samples: tuple[Samples, ...]) -> bool:
@@ -341,6 +333,8 @@ def new_optimizer(network: DepthNetwork, config: TrainingConfig,
     """Return AdamW; biases, norms, tokens and positions do not decay."""
     groups: dict[tuple[bool, bool], list] = {}
     for name, weight in network.named_parameters():
+        if not weight.requires_grad:
+            continue
         decays = weight.dim() >= 2 and not name.endswith(('pos_embed', 'cls_token', 'mask_token'))
         groups.setdefault((decays, name.startswith('pretrained.')), []).append(weight)
     settings, on_gpu = config.optimizer, device != 'cpu'

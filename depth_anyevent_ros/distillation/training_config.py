@@ -111,7 +111,8 @@ class OptimizerConfig:
     warmup_steps: the rate rises from 0 at the start of every stage. final_share: of the rate at
     the end of the run, which a cosine leads to. encoder_share: of the rate, for the encoder.
     clip_norm: of the gradient of all weights. ema_decay: of the exponential moving average that
-    is validated and saved.
+    is validated and saved. only: what the names of the weights begin with that are trained, such
+    as depth_head.holds.; '' trains all.
     """
 
     weight_decay: float = 0.05
@@ -122,6 +123,7 @@ class OptimizerConfig:
     encoder_share: float = 1.0
     clip_norm: float = 1.0
     ema_decay: float = 0.998
+    only: str = ''
 
     def __post_init__(self):
         number('optimizer.weight_decay', self.weight_decay, 0, 10)
@@ -132,6 +134,8 @@ class OptimizerConfig:
         number('optimizer.encoder_share', self.encoder_share, 0, 10)
         number('optimizer.clip_norm', self.clip_norm, 1e-6, 1e6)
         number('optimizer.ema_decay', self.ema_decay, 0, 0.999999)
+        if not isinstance(self.only, str):
+            raise ConfigError(f'optimizer.only must be a text, not {self.only!r:.80}.')
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from depth_anyevent_ros.networks.state import RecurrentState
 
 METADATA_KEY = 'depth_anyevent_ros_training'
 FORMAT_VERSION = 2
-STATE_NAMES = ('hidden', 'cell')  # of the tensors of a level, of which a GRU has the first
+STATE_NAMES = ('hidden', 'cell', 'third', 'fourth')  # of the tensors of a level, by their order
 
 
 class TrainingError(ValueError):

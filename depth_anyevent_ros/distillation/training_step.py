@@ -74,8 +74,8 @@ class TrainingStep:
         self.state: RecurrentState | None = None
         if config.network.recurrent:
             self.state = RecurrentState(tuple(
-                tuple(torch.zeros(part, device=device) for _ in range(network.state_parts))
-                for part in network.state_shapes(lanes, height, width).values()))
+                tuple(torch.zeros(shape, device=device) for shape in shapes)
+                for shapes in network.state_shapes(lanes, height, width).values()))
         self._share = torch.zeros((), device=device)
         self._sums, self._count = torch.zeros(len(TERMS), device=device), 0
         self._skipped, self._bad_steps = torch.zeros((2,), dtype=torch.int64, device=device)

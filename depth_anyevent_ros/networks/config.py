@@ -96,6 +96,7 @@ class NetworkConfig:
     noise_filter: an event is seen where one of the eight cells around has one within this part of
         the window, see noise_filter.py; 0 sees all. For a Tencode in cells, on black. Training
         filters what augmentation has made, whose zoom shows lone events twice, side by side.
+    hold: whether gates hold levels and memory where nothing moves, see holding.py.
     max_depth: metres. None for relative inverse depth. Set for the metric variants of Depth
         Anything V2, whose sigmoid times max_depth is depth.
 
@@ -117,6 +118,7 @@ class NetworkConfig:
     depth_scale: float = field(default=1.0, metadata=LATER)
     recurrent_cell: str = field(default='convlstm', metadata=LATER)
     noise_filter: float = field(default=0.0, metadata=LATER)
+    hold: bool = field(default=False, metadata=LATER)
 
     def __post_init__(self):
         choice('encoder', self.encoder, ENCODERS)
@@ -133,7 +135,7 @@ class NetworkConfig:
         object.__setattr__(self, 'out_channels', out_channels)
         object.__setattr__(self, 'recurrent_levels', levels)
         integer('recurrent_padding', self.recurrent_padding, 0, 1)
-        for name in ('bound_levels', 'recurrent_residual', 'align_corners'):
+        for name in ('bound_levels', 'recurrent_residual', 'align_corners', 'hold'):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f'{name} must be true or false, '
                                  f'not {shown(getattr(self, name))}.')
@@ -157,7 +159,7 @@ class NetworkConfig:
     @property
     def recurrent(self) -> bool:
         """Whether the network carries a state from frame to frame."""
-        return bool(self.recurrent_levels)
+        return bool(self.recurrent_levels) or self.hold
 
 
 @dataclass(frozen=True)

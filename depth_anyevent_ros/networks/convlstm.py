@@ -71,12 +71,14 @@ class RecurrentBlock(nn.Module):
         self._parts = len(STATE_PARTS[cell])
 
     def forward(self, x: Tensor, state: tuple[Tensor, ...] | None = None,
-                resets: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
+                resets: Tensor | None = None, gates: Tensor | None = None
+                ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """
         Run over T frames of N lanes.
 
         x: (T, N, F, h, w). state: as `STATE_PARTS`, (N, F, h', w') each; None means zeros.
-        resets: (T, N) bool, true where a lane starts anew before that frame.
+        resets: (T, N) bool, true where a lane starts anew before that frame. gates: (T, N, 1, 1,
+        1), how far the state moves, from 0 to 1; None where it always moves all the way.
         Returns the hidden states (T, N, F, h', w') and the state after the last frame.
         """
         x = self.conv(x.flatten(0, 1)).unflatten(0, x.shape[:2])
@@ -90,6 +92,8 @@ class RecurrentBlock(nn.Module):
                 # masked_fill, not a product: zero times NaN would stay NaN.
                 restart = resets[step, :, None, None, None]
                 state = tuple(part.masked_fill(restart, 0) for part in state)
-            state = self.recurrent_block(frame, *state)
+            moved = self.recurrent_block(frame, *state)
+            state = moved if gates is None else tuple(
+                old + gates[step] * (new - old) for old, new in zip(state, moved))
             outputs.append(state[0])
         return torch.stack(outputs), state

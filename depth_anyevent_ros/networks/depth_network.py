@@ -72,27 +72,34 @@ class DepthNetwork(nn.Module):
         x, state = self.depth_head(maps, lanes, state, resets, drawn)
         return self._inverse_depth(x).unflatten(0, (-1, lanes)), state
 
-    def state_shapes(self, lanes: int, height: int, width: int) -> dict[int, tuple[int, ...]]:
+    def state_shapes(self, lanes: int, height: int, width: int
+                     ) -> dict[int, tuple[tuple[int, ...], ...]]:
         """
-        Return the shape (N, F, h, w) of each tensor of the state by level, coarsest first.
+        Return the shapes (N, F, h, w) of the tensors of the state by level, coarsest first.
 
         Raises ValueError where a map is too small for its convolution without padding.
         """
-        shapes = {}
+        shapes = {level: [] for level in self.depth_head.state_levels}
         loss = 2 - 2 * self.config.recurrent_padding
-        for level in self.depth_head.recurrent_levels:
-            sides = [_level_side(level, side // PATCH) - loss for side in (height, width)]
-            if min(sides) < 1:
-                raise ValueError(
-                    f'An input of {height}x{width} pixels is too small for the ConvLSTM of '
-                    f'level {level}: use {5 * PATCH}x{5 * PATCH} or more.')
-            shapes[level] = (lanes, self.config.features, *sides)
-        return shapes
+        features, cells = self.config.features, len(STATE_PARTS[self.config.recurrent_cell])
+        for level, parts in shapes.items():
+            sides = [_level_side(level, side // PATCH) for side in (height, width)]
+            if self.config.hold:
+                parts.append((lanes, features + 1, *sides))
+            if level in self.depth_head.recurrent_levels:
+                sides = [side - loss for side in sides]
+                if min(sides) < 1:
+                    raise ValueError(
+                        f'An input of {height}x{width} pixels is too small for the ConvLSTM of '
+                        f'level {level}: use {5 * PATCH}x{5 * PATCH} or more.')
+                parts.extend([(lanes, 1, 1, 1)] * self.config.hold)
+                parts.extend([(lanes, features, *sides)] * cells)
+        return {level: tuple(parts) for level, parts in shapes.items()}
 
     @property
-    def state_parts(self) -> int:
-        """How many tensors a level of the state has."""
-        return len(STATE_PARTS[self.config.recurrent_cell])
+    def state_parts(self) -> tuple[int, ...]:
+        """How many tensors each level of the state has, coarsest first."""
+        return tuple(map(len, self.state_shapes(1, 5 * PATCH, 5 * PATCH).values()))
 
     def _inverse_depth(self, x: Tensor) -> Tensor:
         if self.config.max_depth is not None:

@@ -17,9 +17,9 @@ import torch.nn.functional as F
 
 from depth_anyevent_ros.networks.config import ENCODERS, NetworkConfig, PATCH
 from depth_anyevent_ros.networks.convlstm import RecurrentBlock
+from depth_anyevent_ros.networks.holding import hold, HoldGates, LEVELS, shares
 from depth_anyevent_ros.networks.state import RecurrentState
 
-LEVELS = (1, 2, 3, 4)
 ALL = slice(None)
 OUTPUT_CHANNELS = 32  # before the last 1x1 convolution, at full resolution
 
@@ -98,6 +98,10 @@ class DPTHead(nn.Module):
             self.add_module(f'gru_layer_{level}',
                             RecurrentBlock(config.features, config.recurrent_padding,
                                            config.recurrent_cell))
+        self.holds = HoldGates(encoder.map_widths, config.features, self.recurrent_levels) \
+            if config.hold else None
+        # Those with a state, coarsest first.
+        self.state_levels = (4, 3, 2, 1) if config.hold else self.recurrent_levels
 
     def forward(self, maps: list[Tensor], lanes: int, state: RecurrentState | None = None,
                 resets: Tensor | None = None, drawn: slice = ALL
@@ -113,7 +117,7 @@ class DPTHead(nn.Module):
         """
         rows, columns = maps[-1].shape[-2:]
         pyramid = self.reassemble(maps)
-        pyramid, state = self.recur(pyramid, lanes, state, resets)
+        pyramid, state = self.remember(maps, pyramid, lanes, state, resets)
         if drawn != ALL:
             pyramid = {level: x.unflatten(0, (-1, lanes))[drawn].flatten(0, 1)
                        for level, x in pyramid.items()}
@@ -133,20 +137,36 @@ class DPTHead(nn.Module):
         mean_square = x.float().square().mean(1, keepdim=True)
         return x * (self.level_unit**2 + mean_square).rsqrt().to(x.dtype)
 
-    def recur(self, pyramid: dict[int, Tensor], lanes: int, state: RecurrentState | None,
-              resets: Tensor | None) -> tuple[dict[int, Tensor], RecurrentState | None]:
-        """Replace each recurrent level by the hidden state of its cell, or add that to it."""
-        if not self.recurrent_levels:
+    def remember(self, maps: list[Tensor], pyramid: dict[int, Tensor], lanes: int,
+                 state: RecurrentState | None, resets: Tensor | None
+                 ) -> tuple[dict[int, Tensor], RecurrentState | None]:
+        """
+        Hold each level as far as its gate is shut, if there are gates, and let its cell, if it
+        has one, put the hidden state in its place, or add it.
+        """
+        if not self.state_levels:
             return pyramid, None
-        before = state.levels if state is not None else [None] * len(self.recurrent_levels)
+        levels, states = self.holds(maps, pyramid) if self.holds else ({}, {})
+        before = dict(zip(self.state_levels, state.levels)) if state is not None else {}
         pyramid, after = dict(pyramid), []
-        for level, remembered in zip(self.recurrent_levels, before):
-            frames = pyramid[level].unflatten(0, (-1, lanes))
-            hidden, remembered = getattr(self, f'gru_layer_{level}')(frames, remembered,
-                                                                     resets)
-            hidden = hidden.flatten(0, 1)
-            pyramid[level] = pyramid[level] + hidden if self.recurrent_residual else hidden
-            after.append(remembered)
+        for level in self.state_levels:
+            frames, gates = pyramid[level].unflatten(0, (-1, lanes)), None
+            parts, kept = list(before.get(level, ())), []
+            if self.holds:
+                frames, held = hold(frames, levels[level].unflatten(0, (-1, lanes)),
+                                    parts.pop(0) if parts else None, resets)
+                kept.append(held)
+            if level in self.recurrent_levels:
+                if self.holds:
+                    gates, counted = shares(states[level].unflatten(0, (-1, lanes)),
+                                            parts.pop(0) if parts else None, resets)
+                    kept.append(counted)
+                hidden, cell = getattr(self, f'gru_layer_{level}')(frames, tuple(parts) or None,
+                                                                   resets, gates)
+                frames = frames + hidden if self.recurrent_residual else hidden
+                kept.extend(cell)
+            pyramid[level] = frames.flatten(0, 1)
+            after.append(tuple(kept))
         return pyramid, RecurrentState(tuple(after))
 
     def fuse(self, pyramid: dict[int, Tensor], size: tuple[int, int]) -> Tensor:

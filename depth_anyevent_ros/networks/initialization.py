@@ -12,11 +12,13 @@ from torch import nn, Tensor
 from depth_anyevent_ros.networks.convlstm import ConvLSTM
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.dinov2 import GRID, LayerScale
+from depth_anyevent_ros.networks.holding import HoldGates
 from depth_anyevent_ros.networks.hybrid import HybridEmbedding
 
 # What a block adds to its input at first. With 1 the blocks of a tiny student grew one large
 # vector, the same for every input, beside which the input's own share vanished in the norms.
 LAYER_SCALE = 0.2
+OPEN = 2.0  # a gate that holds, before its sigmoid
 # Position embedding: waves from a quarter of a turn over the picture to four turns.
 POSITION_STD, SLOWEST_TURNS, FASTEST_TURNS = 0.35, 0.25, 4.0
 
@@ -53,6 +55,8 @@ def initialize_weights(network: DepthNetwork, seed: int = 0) -> None:
         if isinstance(module, ConvLSTM):
             # Forget bias 1, so that a state lasts (Jozefowicz et al., ICML 2015).
             module.Gates.bias.chunk(4)[1].fill_(1)
+        if isinstance(module, HoldGates):
+            open_gates(module)
     output = network.depth_head.scratch.output_conv2[-1]
     output.weight.mul_(0.3)
     output.bias.fill_(1)
@@ -60,6 +64,15 @@ def initialize_weights(network: DepthNetwork, seed: int = 0) -> None:
     _normal(encoder.cls_token, POSITION_STD, generator)
     encoder.pos_embed.copy_(_waves(encoder.pos_embed.shape[-1]))
     encoder.mask_token.zero_()
+
+
+@torch.no_grad()
+def open_gates(gates: HoldGates) -> None:
+    """Let them be open alike for all frames, so that a network begins as it is without them."""
+    for module in gates.modules():
+        if isinstance(module, nn.Conv2d) or module is gates.decide:
+            module.weight.zero_()
+    gates.decide.bias.fill_(OPEN)
 
 
 def _waves(width: int) -> Tensor:

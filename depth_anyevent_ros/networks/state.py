@@ -17,8 +17,10 @@ class RecurrentState:
     """
     What the cells remember, coarsest level first (4, 3, 2, 1).
 
-    levels: (hidden, cell) of a ConvLSTM, (hidden,) of a ConvGRU, (N, F, h, w) each. Where a
-    state is optional, None means zeros. Never changed in place: each method returns a new state.
+    levels: (hidden, cell) of a ConvLSTM, (hidden,) of a ConvGRU, (N, F, h, w) each; before them,
+    where levels are held, what is, (N, F + 1, h, w), and how much counts in the cell, (N, 1, 1,
+    1). Where a state is optional, None means zeros. Never changed in place: each method returns a
+    new state.
     """
 
     levels: tuple[tuple[Tensor, ...], ...]
@@ -49,18 +51,19 @@ class RecurrentState:
         """Whether no value is NaN or infinite; waits for the device."""
         return all(bool(tensor.isfinite().all()) for tensor in self.tensors)
 
-    def check(self, shapes: Mapping[int, tuple[int, ...]]) -> None:
+    def check(self, shapes: Mapping[int, tuple[tuple[int, ...], ...]]) -> None:
         """Raise ValueError unless the state has the shapes, given by level, coarsest first."""
-        if len(self.levels) != len(shapes):
-            raise ValueError(f'The network has {len(shapes)} recurrent levels, the state '
-                             f'{len(self.levels)}: give a state of the same network, or None.')
-        for (level, shape), tensors in zip(shapes.items(), self.levels):
-            for name, tensor in zip(('hidden state', 'cell'), tensors):
+        parts, found = list(map(len, shapes.values())), list(map(len, self.levels))
+        if parts != found:
+            raise ValueError(f'The network remembers {parts} tensors by level, the state has '
+                             f'{found}: give a state of the same network, or None.')
+        for (level, expected), tensors in zip(shapes.items(), self.levels):
+            for number, (shape, tensor) in enumerate(zip(expected, tensors), 1):
                 if tuple(tensor.shape) != tuple(shape):
                     raise ValueError(
-                        f'The {name} of level {level} must have shape {tuple(shape)} for this '
-                        f'input, not {tuple(tensor.shape)}: after a change of input size or '
-                        'batch start with None.')
+                        f'Tensor {number} of the state of level {level} must have shape '
+                        f'{tuple(shape)} for this input, not {tuple(tensor.shape)}: after a '
+                        'change of input size or batch start with None.')
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> RecurrentState:
         return RecurrentState(tuple(tuple(map(change, level)) for level in self.levels))

@@ -3,6 +3,8 @@
 """One frame of a network as a function of plain tensors, for programs that know no more."""
 from __future__ import annotations
 
+from itertools import chain, islice
+
 from torch import nn, Tensor
 
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
@@ -18,8 +20,7 @@ class Step(nn.Module):
 
     def state_shapes(self, height: int, width: int) -> list[tuple[int, ...]]:
         """Return the shape of each tensor of the state for an input of this size."""
-        shapes = self.network.state_shapes(1, height, width).values()
-        return [shape for shape in shapes for _ in range(self.network.state_parts)]
+        return list(chain.from_iterable(self.network.state_shapes(1, height, width).values()))
 
     def forward(self, image: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         """
@@ -28,9 +29,9 @@ class Step(nn.Module):
         image: (1, C, H, W) in [0, 1]. state: the tensors of each level, coarsest first.
         Returns inverse depth (1, H, W), then the new state.
         """
-        parts = self.network.state_parts
-        before = RecurrentState(tuple(zip(*(state[part::parts] for part in range(parts))))) \
-            if state else None
+        parts = iter(state)
+        before = RecurrentState(tuple(
+            tuple(islice(parts, count)) for count in self.network.state_parts)) if state else None
         maps = self.network.pretrained((image - self.mean) / self.std)
         inverse_depth, after = self.network.decode(maps, 1, before)
         return (inverse_depth[0], *(after.tensors if after else ()))
