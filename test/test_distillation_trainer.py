@@ -269,7 +269,7 @@ def test_the_bundled_student_goes_on_with_labels_of_a_teacher(tmp_path, capsys):
     for name, relative in (('train', True), ('validation', True), ('truth', False)):
         write_sequence(tmp_path / name / 's', relative=relative)
     stages = [{'height': 56, 'width': 70, 'steps': 3, 'lanes': 2, 'clip': 2}]
-    network = {'preset': 'tiny-r', 'noise_filter': 0.3}
+    network = {'preset': 'tiny-r', 'hold': True, 'noise_filter': 0.3}
     result = train(tmp_path, tmp_path / 'run', init='bundled', network=network, stages=stages,
                    input={'mean': [0.0] * 3, 'std': [0.35] * 3})
     assert result['validation']['rmse'] > 0 and 'abs_rel' not in result['validation']

@@ -10,7 +10,7 @@ import torch
 
 from depth_anyevent_ros.distillation.start import start_from, train_only
 from depth_anyevent_ros.distillation.strict_mapping import ConfigError
-from depth_anyevent_ros.models import load_student
+from depth_anyevent_ros.networks.checkpoint import CheckpointError, untrained_student
 from depth_anyevent_ros.networks.config import network_preset
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.holding import hold, LEAST
@@ -85,17 +85,20 @@ def test_open_gates_are_none(images):
 
 @pytest.mark.parametrize('changes', [{}, {'noise_filter': 0.3}])
 def test_a_run_from_a_student_without_gates_begins_as_it_is(images, capsys, changes):
-    student = load_student()
+    student = untrained_student('tiny-r')
     network = DepthNetwork(replace(student.config.network, hold=True, **changes))
-    start_from(network, student, 'bundled', seed=1)
+    start_from(network, student, student.name, seed=1)
     set_gates(network, 100.0)
     expected = DepthNetwork(replace(student.config.network, **changes))
     expected.load_state_dict(student.network.state_dict())
     with torch.inference_mode():
-        images = images / 0.35
         torch.testing.assert_close(network.eval().forward_sequence(images)[0],
                                    expected.eval().forward_sequence(images)[0])
     assert 'those of this run begin open' in capsys.readouterr().out
+    gated = replace(student, network=network,
+                    config=replace(student.config, network=network.config))
+    with pytest.raises(CheckpointError, match='set network.hold=true'):
+        start_from(expected, gated, 'gated', seed=1)
 
 
 def test_gates_alone_are_trained(images):

@@ -21,10 +21,12 @@ def start_from(network: DepthNetwork, start: Checkpoint, name: str, seed: int) -
     are open. Raises CheckpointError for another network.
     """
     wanted, found = network.config, start.config.network
-    if replace(found, noise_filter=wanted.noise_filter,
-               hold=found.hold or wanted.hold) != wanted:
+    if replace(found, noise_filter=wanted.noise_filter, hold=wanted.hold) != wanted:
         raise CheckpointError(f'{name} is a {found}, but the run trains a {wanted}: change '
                               'network, or start from another file.')
+    if found.hold and not wanted.hold:
+        raise CheckpointError(f'{name} has gates that hold, but the run trains a network without: '
+                              'set network.hold=true.')
     if found.noise_filter != wanted.noise_filter:
         tqdm.write(f'network.noise_filter of {name} is {found.noise_filter}, of this run '
                    f'{wanted.noise_filter}: that of the run counts.')
