@@ -91,13 +91,15 @@ def test_light_is_compared_between_checkpoints(data):
     folder, tmp_path = data
     assert run('evaluate', '--data', folder, '--checkpoint', tmp_path / 'student.safetensors',
                '--compare', tmp_path / 'teacher.safetensors', '--limit', 2,
+               '--compare', tmp_path / 'student.safetensors',
                '--light-plot', tmp_path / 'light.png', '--json', tmp_path / 'r.json') == 0
     found = json.loads((tmp_path / 'r.json').read_text())
     assert found['baselines']['mean_map'] is None or found['frames'] == 6
-    assert list(found['compared']) == ['teacher.safetensors']
+    teacher, again = found['compared']  # of both --compare
+    assert teacher == 'teacher.safetensors' and again.endswith('/student.safetensors')
     levels = found['light']['levels']
     assert [row['level'] for row in levels] == [1.0, 0.1, 0.01]
-    assert set(levels[0]['abs_rel']) == {'student.safetensors', 'teacher.safetensors'}
+    assert set(levels[0]['abs_rel']) == {'student.safetensors', teacher, again}
     assert cv2.imread(str(tmp_path / 'light.png')) is not None
 
 

@@ -40,11 +40,11 @@ EXAMPLES = """\
 
 def add_arguments(parser) -> None:
     """Add the options of this command."""
-    parser.add_argument('--data', required=True, nargs='+', metavar='PATH',
+    parser.add_argument('--data', required=True, nargs='+', action='extend', metavar='PATH',
                         help='sequences, or folders of sequences')
     parser.add_argument('--checkpoint', default='', metavar='FILE',
                         help='student or teacher (default: the bundled student)')
-    parser.add_argument('--compare', nargs='+', default=[], metavar='FILE',
+    parser.add_argument('--compare', nargs='+', action='extend', default=[], metavar='FILE',
                         help='more checkpoints to evaluate on the same sequences')
     parser.add_argument('--mean-map', metavar='FILE',
                         help='mean_map.npz of a training run (default: the bundled one)')
