@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -173,6 +174,7 @@ class Rehearsal:
         self._rate_hz = arguments.label_rate
         self._steps_a_label = arguments.steps_per_second / arguments.label_rate
         self._decide_every, self._decided_at = arguments.decide_every, 0
+        self._stretches = 0  # of the recordings so far, each of which counts its own
 
     def learn(self, path: Path) -> dict:
         """Go through a recording; return what came of it."""
@@ -187,7 +189,9 @@ class Rehearsal:
         found, promoted_s, reasons, doubts, due, starts = [], [], [], {}, 0.0, None
         seen, held_out = {}, []
         former = {block.name for block in learner.buffer.held_out}
+        first = self._stretches
         for picture, window, truth in recording.moments():
+            self._stretches = first + window.stretch + 1
             starts = window.t_end if starts is None else starts
             image = _compact(window)
             maps = [frozen(image), running(image)]
@@ -201,11 +205,12 @@ class Rehearsal:
                 kind = label.doubt.partition(':')[0].partition('(')[0].strip()
                 doubts[kind] = doubts.get(kind, 0) + 1
                 if not in_doubt:
-                    learner.forget(*labeller.check.since)
+                    stretch, since_ns = labeller.check.since
+                    learner.forget(first + stretch, since_ns)
                 in_doubt = True
                 continue
             in_doubt = False
-            learner.add(label.frame)
+            learner.add(replace(label.frame, stretch=first + label.frame.stretch))
             due += self._steps_a_label
             while due >= 1 and learner.ready:
                 due -= 1

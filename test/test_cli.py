@@ -208,11 +208,12 @@ def test_a_result_that_cannot_be_written_is_told_at_the_door(tmp_path, capsys, a
     (tmp_path / 'file').write_text('')
     places = {'BAG': bag, 'NEW': tmp_path / 'new'}
     arguments = [places.get(argument, argument) for argument in arguments]
-    for file in (tmp_path, tmp_path / 'file' / 'x' / 'result.json'):
+    (tmp_path / 'link').symlink_to(tmp_path / 'file' / 'x')
+    for file in (tmp_path, tmp_path / 'file' / 'x' / 'result.json', tmp_path / 'link'):
         assert run(*arguments, '--json', file) == 1
         said = capsys.readouterr()
         assert f'{file} cannot be written' in said.err and not said.out
-        assert sorted(path.name for path in tmp_path.iterdir()) == ['bag', 'file']
+        assert sorted(path.name for path in tmp_path.iterdir()) == ['bag', 'file', 'link']
 
 
 def test_a_result_may_lie_in_the_folder_that_a_command_makes(tmp_path):

@@ -20,7 +20,6 @@ import torch
 
 from depth_anyevent_ros.distillation import trainer, training_state
 from depth_anyevent_ros.distillation.data import changed_sequences
-from depth_anyevent_ros.distillation.positions import spread_positions
 from depth_anyevent_ros.distillation.run_folder import RunFolder
 from depth_anyevent_ros.distillation.schedule import learning_rate
 from depth_anyevent_ros.distillation.strict_mapping import ConfigError
@@ -29,9 +28,6 @@ from depth_anyevent_ros.distillation.training_config import training_config
 from depth_anyevent_ros.distillation.training_state import TrainingError
 from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.networks.checkpoint import load_checkpoint
-from depth_anyevent_ros.networks.config import network_preset
-from depth_anyevent_ros.networks.depth_network import DepthNetwork
-from depth_anyevent_ros.networks.initialization import initialize_weights
 
 STEPS = 14
 pytestmark = pytest.mark.usefixtures('torch_settings')
@@ -263,6 +259,10 @@ def test_start_from_a_checkpoint(data, tmp_path):
     with pytest.raises(ValueError, match='change network'):
         train(data, tmp_path / 'c', **{**small, 'init': first['checkpoint'],
                                        'network': {'preset': 'tiny'}})
+    head = train(data, tmp_path / 'd', init=first['checkpoint'], optimizer={'only': 'depth_head.'},
+                 **small)
+    for name, weight in load_checkpoint(head['checkpoint']).network.state_dict().items():
+        assert name.startswith('depth_head.') or torch.equal(weight, ours[name])
 
 
 def test_the_bundled_student_goes_on_with_labels_of_a_teacher(tmp_path, capsys):
@@ -385,17 +385,3 @@ def test_learning_rate_rises_in_every_stage_and_ends_low(data, tmp_path):
     assert rates[0] == pytest.approx(5e-4 / 4) and rates[0] < rates[1] < rates[2]
     assert rates[4] < rates[3] and rates[4] < rates[5]  # the second stage starts low again
     assert rates[-1] < 0.15 * max(rates) and min(rates) > 0
-
-
-def test_positions_between_the_trained_ones_become_smooth():
-    network = DepthNetwork(network_preset('tiny'))
-    initialize_weights(network, 0)
-    before = network.pretrained.position_embedding(5, 6).detach()
-    spread_positions(network, 70, 84)
-    after = network.pretrained.position_embedding(5, 6).detach()
-    assert torch.corrcoef(torch.stack([before.flatten(), after.flatten()]))[0, 1] > 0.98
-    # At twice the size a position now lies between its neighbours; it was noise before.
-    fine = network.pretrained.position_embedding(10, 12).detach()[0, 1:].unflatten(0, (10, 12))
-    coarse = after[0, 1:].unflatten(0, (5, 6))
-    pooled = fine.unflatten(0, (5, 2)).unflatten(2, (6, 2)).mean((1, 3))
-    assert torch.corrcoef(torch.stack([pooled.flatten(), coarse.flatten()]))[0, 1] > 0.95

@@ -4,7 +4,7 @@
 import contextlib
 from types import SimpleNamespace
 
-from network_frames import frames, SIZE
+from network_frames import frames, SIZE, student_with
 import numpy as np
 import pytest
 import torch
@@ -66,9 +66,9 @@ def assert_same(runtime, plain, count=4):
         np.testing.assert_allclose(runtime.infer(image), plain.infer(image), atol=1e-5)
 
 
-@pytest.mark.parametrize('preset', ['tiny-r', 'tiny'])
-def test_tensors_that_stay_in_place_give_the_same_depth(preset):
-    plain = TorchRuntime(untrained_student(preset), 'cpu')
+@pytest.mark.parametrize('changes', [{}, {'recurrent_levels': ()}, {'hold': True}])
+def test_tensors_that_stay_in_place_give_the_same_depth(changes):
+    plain = TorchRuntime(student_with(**changes), 'cpu')
     static = StaticStep(plain.step(), SIZE, 3, 'cpu', contextlib.nullcontext)
     places = [tensor.data_ptr() for tensor in (static.pixels, static.output, *static.state)]
     for _ in range(2):

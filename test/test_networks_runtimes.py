@@ -8,7 +8,7 @@ import json
 import os
 import sys
 
-from network_frames import assert_same, frames, SIZE
+from network_frames import assert_same, frames, SIZE, student_with
 import numpy as np
 import pytest
 import torch
@@ -18,8 +18,6 @@ from depth_anyevent_ros.cli.main import execute
 from depth_anyevent_ros.networks import (
     dinov2, onnx_runtime, openvino_runtime, runtime as runtime_module, runtimes)
 from depth_anyevent_ros.networks.checkpoint import checkpoint_bytes, untrained_student
-from depth_anyevent_ros.networks.depth_network import DepthNetwork
-from depth_anyevent_ros.networks.initialization import initialize_weights
 from depth_anyevent_ros.networks.onnx_file import (
     check_facts, facts_of, FORMAT_VERSION, METADATA_KEY)
 from depth_anyevent_ros.networks.onnx_runtime import cached_file, KEEP, OnnxRuntime
@@ -155,18 +153,6 @@ def test_torch_takes_bf16_on_a_cpu_that_computes_in_it(recurrent, monkeypatch):
 def computes_in_bf16():
     core = openvino_runtime.import_openvino().Core()
     return 'BF16' in core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
-
-
-def student_with(**changes):
-    """Return an untrained student whose network is another in something."""
-    student = untrained_student('tiny-r')
-    network = DepthNetwork(replace(student.config.network, **changes))
-    initialize_weights(network)
-    if network.config.hold:
-        torch.manual_seed(0)  # gates that are not alike in all frames
-        torch.nn.init.normal_(network.depth_head.holds.decide.weight)
-    return replace(student, config=replace(student.config, network=network.config),
-                   network=network.eval())
 
 
 def test_the_state_is_remembered_and_forgotten(recurrent, program):

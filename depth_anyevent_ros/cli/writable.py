@@ -13,7 +13,8 @@ def check_writable(file: Path) -> None:
 
     Nothing is made: a command may fail, or refuse a folder that exists.
     """
-    place = file if file.exists() else next(filter(os.path.lexists, file.parents))
-    kind_fits = not file.is_dir() if place is file else place.is_dir()
+    target = file.resolve()  # of a link, which may lead nowhere
+    place = target if target.exists() else next(filter(os.path.lexists, target.parents))
+    kind_fits = not target.is_dir() if place is target else place.is_dir()
     if not kind_fits or not os.access(place, os.W_OK):
         raise ValueError(f'{file} cannot be written: name a file in a folder that takes one.')

@@ -191,8 +191,13 @@ class Trainer:
     def _export(self, data: StageData) -> DepthNetwork:
         """Return the average of the weights as it is used, also at other sizes."""
         network = copy.deepcopy(self._average)
-        spread_positions(network, *data.train.size)
+        if self._trains_positions():
+            spread_positions(network, *data.train.size)
         return network
+
+    def _trains_positions(self) -> bool:
+        """Return whether positions between those of the size in training are left behind."""
+        return self.network.pretrained.pos_embed.requires_grad
 
     def _model(self, data: StageData, metrics: dict | None) -> ModelConfig:
         height, width = data.train.size
@@ -270,7 +275,7 @@ class Trainer:
 
     def _begin_stage(self, data: StageData) -> None:
         """Carry the weights over to another size of the input."""
-        if self._size is not None and self._size != data.train.size:
+        if self._size not in (None, data.train.size) and self._trains_positions():
             for network in (self.network, self._average):
                 spread_positions(network, *self._size)
         self._size = data.train.size

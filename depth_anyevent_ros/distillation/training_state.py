@@ -23,7 +23,8 @@ from depth_anyevent_ros.networks.state import RecurrentState
 
 METADATA_KEY = 'depth_anyevent_ros_training'
 FORMAT_VERSION = 2
-STATE_NAMES = ('hidden', 'cell', 'third', 'fourth')  # of the tensors of a level, by their order
+# Of the tensors of a level, by their order, as in states that were saved when there were two.
+STATE_NAMES = ('hidden', 'cell', 'third', 'fourth')
 
 
 class TrainingError(ValueError):

@@ -53,7 +53,7 @@ class HoldGates(nn.Module):
 
 
 def _gate(x: Tensor) -> Tensor:
-    return x.float().sigmoid().clamp_min(LEAST)
+    return LEAST + (1 - LEAST) * x.float().sigmoid()
 
 
 def hold(frames: Tensor, gates: Tensor, state: Tensor | None, resets: Tensor | None
