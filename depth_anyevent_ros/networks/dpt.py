@@ -17,9 +17,10 @@ import torch.nn.functional as F
 
 from depth_anyevent_ros.networks.config import ENCODERS, NetworkConfig, PATCH
 from depth_anyevent_ros.networks.convlstm import RecurrentBlock
-from depth_anyevent_ros.networks.holding import hold, HoldGates, LEVELS, shares
+from depth_anyevent_ros.networks.holding import hold, HoldGates, shares
 from depth_anyevent_ros.networks.state import RecurrentState
 
+LEVELS = (1, 2, 3, 4)
 ALL = slice(None)
 OUTPUT_CHANNELS = 32  # before the last 1x1 convolution, at full resolution
 
@@ -98,10 +99,10 @@ class DPTHead(nn.Module):
             self.add_module(f'gru_layer_{level}',
                             RecurrentBlock(config.features, config.recurrent_padding,
                                            config.recurrent_cell))
-        self.holds = HoldGates(encoder.map_widths, config.features, self.recurrent_levels) \
-            if config.hold else None
         # Those with a state, coarsest first.
-        self.state_levels = (4, 3, 2, 1) if config.hold else self.recurrent_levels
+        self.state_levels = tuple(reversed(LEVELS)) if config.hold else self.recurrent_levels
+        self.holds = HoldGates(encoder.map_widths, config.features, LEVELS,
+                               self.recurrent_levels) if config.hold else None
 
     def forward(self, maps: list[Tensor], lanes: int, state: RecurrentState | None = None,
                 resets: Tensor | None = None, drawn: slice = ALL
@@ -151,15 +152,15 @@ class DPTHead(nn.Module):
         pyramid, after = dict(pyramid), []
         for level in self.state_levels:
             frames, gates = pyramid[level].unflatten(0, (-1, lanes)), None
-            parts, kept = list(before.get(level, ())), []
+            parts, kept = iter(before.get(level, ())), []
             if self.holds:
                 frames, held = hold(frames, levels[level].unflatten(0, (-1, lanes)),
-                                    parts.pop(0) if parts else None, resets)
+                                    next(parts, None), resets)
                 kept.append(held)
             if level in self.recurrent_levels:
                 if self.holds:
                     gates, counted = shares(states[level].unflatten(0, (-1, lanes)),
-                                            parts.pop(0) if parts else None, resets)
+                                            next(parts, None), resets)
                     kept.append(counted)
                 hidden, cell = getattr(self, f'gru_layer_{level}')(frames, tuple(parts) or None,
                                                                    resets, gates)

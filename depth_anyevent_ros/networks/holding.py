@@ -13,7 +13,6 @@ from __future__ import annotations
 import torch
 from torch import nn, Tensor
 
-LEVELS = (1, 2, 3, 4)
 HIDDEN = 32  # features of a frame as a whole that the gates are decided by
 # What a gate lets through when it is shut: of the first frame of a sequence that begins standing
 # still, so that there is something to show; after 200 frames 2 % of what is held are gone by it.
@@ -23,12 +22,13 @@ LEAST = 1e-4
 class HoldGates(nn.Module):
     """Decides by a frame as a whole, and for levels by each place too, what is taken from it."""
 
-    def __init__(self, widths: tuple[int, ...], features: int, recurrent_levels: tuple[int, ...]):
+    def __init__(self, widths: tuple[int, ...], features: int, levels: tuple[int, ...],
+                 recurrent_levels: tuple[int, ...]):
         super().__init__()
-        self.recurrent_levels = recurrent_levels
+        self.levels, self.recurrent_levels = levels, recurrent_levels
         self.frame = nn.Linear(2 * sum(widths), HIDDEN)
-        self.decide = nn.Linear(HIDDEN, len(LEVELS) + len(recurrent_levels))
-        for level in LEVELS:
+        self.decide = nn.Linear(HIDDEN, len(levels) + len(recurrent_levels))
+        for level in levels:
             self.add_module(f'place{level}', nn.Conv2d(features, 1, kernel_size=3, padding=1,
                                                        bias=False))
 
@@ -46,9 +46,9 @@ class HoldGates(nn.Module):
         decided = self.decide(torch.relu(self.frame(seen.asinh())))[..., None, None]
         levels = {level: _gate(decided[:, index, None]
                                + getattr(self, f'place{level}')(pyramid[level]))
-                  for index, level in enumerate(LEVELS)}
+                  for index, level in enumerate(self.levels)}
         states = {level: _gate(decided[:, index, None])
-                  for index, level in enumerate(self.recurrent_levels, len(LEVELS))}
+                  for index, level in enumerate(self.recurrent_levels, len(self.levels))}
         return levels, states
 
 

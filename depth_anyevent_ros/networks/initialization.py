@@ -56,7 +56,7 @@ def initialize_weights(network: DepthNetwork, seed: int = 0) -> None:
             # Forget bias 1, so that a state lasts (Jozefowicz et al., ICML 2015).
             module.Gates.bias.chunk(4)[1].fill_(1)
         if isinstance(module, HoldGates):
-            open_gates(module)
+            _open(module)
     output = network.depth_head.scratch.output_conv2[-1]
     output.weight.mul_(0.3)
     output.bias.fill_(1)
@@ -66,8 +66,7 @@ def initialize_weights(network: DepthNetwork, seed: int = 0) -> None:
     encoder.mask_token.zero_()
 
 
-@torch.no_grad()
-def open_gates(gates: HoldGates) -> None:
+def _open(gates: HoldGates) -> None:
     """Let them be open alike for all frames, so that a network begins as it is without them."""
     for module in gates.modules():
         if isinstance(module, nn.Conv2d) or module is gates.decide:
