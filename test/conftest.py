@@ -19,6 +19,9 @@ def pytest_addoption(parser):
                      help='train with three seeds instead of one in test_training_learns.py')
     parser.addoption('--fuzz-packets', type=int, default=100_000, metavar='N',
                      help='damaged packets of each encoding in test_events_fuzz.py')
+    parser.addoption('--event-camera-py', type=Path, metavar='DIR',
+                     help='a checkout of github.com/ros-event-camera/event_camera_py, whose '
+                          'recordings test_more_recordings.py decodes')
 
 
 @pytest.hookimpl(tryfirst=True)
