@@ -10,6 +10,7 @@ import numpy as np
 from depth_anyevent_ros.datasets.bags import (
     BagError, BagReader, BagWriter, decode_event_packet, describe_topics, require_event_topics)
 from depth_anyevent_ros.depth_estimator import DepthEstimator
+from depth_anyevent_ros.evaluation.depth_sheet import DepthSheet
 from depth_anyevent_ros.evaluation.pictures import colorize, SteadyRange
 from depth_anyevent_ros.events.pipeline import Window
 from depth_anyevent_ros.events.types import Packet, PacketError
@@ -36,10 +37,13 @@ class DepthWriter:
     Writes inverse depth with its camera_info, and pictures if asked for, to a bag.
 
     camera: of the picture that windows show, at the size of the sensor; None for not known.
+    sheet: sees all that is written.
     """
 
-    def __init__(self, writer: BagWriter, visualization: bool, camera: CameraModel | None):
+    def __init__(self, writer: BagWriter, visualization: bool, camera: CameraModel | None,
+                 sheet: DepthSheet | None = None):
         self._writer, self._visualization, self._camera = writer, visualization, camera
+        self._sheet = sheet
         self._colors = SteadyRange()
         self.published = 0
 
@@ -56,19 +60,22 @@ class DepthWriter:
         if self._visualization:
             picture = colorize(inverse_depth, *self._colors.update(inverse_depth))
             self._writer.write_image(VISUALIZATION, picture, 'bgr8', **stamps)
+        if self._sheet:
+            self._sheet.see(window.stamp_ns, window.image, inverse_depth)
         self.published += 1
 
 
 def infer_bag(reader: BagReader, topic: str, estimator: DepthEstimator, writer: BagWriter,
-              visualization: bool = False,
+              visualization: bool = False, sheet: DepthSheet | None = None,
               progress: Callable[[int], object] = lambda n: None) -> dict:
     """
     Infer every window of a bag; return {windows, published, packets, events, dropped, gaps}.
 
-    The estimator knows the calibration already. dropped counts packets that could not be used,
-    `problem` tells why the first could not; rectified: whether the events were.
+    The estimator knows the calibration already. sheet: sees what is written. dropped counts
+    packets that could not be used, `problem` tells why the first could not; rectified: whether
+    the events were.
     """
-    output = DepthWriter(writer, visualization, estimator.camera)
+    output = DepthWriter(writer, visualization, estimator.camera, sheet)
     dropped, problem, packet = 0, '', None
     for raw in reader.messages([topic]):
         progress(1)

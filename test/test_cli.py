@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import cv2
 from evt3_words import event_words, packet
 import numpy as np
 import pytest
@@ -153,14 +154,18 @@ def test_infer_writes_depth_with_its_calibration(tmp_path, capsys):
     result = tmp_path / 'infer.json'
     assert run('infer', '--bag', write_bag(tmp_path / 'bag'), '--output', tmp_path / 'out',
                '--checkpoint', tmp_path / 'student.safetensors', '--rate', 20, '--visualization',
-               '--json', result) == 0
+               '--picture', tmp_path / 'sheet.png', '--json', result) == 0
+    said = capsys.readouterr()
+    assert 'UNTRAINED' in said.err and f'See {tmp_path / "sheet.png"}' in said.out
+    sheet = cv2.imread(str(tmp_path / 'sheet.png'))
+    # Six moments of eleven windows, two side by side; the sensor has 140x98 pixels.
+    assert sheet.shape[1] == 2 * 680 and sheet.shape[0] > 3 * 336 * 98 / 140
     figures = json.loads(result.read_text())
     assert {name: figures[name] for name in ('windows', 'published', 'packets', 'events',
                                              'dropped', 'gaps')} == {
         'windows': 11, 'published': 11, 'packets': 60, 'events': 1200, 'dropped': 0, 'gaps': 0}
     assert figures['checkpoint']['checkpoint'] == 'student.safetensors'
     assert figures['seconds'] > 0
-    assert 'UNTRAINED' in capsys.readouterr().err
     with open_bag(tmp_path / 'out') as reader:
         messages = [(raw.topic, decode(raw)) for raw in reader.messages()]
     images = [m for topic, m in messages if topic == '/inverse_depth/image']
@@ -174,6 +179,16 @@ def test_infer_writes_depth_with_its_calibration(tmp_path, capsys):
     assert stamps[0] == 10**18 + 5 * 10**7 + 500_000
     assert (infos[0].k[0], infos[0].width) == (100.0, 140)
     assert np.isfinite(images[0].data.view(np.float32)).all()
+
+
+def test_infer_leaves_the_bag_where_the_picture_cannot_be_written(tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(28, 'No space left on device')
+    monkeypatch.setattr('depth_anyevent_ros.evaluation.depth_sheet.replace_file', full)
+    assert run('infer', '--bag', write_bag(tmp_path / 'bag'), '--output', tmp_path / 'out',
+               '--picture', tmp_path / 'sheet.png') == 1
+    assert 'No space left' in capsys.readouterr().err
+    assert (tmp_path / 'out').exists() and not (tmp_path / 'sheet.png').exists()
 
 
 def test_infer_cuts_windows_of_a_count_of_events(tmp_path):
@@ -261,6 +276,9 @@ def test_a_bag_without_events_names_its_topics(tmp_path, capsys):
      'does not exist'),
     (('infer', '--bag', 'BAG', '--output', 'NEW', '--rate', '0'), 'rate_hz'),
     (('infer', '--bag', 'BAG', '--output', 'NEW', '--topic', '/x'), 'no event topic /x'),
+    (('infer', '--bag', 'BAG', '--output', 'NEW', '--picture', 'x.txt'), 'cannot be drawn'),
+    (('infer', '--bag', 'BAG', '--output', 'NEW', '--picture', '/dev/null/x.png'),
+     'cannot be written'),
     (('infer', '--bag', 'BAG', '--output', 'NEW', '--device', 'tpu'), 'device')])
 def test_what_cannot_be_done_is_a_sentence(tmp_path, capsys, arguments, words):
     places = {'BAG': write_bag(tmp_path / 'bag', count=8), 'NEW': tmp_path / 'new'}

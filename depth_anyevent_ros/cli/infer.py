@@ -3,6 +3,7 @@
 """depth_anyevent infer: a bag of events in, a bag of depth out."""
 from __future__ import annotations
 
+from pathlib import Path
 import sys
 import time
 
@@ -10,8 +11,10 @@ from tqdm import tqdm
 
 from depth_anyevent_ros.bag_inference import choose_event_topic, infer_bag
 from depth_anyevent_ros.bag_labels.topics import read_camera
+from depth_anyevent_ros.cli.writable import check_writable
 from depth_anyevent_ros.datasets.bags import open_bag, whole_bag
 from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
+from depth_anyevent_ros.evaluation.depth_sheet import check_ending, DepthSheet
 from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.networks.runtime import PRECISIONS
 from depth_anyevent_ros.networks.runtimes import RUNTIMES
@@ -19,9 +22,9 @@ from depth_anyevent_ros.networks.runtimes import RUNTIMES
 HELP = """\
 Run the student on every window of a bag, as fast as it goes and without a ROS graph, and write
 inverse depth (32FC1, larger is nearer) with its camera_info to a new bag, which is there when it
-is whole."""
+is whole; with --picture, also a picture of events and depth at some moments of it."""
 EXAMPLES = """\
-  depth_anyevent infer --bag drive_01 --output drive_01_depth
+  depth_anyevent infer --bag drive_01 --output drive_01_depth --picture drive_01.png
   depth_anyevent infer --bag drive_01 --output out --rate 30 --visualization --json out.json
   depth_anyevent infer --bag drive_01 --output out --camera-info event_camera.yaml
   depth_anyevent infer --bag drive_01 --output out --window-count 30000"""
@@ -58,11 +61,17 @@ def add_arguments(parser) -> None:
                         'and --window-ms')
     parser.add_argument('--visualization', action='store_true',
                         help='write visualization/image (bgr8) too')
+    parser.add_argument('--picture', metavar='FILE', default='',
+                        help='draw events and depth of six moments, to look at')
 
 
 def run(arguments) -> tuple[int, dict]:
     """Infer a bag."""
     begin = time.monotonic()
+    picture = Path(arguments.picture) if arguments.picture else None
+    if picture:
+        check_ending(picture)
+        check_writable(picture)
     settings = WindowSettings('count', count=arguments.window_count) if arguments.window_count \
         else WindowSettings(rate_hz=arguments.rate, duration_ms=arguments.window_ms)
     with open_bag(arguments.bag) as reader:
@@ -74,10 +83,11 @@ def run(arguments) -> tuple[int, dict]:
         said = list(estimator.cautions())
         for caution in said:
             print(f'note: {caution}', file=sys.stderr)
+        sheet = DepthSheet() if picture else None
         with whole_bag(arguments.output, arguments.format) as writer, \
                 tqdm(total=reader.topics[topic].count, unit=' packets', disable=None) as bar:
             counts = infer_bag(reader, topic, estimator, writer, arguments.visualization,
-                               bar.update)
+                               sheet, bar.update)
         # Whether a runtime can be had shows with the first window, and a GPU may vanish later.
         for warning in [*(c for c in estimator.cautions() if c not in said), *reader.warnings]:
             print(f'note: {warning}', file=sys.stderr)
@@ -94,4 +104,17 @@ def run(arguments) -> tuple[int, dict]:
     elif not counts['published']:
         print('depth_anyevent infer: the events do not fill one window; is the bag shorter than '
               'the window?', file=sys.stderr)
-    return (1 if problem or not counts['published'] else 0), result
+    drawn = not picture or _drawn(sheet, picture, Path(arguments.bag).resolve().name, estimator)
+    return (0 if drawn and counts['published'] and not problem else 1), result
+
+
+def _drawn(sheet: DepthSheet, picture: Path, bag: str, estimator: DepthEstimator) -> bool:
+    """Write the picture; return whether it could be, as the bag is there without it."""
+    config = estimator.checkpoint.config
+    try:
+        if sheet.write(picture, f'{bag}: depth by {config.name} ({config.trained_on})'):
+            print(f'See {picture}')
+        return True
+    except OSError as error:
+        print(f'depth_anyevent infer: {picture}: {error}', file=sys.stderr)
+        return False

@@ -54,9 +54,9 @@ def tencode_picture(image: np.ndarray) -> np.ndarray:
     """
     Return a Tencode, float (3, H, W), as a bgr8 picture on white.
 
-    ON is red, OFF is blue, older is paler.
+    ON is red, OFF is blue, older is paler; where there is no event all of them are 0, or all 1.
     """
-    on, age, off = image
+    on, age, off = np.where((image > 0.5).all(0), 0, image)
     seen = (on + off) > 0.5
     pale = np.clip(age, 0, 1) * 0.7
     picture = np.ones((*on.shape, 3), np.float32)
