@@ -88,6 +88,8 @@ def test_a_preset_that_is_assigned_goes_before_every_key_of_the_file(tmp_path, a
     (['augmentation.flip=1'], 'true or false'),
     (['input={representation: rgb}', 'augmentation.polarity_swap=true'], 'for events'),
     (['input={representation: rgb}', 'augmentation.event_dropout=0.2'], 'for events'),
+    (['input={representation: rgb}', 'augmentation.event_noise=0.2'], 'for events'),
+    (['augmentation.event_noise=1'], 'augmentation.event_noise'),
     (['augmentation.gain=0.3'], 'for pictures, but the input is tencode'),
     (['input={representation: voxel}', 'augmentation.gain=0.3'], 'the input is voxel'),
     (['input={background: white}'], 'background must be black for training, not white'),

@@ -64,7 +64,7 @@ def test_frames_of_a_lane_follow_each_other_until_a_start():
 
 def test_a_restored_state_gives_the_same_clips():
     config = AugmentationConfig(polarity_swap=True, gain=0.2, visit_frames=8, zoom=1.5,
-                                event_dropout=0.5, standstill=0.7, roll_deg=30)
+                                event_dropout=0.5, event_noise=0.5, standstill=0.7, roll_deg=30)
     lanes = Clips(SET, 3, 4, config, seed=5)
     for _ in range(7):
         lanes.next()
@@ -155,6 +155,30 @@ def test_event_dropout_empties_cells_anew_in_each_frame():
         shares.append((image > 0).mean())
     assert min(shares) < 0.4 and max(shares) > 0.9 and abs(np.mean(shares) - 0.6) < 0.05
     assert (item.image == 9).all()  # the samples themselves stay
+
+
+def test_event_noise_shows_events_of_other_cells_in_half_of_the_visits():
+    item = Samples('s', 'car', np.zeros((12, 3, 30, 40), np.uint8),
+                   np.ones((12, 30, 40), np.float16), np.ones(12, int), np.arange(12),
+                   np.ones(12, bool))
+    item.image[1:, :, 5, 7], item.image[1:, :, 6, 8] = (200, 10, 0), (0, 90, 200)
+    config = AugmentationConfig(flip=False, strides=(1,), visit_frames=12, event_noise=0.6)
+    lanes = Clips([item], 2, 12, config, seed=0)
+    shares = []
+    for _ in range(100):
+        for image in lanes.next().image.swapaxes(0, 1):
+            # Nothing comes of a frame without events, and of others only what they have.
+            assert not image[0].any()
+            cells = {tuple(cell) for cell in image[1:].swapaxes(1, 3).reshape(-1, 3)}
+            assert cells <= {(0, 0, 0), (200, 10, 0), (0, 90, 200)}
+            shares.append((image[1:] > 0).any(1).mean())
+            if shares[-1] > 0.1:
+                assert len({frame.tobytes() for frame in image[1:]}) == 11
+                assert abs((image[1:, 0] > 0).sum() / (image[1:, 2] > 0).sum() - 1) < 0.2
+    plain = np.array(shares) < 0.002
+    assert 0.4 < plain.mean() < 0.6 and 0.5 < max(shares) < 0.61
+    assert abs(np.mean(np.array(shares)[~plain]) - 0.3) < 0.05
+    assert item.image[1:].any(1).sum() == 22  # the samples themselves stay
 
 
 @pytest.mark.parametrize('most', [40, 100])

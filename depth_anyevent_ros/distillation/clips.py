@@ -57,7 +57,14 @@ class ClipMaker:
         if plan.still.any():
             step, lane = (self._moved(numbers) for numbers in np.nonzero(plan.still))
             share = self._moved(plan.noise)[lane]
-            image[step, lane] = _noise(image[step, lane], share, self._generator)
+            noisy, shows = _noise(image[step, lane], share, self._generator)
+            image[step, lane] = noisy.masked_fill_(~shows, 0)
+        if plan.added_noise.any():
+            lanes = self._moved(np.flatnonzero(plan.added_noise))
+            before = image[:, lanes]
+            share = self._moved(plan.added_noise)[lanes].repeat(len(image))
+            noisy, shows = _noise(before.flatten(0, 1), share, self._generator)
+            image[:, lanes] = torch.where(shows, noisy, before.flatten(0, 1)).view(before.shape)
         unusable = ~self._usable[self._numbers(plan)]
         if unusable.any():
             label.masked_fill_(self._moved(unusable)[..., None, None], torch.nan)
@@ -124,15 +131,19 @@ def _taken(cells: Tensor, index: Tensor) -> Tensor:
     return flat.gather(-1, index.flatten(-2).expand(flat.shape)).view(cells.shape)
 
 
-def _noise(image: Tensor, share: Tensor, generator: torch.Generator) -> Tensor:
-    """Return images (K, C, h, w) with the events of some cells anywhere, in a share (K,)."""
+def _noise(image: Tensor, share: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """
+    Return images (K, C, h, w) with an event of anywhere else in each cell, and where it shows.
+
+    That is bool (K, 1, h, w), a share (K,) of the cells, none of an image without events.
+    """
     cells = image.flatten(2)
     seen = (cells != 0).any(1)
     count = seen.sum(1, keepdim=True)
-    # Cells with events first; a random one of those for each cell, and most cells stay empty.
+    # Cells with events first; a random one of those for each cell.
     order = seen.to(torch.uint8).sort(dim=1, descending=True, stable=True).indices
     chosen, drawn = torch.rand((2, *seen.shape), generator=generator, device=image.device)
     source = order.gather(1, (chosen * count).long().clamp_max_(seen.shape[1] - 1))
     noisy = cells.gather(2, source[:, None].expand(cells.shape))
-    empty = (drawn >= share[:, None]) | (count == 0)
-    return noisy.masked_fill_(empty[:, None], 0).view(image.shape)
+    shows = (drawn < share[:, None]) & (count > 0)
+    return noisy.view(image.shape), shows.view(-1, 1, *image.shape[2:])

@@ -26,11 +26,11 @@ class Visit:
     """
     A lane in a sequence: where it is, how it walks, and what is changed about the frames.
 
-    keep: share of the cells that keep their events. zoom: the part that is seen is 1 / zoom[0] as
-    high and wide, and lies, from 0, at the upper and left border, to 1, at zoom[1] down and
-    zoom[2] to the right. roll_deg: clockwise, about the middle. At position stop_at the camera
-    stands still for stop_left frames (0 where it never does): the label stays, and of events there
-    is only noise, in this share of the cells.
+    keep: share of the cells that keep their events. added_noise: share of them that shows one of
+    another cell. zoom: the part that is seen is 1 / zoom[0] as high and wide, and lies, from 0, at
+    the upper and left border, to 1, at zoom[1] down and zoom[2] to the right. roll_deg: clockwise,
+    about the middle. At position stop_at the camera stands still for stop_left frames (0 where it
+    never does): the label stays, and of events there is only noise, in this share of the cells.
     """
 
     sequence: int
@@ -46,6 +46,7 @@ class Visit:
     stop_left: int = 0
     noise: float = 0.0
     roll_deg: float = 0.0
+    added_noise: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class ClipPlan:
 
     sequence: int64 (L,), and frames: int64 (T, L), their numbers in it. still: bool (T, L), frames
     in which nothing moves. starts: bool (L,), lanes that begin a visit. flip, swap: bool (L,).
-    gain, keep, noise, roll_deg: float64 (L,), zoom: float64 (L, 3), all as in Visit. seed: of what
-    is drawn for each cell.
+    gain, keep, noise, added_noise, roll_deg: float64 (L,), zoom: float64 (L, 3), all as in Visit.
+    seed: of what is drawn for each cell.
     """
 
     sequence: np.ndarray
@@ -68,6 +69,7 @@ class ClipPlan:
     gain: np.ndarray
     keep: np.ndarray
     noise: np.ndarray
+    added_noise: np.ndarray
     roll_deg: np.ndarray
     zoom: np.ndarray
     seed: int
@@ -109,8 +111,8 @@ class Lanes:
             return np.array([getattr(visit, name) for visit in self._visits])
         return ClipPlan(
             of_all('sequence'), np.stack(frames, 1), np.stack(still, 1), np.array(starts),
-            *(of_all(item) for item in ('flip', 'swap', 'gain', 'keep', 'noise', 'roll_deg',
-                                        'zoom')),
+            *(of_all(item) for item in ('flip', 'swap', 'gain', 'keep', 'noise', 'added_noise',
+                                        'roll_deg', 'zoom')),
             int(self._random.integers(2 ** 63)))
 
     def state(self) -> dict:
@@ -154,6 +156,8 @@ class Lanes:
             visit.noise = float(np.exp(self._random.uniform(*np.log(NOISE))))
         if config.roll_deg and self._random.random() < 0.5:
             visit.roll_deg = float(self._random.uniform(-config.roll_deg, config.roll_deg))
+        if config.event_noise and self._random.random() < 0.5:
+            visit.added_noise = float(self._random.uniform(0, config.event_noise))
         return visit
 
     def _walk(self, visit: Visit) -> tuple[np.ndarray, np.ndarray]:

@@ -69,7 +69,9 @@ class AugmentationConfig:
     flip: left and right. polarity_swap: ON and OFF. strides: every how many labels there is a
     frame. visit_frames: frames of one visit at most, 0 for the rest of the sequence. gain: of
     pictures, a factor between 1 - gain and 1 + gain. event_dropout: up to this share of the cells
-    loses its events, as with a higher threshold. zoom: up to this factor is zoomed in, anywhere.
+    loses its events, as with a higher threshold. event_noise: in half of the visits up to this
+    share of the cells shows an event of another cell, anew in each frame, as with a noisier
+    sensor. zoom: up to this factor is zoomed in, anywhere.
     roll_deg: the camera is turned about its axis by up to this, either way, in half of the
     visits, which leaves depth as it is.
     standstill: this share of the visits stops once, for standstill_frames at most (or one clip),
@@ -82,6 +84,7 @@ class AugmentationConfig:
     visit_frames: int = 48
     gain: float = 0.0
     event_dropout: float = 0.0
+    event_noise: float = 0.0
     zoom: float = 1.0
     roll_deg: float = 0.0
     standstill: float = 0.0
@@ -97,6 +100,7 @@ class AugmentationConfig:
         integer('augmentation.visit_frames', self.visit_frames, 0, 1_000_000)
         number('augmentation.gain', self.gain, 0, 0.9)
         number('augmentation.event_dropout', self.event_dropout, 0, 0.95)
+        number('augmentation.event_noise', self.event_noise, 0, 0.95)
         number('augmentation.zoom', self.zoom, 1, 4)
         number('augmentation.roll_deg', self.roll_deg, 0, 180)
         number('augmentation.standstill', self.standstill, 0, 1)
@@ -224,7 +228,8 @@ class TrainingConfig:
             raise ConfigError('network.max_depth is set, but metric networks are not trained '
                               'here, only relative ones: leave it out.')
         pictures = self.input.representation == 'rgb'
-        for name in ('polarity_swap', 'event_dropout', 'standstill') if pictures else ('gain',):
+        of_events = 'polarity_swap', 'event_dropout', 'event_noise', 'standstill'
+        for name in of_events if pictures else ('gain',):
             if getattr(self.augmentation, name):
                 raise ConfigError(
                     f'augmentation.{name} is for {"events" if pictures else "pictures"}, but the '
