@@ -264,6 +264,10 @@ def test_inspect_writes_the_hot_pixels_of_a_bag(tmp_path, capsys):
             writer.write_event_packet(topic, sent[0], sent[0].stamp_ns)
     assert execute(['inspect', str(tmp_path / 'two'), '--hot-pixels', str(file)]) == 1
     assert 'needs one topic with events' in capsys.readouterr().err
+    # Where no file can be written that is said before a packet is decoded.
+    assert execute(['inspect', str(tmp_path / 'two'), '--hot-pixels', str(file / 'x.json')]) == 1
+    said = capsys.readouterr()
+    assert 'cannot be written' in said.err and not said.out
 
 
 def test_a_second_without_events_has_no_ceiling():

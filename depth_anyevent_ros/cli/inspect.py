@@ -9,6 +9,7 @@ import sys
 from tqdm import tqdm
 
 from depth_anyevent_ros.atomic_file import replace_file
+from depth_anyevent_ros.cli.writable import check_writable
 from depth_anyevent_ros.datasets.bags import BagError, open_bag, require_event_topics
 from depth_anyevent_ros.hot_pixel_memory import encode_pixels
 from depth_anyevent_ros.inspection import inspect_bag
@@ -33,6 +34,8 @@ def add_arguments(parser) -> None:
 
 def run(arguments) -> tuple[int, dict]:
     """Inspect a bag; the exit status is 1 where a packet could not be decoded."""
+    if arguments.hot_pixels:
+        check_writable(arguments.hot_pixels)
     with open_bag(arguments.bag) as reader:
         require_event_topics(reader)
         total = sum(topic.count or 0 for topic in reader.topics.values())
