@@ -171,7 +171,9 @@ def test_event_noise_shows_events_of_other_cells_in_half_of_the_visits():
             assert not image[0].any()
             cells = {tuple(cell) for cell in image[1:].swapaxes(1, 3).reshape(-1, 3)}
             assert cells <= {(0, 0, 0), (200, 10, 0), (0, 90, 200)}
-            shares.append((image[1:] > 0).any(1).mean())
+            each = (image[1:] > 0).any(1).mean((1, 2))
+            assert np.ptp(each) < 0.12  # one share for the visit
+            shares.append(each.mean())
             if shares[-1] > 0.1:
                 assert len({frame.tobytes() for frame in image[1:]}) == 11
                 assert abs((image[1:, 0] > 0).sum() / (image[1:, 2] > 0).sum() - 1) < 0.2
@@ -179,6 +181,27 @@ def test_event_noise_shows_events_of_other_cells_in_half_of_the_visits():
     assert 0.4 < plain.mean() < 0.6 and 0.5 < max(shares) < 0.61
     assert abs(np.mean(np.array(shares)[~plain]) - 0.3) < 0.05
     assert item.image[1:].any(1).sum() == 22  # the samples themselves stay
+
+
+def test_noise_does_not_grow_with_the_zoom_and_stays_in_the_picture():
+    item = Samples('s', 'car', np.zeros((12, 3, 30, 40), np.uint8),
+                   np.ones((12, 30, 40), np.float16), np.ones(12, int), np.arange(12),
+                   np.ones(12, bool))
+    item.image[:, :, 10, 12] = 200, 10, 0
+    for changes in ({'event_noise': 0.1}, {'standstill': 1.0}):
+        config = AugmentationConfig(flip=False, strides=(1,), visit_frames=12, zoom=3.0,
+                                    roll_deg=40, **changes)
+        lanes = Clips([item], 4, 4, config, seed=0)
+        cells = pairs = beyond = 0
+        for _ in range(200):
+            clip = lanes.next()
+            seen = (clip.image > 0).any(2)
+            frames = seen.mean((2, 3)) < 0.1
+            cells += seen[frames].sum()
+            pairs += (seen[..., 1:] & seen[..., :-1])[frames].sum()
+            beyond += (np.isnan(clip.inverse_depth) & seen).sum()
+        # Of lone cells that zoom had made three wide, two of three would have such a neighbour.
+        assert cells > 1000 and pairs / cells < 0.15 and not beyond
 
 
 @pytest.mark.parametrize('most', [40, 100])

@@ -54,24 +54,18 @@ class ClipMaker:
         """Return the clip of a plan; the same plan gives the same clip on the same device."""
         image, label = self._frames(plan)
         self._generator.manual_seed(plan.seed)
-        if plan.still.any():
-            step, lane = (self._moved(numbers) for numbers in np.nonzero(plan.still))
-            share = self._moved(plan.noise)[lane]
-            noisy, shows = _noise(image[step, lane], share, self._generator)
-            image[step, lane] = noisy.masked_fill_(~shows, 0)
-        if plan.added_noise.any():
-            lanes = self._moved(np.flatnonzero(plan.added_noise))
-            before = image[:, lanes]
-            share = self._moved(plan.added_noise)[lanes].repeat(len(image))
-            noisy, shows = _noise(before.flatten(0, 1), share, self._generator)
-            image[:, lanes] = torch.where(shows, noisy, before.flatten(0, 1)).view(before.shape)
         unusable = ~self._usable[self._numbers(plan)]
         if unusable.any():
             label.masked_fill_(self._moved(unusable)[..., None, None], torch.nan)
+        inside = None
         if plan.flip.any() or plan.roll_deg.any() or (plan.zoom[:, 0] != 1).any():
             index, inside = self._cells(plan, *image.shape[-2:])
             image = _taken(image, index[:, None]).masked_fill_(~inside[:, None], 0)
             label = _taken(label, index).masked_fill_(~inside, torch.nan)
+        # After the zoom, which no noise of a sensor follows.
+        noise = np.maximum(plan.added_noise, np.where(plan.still, plan.noise, 0))
+        if noise.any():
+            self._add_noise(image, plan.still, noise, inside)
         if (plan.keep < 1).any():
             drawn = torch.rand(image[:, :, :1].shape, generator=self._generator,
                                device=self._device)
@@ -81,6 +75,22 @@ class ClipMaker:
             # Tencode has ON and OFF in its first and last channel, a voxel grid has signs.
             image[:, lanes] = image[:, lanes].flip(2) if image.shape[2] == 3 else -image[:, lanes]
         return Clip(image, label, self._moved(plan.starts), self._moved(plan.gain).float())
+
+    def _add_noise(self, image: Tensor, still: np.ndarray, share: np.ndarray,
+                   inside: Tensor | None) -> None:
+        """
+        Show events of other cells in a share (T, L) of those of images (T, L, C, h, w).
+
+        still: bool (T, L), frames in which nothing else is seen. inside: bool (L, h, w), where
+        there is a picture, None for everywhere.
+        """
+        step, lane = (self._moved(numbers) for numbers in np.nonzero(share))
+        before = image[step, lane]
+        noisy, shows = _noise(before, self._moved(share)[step, lane], self._generator)
+        if inside is not None:
+            shows &= inside[lane][:, None]
+        others = before.masked_fill(self._moved(still)[step, lane, None, None, None], 0)
+        image[step, lane] = torch.where(shows, noisy, others)
 
     def _joined(self, parts: List[Tensor]) -> Tensor:
         """Return frames of all sequences in one tensor on the device, which has them once."""
