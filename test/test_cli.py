@@ -279,6 +279,7 @@ def test_a_bag_without_events_names_its_topics(tmp_path, capsys):
     (('infer', '--bag', 'BAG', '--output', 'NEW', '--picture', 'x.txt'), 'cannot be drawn'),
     (('infer', '--bag', 'BAG', '--output', 'NEW', '--picture', '/dev/null/x.png'),
      'cannot be written'),
+    (('infer', '--bag', 'BAG', '--output', 'NEW', '--picture', 'NEW'), 'a name of its own'),
     (('infer', '--bag', 'BAG', '--output', 'NEW', '--device', 'tpu'), 'device')])
 def test_what_cannot_be_done_is_a_sentence(tmp_path, capsys, arguments, words):
     places = {'BAG': write_bag(tmp_path / 'bag', count=8), 'NEW': tmp_path / 'new'}

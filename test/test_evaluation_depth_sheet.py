@@ -20,18 +20,18 @@ def see(sheet, count, step_ns=100_000_000):
         sheet.see(5 * 10**9 + index * step_ns, image, depth)
 
 
-@pytest.mark.parametrize('count', [1, 2, 6, 7, 13, 100, 1001])
+@pytest.mark.parametrize('count', [*range(1, 30), 100, 600, 1001, 1792])
 def test_moments_are_spread_evenly_over_the_stream(count):
     sheet = DepthSheet(moments=6)
     see(sheet, count)
     shown = sheet.moments()
+    numbers = np.array([moment.window for moment in shown])
     assert len(shown) == min(count, 6) and len(sheet._kept) <= 12
-    numbers = [moment.inverse_depth[0, 0] for moment in shown]
-    assert [moment.seconds for moment in shown] == pytest.approx([n / 10 for n in numbers])
-    if count >= 13:
-        # One in each sixth of the stream, and not more than half of a sixth off.
-        middles = (np.arange(6) + 0.5) / 6 * count
-        assert np.abs(numbers - middles).max() < count / 6
+    assert [moment.seconds for moment in shown] == pytest.approx(numbers / 10)
+    assert [moment.inverse_depth[0, 0] for moment in shown] == numbers.tolist()
+    # One in each part of the stream, at most half a part from its middle.
+    middles = (np.arange(len(shown)) + 0.5) / len(shown) * count - 0.5
+    assert np.abs(numbers - middles).max() <= count / len(shown) / 2
 
 
 def test_the_sheet_shows_events_and_depth_in_colours_of_all(tmp_path):
@@ -50,6 +50,14 @@ def test_the_sheet_shows_events_and_depth_in_colours_of_all(tmp_path):
     assert first[50, 350].sum() < 30 and second[50, 350].sum() > 400
 
 
+def test_moments_of_sensors_of_other_shapes_stand_side_by_side():
+    sheet = DepthSheet()
+    for height, width in ((28, 42), (42, 28), (28, 42)):
+        sheet.see(0, np.zeros((3, height, width), np.float32), np.eye(height, width))
+    picture = sheet.draw('a bag')
+    assert picture.shape[0] > 2 * 336 * 42 / 28 and picture.shape[1] == 2 * 680
+
+
 def test_a_stream_without_windows_leaves_no_picture(tmp_path):
     assert DepthSheet().write(tmp_path / 'sheet.png', 'a bag') == 0
     assert not list(tmp_path.iterdir())
@@ -64,7 +72,7 @@ def test_depth_that_is_nowhere_a_number_is_drawn_grey(tmp_path):
 def test_endings():
     for name in ('a.png', 'a.jpg', 'a', 'a.b/c.PNG'):
         check_ending(Path(name))
-    for name in ('a.txt', 'a.safetensors'):
+    for name in ('a.txt', 'a.safetensors', 'a.pgm', 'a.PBM'):
         with pytest.raises(ValueError, match='must be that of a picture'):
             check_ending(Path(name))
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+import math
 from pathlib import Path
 
 import cv2
@@ -14,20 +15,27 @@ from depth_anyevent_ros.evaluation.pictures import caption, colorize, tencode_pi
 
 WIDTH = 336  # of each picture
 GAP = 8
+COLOURLESS = '.pbm', '.pgm'  # OpenCV writes them, but no colours into them
 HINT = 'events (red brighter, blue darker), inverse depth (bright is near)'
 
 
 def check_ending(path: Path) -> None:
     """Raise ValueError where a file's ending names no kind of picture; without one it is a PNG."""
-    if path.suffix and not cv2.haveImageWriter(f'x{path.suffix}'):
+    known = cv2.haveImageWriter(f'x{path.suffix}') and path.suffix.lower() not in COLOURLESS
+    if path.suffix and not known:
         raise ValueError(f'{path} cannot be drawn: its ending must be that of a picture, '
                          'such as .png or .jpg.')
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A window: seconds since the first, Tencode (3, h, w), inverse depth (H, W)."""
+    """
+    A window: its number from 0 on, Tencode (3, h, w), inverse depth (H, W).
 
+    seconds: since the first window, below 0 where the stream began anew.
+    """
+
+    window: int
     seconds: float
     image: np.ndarray
     inverse_depth: np.ndarray
@@ -50,17 +58,18 @@ class DepthSheet:
         if not self._seen:
             self._begin_ns = stamp_ns
         if self._seen % self._every == 0:
-            self._kept.append(Moment((stamp_ns - self._begin_ns) / 1e9, image.copy(),
-                                     inverse_depth.copy()))
+            self._kept.append(Moment(self._seen, (stamp_ns - self._begin_ns) / 1e9,
+                                     image.copy(), inverse_depth.copy()))
         self._seen += 1
         if len(self._kept) > 2 * self._most:
             self._kept = self._kept[::2]
             self._every *= 2
 
     def moments(self) -> list[Moment]:
-        """Return what is drawn: of equal parts of the stream, that from the middle of each."""
+        """Return what is drawn: of equal parts of the stream, what was kept nearest the middle."""
         count = min(self._most, len(self._kept))
-        return [self._kept[(2 * i + 1) * len(self._kept) // (2 * count)] for i in range(count)]
+        middles = [(i + 0.5) * self._seen / count - 0.5 for i in range(count)]
+        return [self._kept[math.ceil(middle / self._every - 0.5)] for middle in middles]
 
     def draw(self, heading: str) -> np.ndarray:
         """
@@ -72,7 +81,7 @@ class DepthSheet:
         values = np.concatenate([moment.inverse_depth.ravel() for moment in shown])
         finite = values[np.isfinite(values)]
         low, high = np.percentile(finite, (2, 98)) if len(finite) else (0, 1)
-        cells = [self._cell(moment, low, high) for moment in shown]
+        cells = _of_one_height([self._cell(moment, low, high) for moment in shown])
         if len(cells) % 2:
             cells.append(np.full_like(cells[0], 255))
         rows = [np.hstack(cells[i:i + 2]) for i in range(0, len(cells), 2)]
@@ -86,7 +95,9 @@ class DepthSheet:
         path = Path(path)
         if self._kept:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _, data = cv2.imencode(path.suffix or '.png', self.draw(heading))
+            done, data = cv2.imencode(path.suffix or '.png', self.draw(heading))
+            if not done:
+                raise OSError('the picture could not be encoded')
             replace_file(path, data.tobytes())
         return len(self.moments())
 
@@ -96,5 +107,13 @@ class DepthSheet:
         pictures = [
             cv2.resize(tencode_picture(moment.image), size, interpolation=cv2.INTER_NEAREST),
             cv2.resize(colorize(moment.inverse_depth, low, high), size)]
-        cell = caption(np.hstack(pictures), f'{moment.seconds:.2f} s')
+        cell = caption(np.hstack(pictures),
+                       f'window {moment.window}, {moment.seconds:.2f} s')
         return cv2.copyMakeBorder(cell, 0, GAP, 0, GAP, cv2.BORDER_CONSTANT, value=(255,) * 3)
+
+
+def _of_one_height(cells: list[np.ndarray]) -> list[np.ndarray]:
+    """Return cells with white below those of a sensor of another shape."""
+    height = max(map(len, cells))
+    return [cv2.copyMakeBorder(cell, 0, height - len(cell), 0, 0, cv2.BORDER_CONSTANT,
+                               value=(255,) * 3) for cell in cells]
