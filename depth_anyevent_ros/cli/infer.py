@@ -115,7 +115,7 @@ def _drawn(sheet: DepthSheet, picture: Path, bag: str, estimator: DepthEstimator
     """Write the picture; return whether it could be, as the bag is there without it."""
     config = estimator.checkpoint.config
     try:
-        if sheet.write(picture, f'{bag}: depth by {config.name} ({config.trained_on})'):
+        if sheet.write(picture, f'{bag}: depth by {config.name}; trained on: {config.trained_on}'):
             print(f'See {picture}')
         return True
     except OSError as error:
