@@ -81,8 +81,8 @@ class ClipMaker:
         """
         Show events of other cells in a share (T, L) of those of images (T, L, C, h, w).
 
-        still: bool (T, L), frames in which nothing else is seen. inside: bool (L, h, w), where
-        there is a picture, None for everywhere.
+        still: bool (T, L), frames in which nothing else is seen; their share is above 0. inside:
+        bool (L, h, w), where there is a picture, None for everywhere.
         """
         step, lane = (self._moved(numbers) for numbers in np.nonzero(share))
         before = image[step, lane]
