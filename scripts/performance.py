@@ -8,8 +8,8 @@ Makes docs/performance.md from what `depth_anyevent benchmark --json` wrote.
 
 Each file in docs/performance, or each that is named, makes a chapter. Nothing in the tables is
 written by hand; a `remark` that is put into a file, anew each time it is written, stands above its
-table. Files with four digits
-were read back from the page, on which alone their figures had been kept.
+table. Files with four digits were read back from the page, on which alone their figures had been
+kept.
 """
 from __future__ import annotations
 

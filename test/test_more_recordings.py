@@ -28,7 +28,7 @@ LIBCAER_CMP = {'encoding': 'libcaer_cmp', 'size': (346, 260), 'packets': 100, 'o
 def test_recordings_of_event_camera_py(pytestconfig, name, expected):
     folder = pytestconfig.getoption('--event-camera-py')
     if folder is None:
-        pytest.skip('needs --event-camera-py DIR')
+        pytest.skip('these recordings are not ours to ship: give --event-camera-py DIR')
     with open_bag(folder / 'tests' / name) as reader:
         packets = [decode_event_packet(raw) for raw in reader.messages(event_topics(reader))]
     decoder = make_decoder(packets[0])
