@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -241,9 +242,10 @@ def warm_up_loops(width: int, height: int) -> None:
     for encoding, new_decoder in DECODERS.items():
         packet = Packet(words if encoding == 'evt3' else np.zeros(8, np.uint8), encoding, width,
                         height)
-        for coordinates, health in ((None, None), (None, StreamHealth(width, height)),
-                                    (elsewhere, None)):
-            surface = LatestEventSurface(width, height, PATCH, PATCH, coordinates, health)
+        for (coordinates, health), threshold in product(
+                ((None, None), (None, StreamHealth(width, height)), (elsewhere, None)), (0, 1)):
+            surface = LatestEventSurface(width, height, PATCH, PATCH, coordinates, health,
+                                         cell_threshold=threshold)
             decoder = new_decoder(width, height)
             decoder.feed(packet)
             decoder.room()

@@ -43,7 +43,9 @@ def live_windows(sequence, config):
     InputConfig(height=70, width=84), InputConfig(height=42, width=56, window_ms=30),
     InputConfig(height=70, width=84, time_normalization='first_last', window_ms=80),
     InputConfig(height=56, width=70, placement='resize'),
-], ids=['native', 'grid', 'first_last', 'resize'])
+    InputConfig(height=42, width=42, cell_threshold=0.5),
+    InputConfig(height=28, width=42, cell_threshold=0.3, window_ms=30),
+], ids=['native', 'grid', 'first_last', 'resize', 'large pixels', 'gaps'])
 @pytest.mark.parametrize('distortion', [(0.0,) * 5, (-0.2, 0.03, 0.001, 0.002, 0.0)],
                          ids=['pinhole', 'lens'])
 def test_tencode_is_the_live_pipelines(tmp_path, config, distortion):

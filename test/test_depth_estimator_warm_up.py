@@ -36,9 +36,13 @@ seen = Events(t, *np.random.default_rng(0).integers(0, 96, (2, len(t))).astype(n
 for encoding in ('evt3', *ENCODERS):
     data = Evt3Encoder().encode(seen) if encoding == 'evt3' \\
         else ENCODERS[encoding](0).encode(seen)[0]
-    for placement, health, table in (('grid', None, False), ('resize', None, False),
-                                     ('grid', StreamHealth(128, 96), False), ('grid', None, True)):
-        pipeline = EventPipeline(lambda w, h: Representation(42, 56, placement),
+    for placement, health, table, large in (
+            ('grid', None, False, 0), ('resize', None, False, 0),
+            ('grid', StreamHealth(128, 96), False, 0), ('grid', None, True, 0),
+            ('grid', None, False, 1), ('grid', StreamHealth(128, 96), False, 1),
+            ('grid', None, True, 1)):
+        pipeline = EventPipeline(lambda w, h: Representation(42, 56, placement,
+                                                             cell_threshold=large),
                                  TimeWindows(50_000_000, 50_000_000, 10**9),
                                  lambda packet: health)
         if table:

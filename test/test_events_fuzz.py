@@ -91,7 +91,12 @@ class Guarded:
                         for kind in (np.int64, np.uint16, np.uint16, np.uint8)]
         self._cells = np.full(WIDTH * HEIGHT + 2 * GUARD, MARK, np.int64)
         cells, grid = self._cells[GUARD:-GUARD], grid_of_pixels(WIDTH, HEIGHT, WIDTH, HEIGHT)
-        self.surfaces = [SurfaceSink(cells, grid), SurfaceSink(cells, np.add.outer(*grid))]
+        self._charge = np.full((WIDTH * HEIGHT + 2 * GUARD, 2), MARK, np.int32)
+        charge = self._charge[GUARD:-GUARD]
+        charge[:] = 0, 2
+        self.surfaces = [SurfaceSink(cells, cells_of, charge=of_large)
+                         for of_large in (None, charge)
+                         for cells_of in (grid, np.add.outer(*grid))]
 
     def arrays(self, room):
         assert room + 2 * GUARD <= len(self._arrays[0])
@@ -103,7 +108,7 @@ class Guarded:
         times[GUARD:GUARD + room] = MARK
 
     def check_borders(self):
-        for array in (*self._arrays, self._cells):
+        for array in (*self._arrays, self._cells, self._charge):
             assert np.all(array[:GUARD] == MARK) and np.all(array[-GUARD:] == MARK)
 
 
@@ -135,7 +140,7 @@ def test_damaged_packets(encoding, request):
                 guarded.check(room)
             else:
                 # As windows do: some events, up to a time, then the rest.
-                reached, surface = decoder.time_ns or 0, guarded.surfaces[packet.seq // 2 % 2]
+                reached, surface = decoder.time_ns or 0, guarded.surfaces[packet.seq // 2 % 4]
                 n = decoder.decode_until(reached + 1_000_000, surface, False, 7).events
                 n += decoder.decode_until(None, surface).events
                 assert n <= room

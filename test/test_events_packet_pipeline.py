@@ -36,25 +36,45 @@ class Onlooker:
         return False
 
 
-@pytest.mark.parametrize('encoding', ALL)
-def test_every_way_to_the_surface_gives_the_same(encoding):
+def in_large_pixels(events, cell, charge, cells):
+    """Write into cells what large pixels see of events, one after the other."""
+    for t, p, at in zip(events.t.tolist(), events.p.tolist(), cell.tolist()):
+        charge[at, 0] += 1 if p else -1
+        if abs(charge[at, 0]) >= charge[at, 1]:
+            cells[at], charge[at, 0] = 2 * t + p, 0
+
+
+@pytest.mark.parametrize('encoding', DECODERS)
+@pytest.mark.parametrize('large', [False, True])
+def test_every_way_to_the_surface_gives_the_same(encoding, large):
     events = random_events(12)
     mask = np.random.default_rng(0).random((HEIGHT, WIDTH)) < 0.2
     grid = grid_of_pixels(WIDTH, HEIGHT, WIDTH // 2, HEIGHT // 3)
     expected = np.full((HEIGHT // 3) * (WIDTH // 2), -1)
     shown = ~mask[events.y, events.x]
     cell = np.add.outer(*grid)[events.y, events.x]
-    expected[cell[shown]] = (2 * events.t + events.p)[shown]
+    before = np.random.default_rng(1).integers((-1, 2), (2, 5), (len(expected), 2), np.int32)
+    charge = before.copy()
+    in_large_pixels(events.outside(mask), cell[shown], charge, expected)
+    if large:
+        assert 0 < np.count_nonzero(expected >= 0) < len(expected)
+    else:
+        expected[cell[shown]] = (2 * events.t + events.p)[shown]
     for cells_of, curious in ((grid, False), (grid, True), (np.add.outer(*grid), False)):
         onlooker = Onlooker(mask, curious)
-        sink = SurfaceSink(np.full(len(expected), -1), cells_of, onlooker)
-        packets = packets_of(events, encoding, (700, 1400))
+        gathered = before.copy() if large else None
+        sink = SurfaceSink(np.full(len(expected), -1), cells_of, onlooker, gathered)
+        packets = of_every_encoding(events, (700, 1400))[encoding]
         decoder = make_decoder(packets[0])
         for packet in packets:
             decoder.feed(packet)
             decoder.decode_until(None, sink)
         decoder.decode_until(None, sink, final=True)
-        np.testing.assert_array_equal(sink.cells, expected)
+        # evt3 has its own clock, and begins it at 0.
+        seen = sink.cells + (2 * START_NS * (encoding == 'evt3') * (sink.cells >= 0))
+        np.testing.assert_array_equal(seen, expected)
+        if large:
+            np.testing.assert_array_equal(gathered, charge)
         assert bool(onlooker.passed) == isinstance(cells_of, tuple)
         assert bool(onlooker.seen) == (curious or not isinstance(cells_of, tuple))
 

@@ -67,6 +67,40 @@ def test_surface_renders_the_latest_event_of_each_cell(grid):
     np.testing.assert_allclose(image, expected, atol=1e-6)
 
 
+def test_a_large_pixel_fires_when_its_pixels_agree_by_enough():
+    # Cells of 2x3 pixels, three quarters of which are 4.5, so 4 by the even of the two.
+    surface = LatestEventSurface(4, 6, 2, 2, cell_threshold=0.75)
+    charge = surface.sink._charge
+    assert charge[:, 1].tolist() == [4] * 4 and (np.abs(charge[:, 0]) < 4).all()
+    charge[:, 0] = 0
+    p = [1, 1, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0]  # of cell 3: 4 more of ON at the sixth
+    count = len(p)
+    write(surface, Events(np.arange(1, count + 1), np.full(count, 3, np.uint16),
+                          np.full(count, 5, np.uint16), np.array(p, np.uint8)))
+    # Again at the fourth after it, of OFF; three more OFF are not enough.
+    assert (surface.cells >> 1).tolist()[3] == 10 and surface.cells[3] & 1 == 0
+    assert (surface.cells[:3] < 0).all() and charge[:, 0].tolist() == [0, 0, 0, -3]
+    surface.clear()
+    assert (surface.cells < 0).all() and charge[3, 0] == -3
+    write(surface, Events(np.array([20]), np.array([3], np.uint16), np.array([5], np.uint16),
+                          np.array([0], np.uint8)))
+    assert surface.cells[3] == 40
+    surface.reset()
+    assert (surface.cells < 0).all()
+    again = LatestEventSurface(4, 6, 2, 2, cell_threshold=0.75)
+    np.testing.assert_array_equal(charge, again.sink._charge)
+
+
+def test_a_large_pixel_of_one_pixel_sees_what_that_sees():
+    events = random_events(6)
+    for coordinates in (None, np.stack(np.meshgrid(np.arange(40.0), np.arange(30.0)), -1)):
+        plain = LatestEventSurface(40, 30, 40, 30, coordinates)
+        large = LatestEventSurface(40, 30, 40, 30, coordinates, cell_threshold=1.0)
+        write(plain, events)
+        write(large, events)
+        np.testing.assert_array_equal(plain.cells, large.cells)
+
+
 def test_grid_has_equal_cells_and_no_hole():
     cells = np.add.outer(*grid_of_pixels(346, 260, 252, 196))
     assert cells.shape == (260, 346)

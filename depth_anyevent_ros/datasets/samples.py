@@ -163,23 +163,39 @@ def _event_images(sequence: Sequence, config: InputConfig, height: int, width: i
     """Yield the network inputs, float32 (C, height, width), and how many events each shows."""
     if not sequence.event_count:
         raise SampleError(f'{sequence.path} has no events.')
-    renderer = _renderer(sequence, config, height, width)
+    put, render = _renderer(sequence, config, height, width)
     window_ns = round(config.window_ms * 1e6)
     reader = _WindowReader(sequence)
+    put_ns = int(sequence.times_ns[0]) - window_ns - BLOCK_NS
     for index in labels:
         end_ns = int(sequence.times_ns[index])
-        events = reader.window(end_ns - window_ns, end_ns)
-        yield renderer(events, end_ns - window_ns, end_ns), len(events)
+        start_ns = end_ns - window_ns
+        # Large pixels remember what came before and between windows too.
+        while config.cell_threshold and put_ns < start_ns:
+            begin_ns, put_ns = put_ns, min(put_ns + BLOCK_NS, start_ns)
+            put(reader.window(begin_ns, put_ns))
+        events = reader.window(start_ns, end_ns)
+        put(events.part(int(np.searchsorted(events.t, put_ns)), len(events)))
+        put_ns = end_ns
+        yield render(events, start_ns, end_ns), len(events)
 
 
 def _renderer(sequence: Sequence, config: InputConfig, height: int, width: int):
-    """Return the function (events, start, end) -> float32 (C, height, width)."""
+    """
+    Return a function that takes events, each once, in their order, and one that renders a window.
+
+    That is (events of the window, start, end) -> float32 (C, height, width), for a window that
+    ends with the last events that were taken.
+    """
     camera, rectification = sequence.camera, sequence.rectification
     coordinates = placed(rectification.coordinates, config.placement) if rectification else None
     grid = (width, height) if config.placement == 'grid' else (camera.width, camera.height)
     if config.representation == 'voxel':
         cell_of_pixel = LatestEventSurface(camera.width, camera.height, *grid,
                                            coordinates).sink.cell_of_pixel
+
+        def put(events: Events) -> None:
+            """Do nothing: voxel grids are made of a window's own events."""
 
         def render(events: Events, start: int, end: int) -> np.ndarray:
             bounds = _bounds(events, config, start, end)
@@ -191,16 +207,16 @@ def _renderer(sequence: Sequence, config: InputConfig, height: int, width: int):
     else:
         surface = LatestEventSurface(
             camera.width, camera.height, *grid, coordinates,
-            size=None if config.placement == 'grid' else (height, width))
+            size=None if config.placement == 'grid' else (height, width),
+            cell_threshold=config.cell_threshold)
+
+        def put(events: Events) -> None:
+            surface.sink.put(events, len(events))
 
         def render(events: Events, start: int, end: int) -> np.ndarray:
-            # Of several events in one cell numpy keeps the last, which is the latest.
-            cells = surface.sink.cell_of_pixel[events.y, events.x]
-            shown = cells >= 0
-            surface.cells[cells[shown]] = (2 * events.t + events.p)[shown]
             return surface.tencode(start, end, *_bounds(events, config, start, end),
                                    config.background)
-    return render
+    return put, render
 
 
 def _bounds(events: Events, config: InputConfig, start: int, end: int) -> tuple[int, int]:
@@ -224,7 +240,7 @@ class _WindowReader:
             self._begin, self._end = start, max(end, start + BLOCK_NS)
             self._block = self._sequence.events(self._begin, self._end)
         first, last = np.searchsorted(self._block.t, (start, end))
-        return Events(*(getattr(self._block, name)[first:last] for name in 'txyp'))
+        return self._block.part(first, last)
 
 
 def _compacted(image: np.ndarray) -> np.ndarray:

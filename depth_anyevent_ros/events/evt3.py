@@ -92,7 +92,7 @@ def _read_time_high(words, i, state, final):
 
 @njit
 def _decode(words, begin, limit_us, limit_events, final, width, height, state,
-            in_part, cells, row, column, left_out, ts, xs, ys, ps):
+            in_part, cells, row, column, left_out, charge, ts, xs, ys, ps):
     """
     Decode words[begin:] into a sink until sensor time reaches limit_us or limit_events came.
 
@@ -137,7 +137,15 @@ def _decode(words, begin, limit_us, limit_events, final, width, height, state,
                 if cells is not None:
                     pixel = y * width + x
                     if not (in_part and left_out[np.uintp(pixel >> 3)] >> (pixel & 7) & 1):
-                        cells[np.uintp(row[np.uintp(y)] + column[np.uintp(x)])] = 2 * t + p
+                        cell = np.uintp(row[np.uintp(y)] + column[np.uintp(x)])
+                        if charge is None:
+                            cells[cell] = 2 * t + p
+                        else:
+                            gathered = charge[cell, 0] + 2 * p - 1
+                            if abs(gathered) >= charge[cell, 1]:
+                                cells[cell] = 2 * t + p
+                                gathered = 0
+                            charge[cell, 0] = gathered
                 on += p
                 if n == 0:
                     first = t
@@ -189,7 +197,15 @@ def _decode(words, begin, limit_us, limit_events, final, width, height, state,
                         if cells is not None:
                             pixel = y * width + x
                             if not (in_part and left_out[np.uintp(pixel >> 3)] >> (pixel & 7) & 1):
-                                cells[np.uintp(row[np.uintp(y)] + column[np.uintp(x)])] = 2 * t + p
+                                cell = np.uintp(row[np.uintp(y)] + column[np.uintp(x)])
+                                if charge is None:
+                                    cells[cell] = 2 * t + p
+                                else:
+                                    gathered = charge[cell, 0] + 2 * p - 1
+                                    if abs(gathered) >= charge[cell, 1]:
+                                        cells[cell] = 2 * t + p
+                                        gathered = 0
+                                    charge[cell, 0] = gathered
                         on += p
                         if n == 0:
                             first = t

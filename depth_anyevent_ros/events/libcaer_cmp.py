@@ -54,7 +54,7 @@ def _proved(words, begin, high, before, base, following, offset):
 
 @njit
 def _decode(words, begin, base, limit, n, limit_events, following, final, state,
-            in_part, cells, row, column, left_out, ts, xs, ys, ps):
+            in_part, cells, row, column, left_out, charge, ts, xs, ys, ps):
     """Decode words from `begin` on; see `PacketDecoder`."""
     width, height = state[WIDTH], state[HEIGHT]
     if n == 0:
@@ -95,8 +95,15 @@ def _decode(words, begin, base, limit, n, limit_events, following, final, state,
                         if cells is not None:
                             pixel = y * width + x
                             if not (in_part and left_out[np.uintp(pixel >> 3)] >> (pixel & 7) & 1):
-                                cells[np.uintp(row[np.uintp(y)] + column[np.uintp(x)])] \
-                                    = 2 * t + p
+                                cell = np.uintp(row[np.uintp(y)] + column[np.uintp(x)])
+                                if charge is None:
+                                    cells[cell] = 2 * t + p
+                                else:
+                                    gathered = charge[cell, 0] + 2 * p - 1
+                                    if abs(gathered) >= charge[cell, 1]:
+                                        cells[cell] = 2 * t + p
+                                        gathered = 0
+                                    charge[cell, 0] = gathered
                         on += p
                         if n == 0:
                             state[FIRST] = t
@@ -142,14 +149,14 @@ def _decode(words, begin, base, limit, n, limit_events, following, final, state,
 def _to_arrays(words, begin, base, limit, n, limit_events, following, final, state,
                ts, xs, ys, ps):
     return _decode(words, begin, base, limit, n, limit_events, following, final, state,
-                   False, None, None, None, None, ts, xs, ys, ps)
+                   False, None, None, None, None, None, ts, xs, ys, ps)
 
 
 @njit
 def _to_grid(words, begin, base, limit, n, limit_events, following, final, state,
-             in_part, cells, row, column, left_out):
+             in_part, cells, row, column, left_out, charge):
     return _decode(words, begin, base, limit, n, limit_events, following, final, state,
-                   in_part, cells, row, column, left_out, None, None, None, None)
+                   in_part, cells, row, column, left_out, charge, None, None, None, None)
 
 
 @njit

@@ -28,7 +28,7 @@ class Representation:
     placement: `grid` puts each event straight into the cell of the input that it falls into;
     `resize` is the Tencode at sensor resolution resized by bicubic interpolation, as the authors
     of Depth AnyEvent do. time_normalization: see `tencode.py`. background: of places
-    without an event, 'black' or 'white'.
+    without an event, 'black' or 'white'. cell_threshold: see `InputConfig`.
     """
 
     height: int
@@ -36,6 +36,7 @@ class Representation:
     placement: str = 'grid'
     time_normalization: str = 'window'
     background: str = 'black'
+    cell_threshold: float = 0.0
 
     def __post_init__(self):
         if self.placement not in ('grid', 'resize'):
@@ -251,7 +252,8 @@ class EventPipeline:
         in_grid = representation.placement == 'grid'
         grid_height, grid_width = size if in_grid else (height, width)
         self._surface = LatestEventSurface(width, height, grid_width, grid_height, self._placed(),
-                                           self.health, None if in_grid else size)
+                                           self.health, None if in_grid else size,
+                                           representation.cell_threshold)
         self.reset()
 
     def _placed(self) -> np.ndarray | None:
@@ -266,7 +268,7 @@ class EventPipeline:
             made = self._render(window)
             if self._cutter.disjoint:
                 # Events of one time may belong to two windows, which time cannot tell apart.
-                self._surface.reset()
+                self._surface.clear()
             yield made
 
     def _render(self, window: OpenWindow) -> Window:

@@ -108,7 +108,7 @@ def _put_in_arrays(block, zero, unit, mono, ts, xs, ys, ps):
 
 
 @njit
-def _put_in_cells(block, zero, unit, mono, width, in_part, cells, row, column, left_out):
+def _put_in_cells(block, zero, unit, mono, width, in_part, cells, row, column, left_out, charge):
     """Put the events of a plain block, of time words since `zero`; return how many are ON."""
     on = np.int64(0)
     for k in range(len(block)):
@@ -116,14 +116,23 @@ def _put_in_cells(block, zero, unit, mono, width, in_part, cells, row, column, l
         x, y, p = _place(place, mono)
         pixel = np.int64(y) * width + x
         if not (in_part and left_out[np.uintp(pixel >> 3)] >> (pixel & 7) & 1):
-            cells[np.uintp(row[y] + column[x])] = 2 * (zero + np.int64(word) * unit) + p
+            t = zero + np.int64(word) * unit
+            cell = np.uintp(row[y] + column[x])
+            if charge is None:
+                cells[cell] = 2 * t + np.int64(p)
+            else:
+                gathered = charge[cell, 0] + 2 * np.int64(p) - 1
+                if abs(gathered) >= charge[cell, 1]:
+                    cells[cell] = 2 * t + np.int64(p)
+                    gathered = 0
+                charge[cell, 0] = gathered
         on += p
     return on
 
 
 @njit
 def _decode(mono, records, begin, base, limit, n, limit_events, following, final, state,
-            in_part, cells, row, column, left_out, ts, xs, ys, ps):
+            in_part, cells, row, column, left_out, charge, ts, xs, ys, ps):
     """Decode records from `begin` on; see `PacketDecoder`."""
     unit = np.int64(1) if mono else np.int64(1000)
     start, on = n, np.int64(0)
@@ -143,7 +152,7 @@ def _decode(mono, records, begin, base, limit, n, limit_events, following, final
             if last >= 0:
                 if cells is not None:
                     on += _put_in_cells(block, zero, unit, mono, width, in_part, cells, row,
-                                        column, left_out)
+                                        column, left_out, charge)
                 if ts is not None:
                     on += _put_in_arrays(block, zero, unit, mono, ts[n:after], xs[n:after],
                                          ys[n:after], ps[n:after])
@@ -185,7 +194,15 @@ def _decode(mono, records, begin, base, limit, n, limit_events, following, final
             if cells is not None:
                 pixel = np.int64(y) * width + x
                 if not (in_part and left_out[np.uintp(pixel >> 3)] >> (pixel & 7) & 1):
-                    cells[np.uintp(row[y] + column[x])] = 2 * t + p
+                    cell = np.uintp(row[y] + column[x])
+                    if charge is None:
+                        cells[cell] = 2 * t + np.int64(p)
+                    else:
+                        gathered = charge[cell, 0] + 2 * np.int64(p) - 1
+                        if abs(gathered) >= charge[cell, 1]:
+                            cells[cell] = 2 * t + np.int64(p)
+                            gathered = 0
+                        charge[cell, 0] = gathered
             on += p
             if n == 0:
                 state[FIRST] = t
@@ -205,14 +222,14 @@ def _decode(mono, records, begin, base, limit, n, limit_events, following, final
 def _to_arrays(mono, records, begin, base, limit, n, limit_events, following, final, state,
                ts, xs, ys, ps):
     return _decode(mono, records, begin, base, limit, n, limit_events, following, final, state,
-                   False, None, None, None, None, ts, xs, ys, ps)
+                   False, None, None, None, None, None, ts, xs, ys, ps)
 
 
 @njit
 def _to_grid(mono, records, begin, base, limit, n, limit_events, following, final, state,
-             in_part, cells, row, column, left_out):
+             in_part, cells, row, column, left_out, charge):
     return _decode(mono, records, begin, base, limit, n, limit_events, following, final, state,
-                   in_part, cells, row, column, left_out, None, None, None, None)
+                   in_part, cells, row, column, left_out, charge, None, None, None, None)
 
 
 class RecordDecoder(PacketDecoder):

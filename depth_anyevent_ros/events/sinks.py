@@ -23,6 +23,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from depth_anyevent_ros.events.jit import njit
+from depth_anyevent_ros.events.types import Events
 
 PIECE = 4096  # events that are decoded before they are written
 MOST_OF_A_WORD = 12  # events of one word, by which a piece may be exceeded
@@ -46,7 +47,7 @@ class ArraySink(NamedTuple):
 
     def in_loops(self) -> tuple:
         """Return the arguments of a compiled loop that say where to put events."""
-        return False, None, None, None, None, *self
+        return False, None, None, None, None, None, *self
 
     def fill(self, decode: Decode, limit: int, final: bool,
              limit_events: int) -> tuple[int, int, int]:
@@ -60,7 +61,7 @@ class GridSink(NamedTuple):
 
     cells: see SurfaceSink; the cell of (x, y) is row[y] + column[x], int32 (height,), (width,).
     left_out: uint8, a bit for each pixel, row by row, set for those that are left out. in_part:
-    whether any is.
+    whether any is. charge: see SurfaceSink.
     """
 
     in_part: bool
@@ -68,6 +69,7 @@ class GridSink(NamedTuple):
     row: np.ndarray
     column: np.ndarray
     left_out: np.ndarray
+    charge: np.ndarray | None = None
 
     def in_loops(self) -> tuple:
         """Return the arguments of a compiled loop that say where to put events."""
@@ -95,18 +97,22 @@ class SurfaceSink:
 
     cells: int64 (H*W,), 2 * t + p with t in ns. cells_of: into which cell a sensor pixel falls:
     int32 (height,) and (width,), whose sum it is, or int32 (height, width), -1 for none.
-    observer: sees events, and says which pixels are left out.
+    observer: sees events, and says which pixels are left out. charge: int32 (H*W, 2), how many
+    more ON than OFF events the pixels of a cell have had since the cell had one, and how many more
+    of either make one; None where each event of a pixel is one of its cell.
     """
 
     def __init__(self, cells: np.ndarray, cells_of: tuple[np.ndarray, np.ndarray] | np.ndarray,
-                 observer: Observer | None = None):
+                 observer: Observer | None = None, charge: np.ndarray | None = None):
         self.cells, self._cells_of, self._observer = cells, cells_of, observer
+        self._charge = charge
         self.piece = ArraySink.of_size(PIECE + MOST_OF_A_WORD)
         self._grid: GridSink | None = None
         self._table: np.ndarray | None = None
         if isinstance(cells_of, tuple):
             pixels = len(cells_of[0]) * len(cells_of[1])
-            self._grid = GridSink(False, cells, *cells_of, np.zeros(-(-pixels // 8), np.uint8))
+            self._grid = GridSink(False, cells, *cells_of, np.zeros(-(-pixels // 8), np.uint8),
+                                  charge)
         else:
             self._table = cells_of
         if observer:
@@ -141,12 +147,17 @@ class SurfaceSink:
 
     def write(self, count: int) -> None:
         """Write the first events of the piece."""
-        if self._grid:
-            _write_in_grid(*self._grid, *self.piece, count)
-        else:
-            _write(self.cells, self._table, *self.piece, count)
+        self.put(self.piece, count)
         if self._observer and self._observer.take(self.piece, count):
             self._leave_out(self._observer.mask)
+
+    def put(self, events: ArraySink | Events, count: int) -> None:
+        """Write the first of these events, unseen by the observer."""
+        of = events.t, events.x, events.y, events.p, count
+        if self._grid:
+            _write_in_grid(*self._grid, *of)
+        else:
+            _write(self.cells, self._table, self._charge, *of)
 
     def _leave_out(self, mask: np.ndarray) -> None:
         if self._grid:
@@ -171,18 +182,34 @@ Decode = Callable[[ArraySink | GridSink, int, bool, int], tuple[int, int, int]]
 
 
 @njit
-def _write_in_grid(in_part, cells, row, column, left_out, t, x, y, p, count):
+def _write_in_grid(in_part, cells, row, column, left_out, charge, t, x, y, p, count):
     """Write events into the cells of a grid, in their order."""
     for i in range(count):
         pixel = np.int64(y[i]) * len(column) + x[i]
         if not (in_part and left_out[np.uintp(pixel >> 3)] >> (pixel & 7) & 1):
-            cells[np.uintp(row[y[i]] + column[x[i]])] = 2 * t[i] + p[i]
+            cell = np.uintp(row[y[i]] + column[x[i]])
+            if charge is None:
+                cells[cell] = 2 * t[i] + np.int64(p[i])
+            else:
+                gathered = charge[cell, 0] + 2 * np.int64(p[i]) - 1
+                if abs(gathered) >= charge[cell, 1]:
+                    cells[cell] = 2 * t[i] + np.int64(p[i])
+                    gathered = 0
+                charge[cell, 0] = gathered
 
 
 @njit
-def _write(cells, cell_of_pixel, t, x, y, p, count):
+def _write(cells, cell_of_pixel, charge, t, x, y, p, count):
     """Write events into the cells, in their order."""
     for i in range(count):
-        cell = cell_of_pixel[y[i], x[i]]
-        if cell >= 0:
-            cells[np.uintp(cell)] = 2 * t[i] + p[i]
+        place = cell_of_pixel[y[i], x[i]]
+        if place >= 0:
+            cell = np.uintp(place)
+            if charge is None:
+                cells[cell] = 2 * t[i] + np.int64(p[i])
+            else:
+                gathered = charge[cell, 0] + 2 * np.int64(p[i]) - 1
+                if abs(gathered) >= charge[cell, 1]:
+                    cells[cell] = 2 * t[i] + np.int64(p[i])
+                    gathered = 0
+                charge[cell, 0] = gathered

@@ -60,12 +60,12 @@ class LatestEventSurface:
     to a window by its time, so windows may overlap. sink is what decoders write into.
     coordinates: where each pixel lies (see `grid_of_coordinates`), None for where it is.
     observer: see `SurfaceSink`. size: (height, width) of the picture, to which the grid is resized
-    by bicubic interpolation; None for the grid itself.
+    by bicubic interpolation; None for the grid itself. cell_threshold: see `InputConfig`.
     """
 
     def __init__(self, width: int, height: int, grid_width: int, grid_height: int,
                  coordinates: np.ndarray | None = None, observer: Observer | None = None,
-                 size: tuple[int, int] | None = None):
+                 size: tuple[int, int] | None = None, cell_threshold: float = 0.0):
         self._shape = size or (grid_height, grid_width)
         self._taps = (bicubic_taps(grid_width, size[1]), bicubic_taps(grid_height, size[0])) \
             if size else None
@@ -73,10 +73,18 @@ class LatestEventSurface:
         self.cells = np.full(grid_width * grid_height, NEVER, np.int64)
         grid = grid_of_pixels(width, height, grid_width, grid_height) if coordinates is None \
             else grid_of_coordinates(coordinates, grid_width, grid_height)
-        self.sink = SurfaceSink(self.cells, grid, observer)
+        self._charge = _charge(grid, len(self.cells), cell_threshold) if cell_threshold else None
+        self._charge_at_first = None if self._charge is None else self._charge.copy()
+        self.sink = SurfaceSink(self.cells, grid, observer, self._charge)
 
     def reset(self) -> None:
         """Forget every event."""
+        self.clear()
+        if self._charge is not None:
+            self._charge[:] = self._charge_at_first
+
+    def clear(self) -> None:
+        """Show no event from before; what brings cells nearer to their next one stays."""
         self.cells[:] = NEVER
 
     def bounds(self, t_start: int, t_end: int) -> tuple[int, int]:
@@ -103,6 +111,17 @@ class LatestEventSurface:
         else:
             render(self.cells, t_start, t_end, t0, t1, empty, image.reshape(3, -1))
         return image
+
+
+def _charge(cells_of: tuple[np.ndarray, np.ndarray] | np.ndarray, cells: int,
+            cell_threshold: float) -> np.ndarray:
+    """Return what a sink keeps of cells of large pixels, by the number of pixels in each."""
+    cell_of_pixel = np.add.outer(*cells_of) if isinstance(cells_of, tuple) else cells_of
+    pixels = np.bincount(cell_of_pixel[cell_of_pixel >= 0], minlength=cells)
+    threshold = np.maximum(np.rint(cell_threshold * pixels), 1).astype(np.int32)
+    # Anywhere between the thresholds, as if the sensor had run before, and the same each time.
+    sums = np.random.default_rng(0).integers(1 - threshold, threshold, dtype=np.int32)
+    return np.stack([sums, threshold], 1)
 
 
 @njit

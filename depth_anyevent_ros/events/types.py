@@ -29,6 +29,11 @@ class Events:
     def __len__(self) -> int:
         return len(self.t)
 
+    def part(self, first: int, last: int) -> Events:
+        """Return the events of indices first to last, the last not included."""
+        return Events(self.t[first:last], self.x[first:last], self.y[first:last],
+                      self.p[first:last])
+
     def outside(self, mask: np.ndarray) -> Events:
         """Return the events of pixels that are not set in mask, bool (height, width)."""
         keep = ~mask[self.y, self.x]

@@ -21,6 +21,7 @@ ACTIVATIONS = ('relu', 'sigmoid', 'softplus', 'none')
 OUTPUTS = ('inverse_depth', 'depth', 'one_minus_depth')
 CELLS = ('convlstm', 'convgru')
 BACKGROUNDS = ('black', 'white')
+MOST_CELL_THRESHOLD = 10.0
 LATER = {'later': True}  # keys that files of the first version may lack
 UNTRAINED = 'nothing (random weights)'
 
@@ -177,6 +178,9 @@ class InputConfig:
         the area that sensors of another shape get, for 'resize' they are what its sides have
         at least.
     background: of Tencode, what a place without an event is, 'black' (0) or 'white' (1).
+    cell_threshold: above 0, each cell of a 'grid' is one large pixel, which has an event when its
+        pixels together have had so many more events of one polarity, times their number, than of
+        the other; 0: each event of a pixel is one of its cell.
     mean, std: per channel, applied to values in [0, 1]. Empty: ImageNet's, and 0 and 1 for
         a voxel grid, which is standardised by itself.
 
@@ -192,6 +196,7 @@ class InputConfig:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     background: str = field(default='black', metadata=LATER)
+    cell_threshold: float = field(default=0.0, metadata=LATER)
 
     def __post_init__(self):
         choice('representation', self.representation, CHANNELS)
@@ -200,6 +205,10 @@ class InputConfig:
         choice('placement', self.placement, ('grid', 'resize'))
         choice('background', self.background, BACKGROUNDS)
         check_size(self.height, self.width)
+        number('cell_threshold', self.cell_threshold, 0, MOST_CELL_THRESHOLD)
+        if self.cell_threshold and (self.representation, self.placement) != ('tencode', 'grid'):
+            raise ValueError("cell_threshold needs the representation 'tencode' and the placement "
+                             "'grid': it is of the cells of the network's input.")
         voxel, channels = self.representation == 'voxel', CHANNELS[self.representation]
         for name, usual, low in (('mean', (0.0,) * channels if voxel else IMAGENET_MEAN, -10),
                                  ('std', (1.0,) * channels if voxel else IMAGENET_STD, 1e-3)):

@@ -30,7 +30,7 @@ def representation_for(config: InputConfig, width: int, height: int) -> Represen
     rows, columns = grid_patches(config.height // PATCH, config.width // PATCH,
                                  width / height, height // PATCH, width // PATCH)
     return Representation(rows * PATCH, columns * PATCH, 'grid', config.time_normalization,
-                          config.background)
+                          config.background, config.cell_threshold)
 
 
 def lower_bound(config: InputConfig, width: int, height: int) -> tuple[int, int]:
