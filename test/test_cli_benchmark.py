@@ -123,7 +123,7 @@ def test_numpy_makes_the_same_windows(stream, decoders, picture, grid, tencode):
         np.testing.assert_allclose(mine, other, atol=1e-6)
 
 
-@pytest.mark.parametrize('name, per_stream', [('decode', 2), ('representation', 6)])
+@pytest.mark.parametrize('name, per_stream', [('decode', 2), ('representation', 7)])
 def test_benchmarks_of_events(name, per_stream, monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(decode, 'DURATION_NS', 10**7)
     monkeypatch.setattr(representation, 'DURATION_NS', 13 * 10**7)

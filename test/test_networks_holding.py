@@ -87,7 +87,7 @@ def test_open_gates_are_none(images):
 def test_a_run_from_a_student_without_gates_begins_as_it_is(images, capsys, changes):
     student = untrained_student('tiny-r')
     network = DepthNetwork(replace(student.config.network, hold=True, **changes))
-    start_from(network, student, student.name, seed=1)
+    start_from(network, student.config.input, student, student.name, seed=1)
     set_gates(network, 100.0)
     expected = DepthNetwork(replace(student.config.network, **changes))
     expected.load_state_dict(student.network.state_dict())
@@ -98,7 +98,7 @@ def test_a_run_from_a_student_without_gates_begins_as_it_is(images, capsys, chan
     gated = replace(student, network=network,
                     config=replace(student.config, network=network.config))
     with pytest.raises(CheckpointError, match='set network.hold=true'):
-        start_from(expected, gated, 'gated', seed=1)
+        start_from(expected, student.config.input, gated, 'gated', seed=1)
 
 
 def test_gates_alone_are_trained(images):

@@ -135,27 +135,35 @@ def test_its_range(within):
         replace(model_preset('tiny-r').network, noise_filter=within)
 
 
-def test_a_student_is_given_the_filter_by_a_script(tmp_path):
+def test_a_student_is_shown_its_events_otherwise_by_a_script(tmp_path):
     _, plain = students()
     usual = model_preset('tiny-r')
     save_checkpoint(tmp_path / 'plain.safetensors', plain, replace(
         usual, provenance={'trained_on': 'events of tests'}))
     made = tmp_path / 'filtered.safetensors'
-    assert add_noise_filter(tmp_path / 'plain.safetensors', made) == 0
+    assert change_input(tmp_path / 'plain.safetensors', made, '--noise-filter', 0.3) == 0
     before, after = load_checkpoint(tmp_path / 'plain.safetensors'), load_checkpoint(made)
     assert after.config.network == replace(usual.network, noise_filter=0.3)
     assert after.config.provenance == {'trained_on': 'events of tests',
-                                       'noise_filter': '0.3, added after training'}
+                                       'noise_filter': '0.3, set after training'}
     weights = after.network.state_dict()
     assert all(torch.equal(weights[name], weight)
                for name, weight in before.network.state_dict().items())
-    assert add_noise_filter(made, tmp_path / 'none.safetensors', '--within', '0') == 1
+    both = tmp_path / 'both.safetensors'
+    assert change_input(made, both, '--cell-threshold', 0.5, '--noise-filter', 0) == 0
+    config = load_checkpoint(both).config
+    assert (config.network.noise_filter, config.input.cell_threshold) == (0, 0.5)
+    assert config.provenance['cell_threshold'] == '0.5, set after training'
+    assert change_input(made, tmp_path / 'none.safetensors', '--cell-threshold', -1) == 1
+    assert change_input(made, tmp_path / 'none.safetensors') == 1
     teacher = replace(model_preset('tiny'), input=InputConfig('rgb', placement='resize'))
     save_checkpoint(tmp_path / 'rgb.safetensors', DepthNetwork(teacher.network), teacher)
-    assert add_noise_filter(tmp_path / 'rgb.safetensors', tmp_path / 'none.safetensors') == 1
+    for option in '--noise-filter', '--cell-threshold':
+        assert change_input(tmp_path / 'rgb.safetensors', tmp_path / 'none.safetensors', option,
+                            0.3) == 1
     assert not (tmp_path / 'none.safetensors').exists()
 
 
-def add_noise_filter(*arguments):
-    return subprocess.run([sys.executable, str(ROOT / 'scripts' / 'add_noise_filter.py'),
+def change_input(*arguments):
+    return subprocess.run([sys.executable, str(ROOT / 'scripts' / 'change_input.py'),
                            *map(str, arguments)], cwd=ROOT).returncode

@@ -29,6 +29,7 @@ DURATION_NS = 400_000_000
 WINDOW_NS = 50_000_000
 NEVER_NS = 1 << 60  # gap that interrupts
 SHRINK = 4  # about what networks are given of the sensors' resolution
+LARGE_PIXELS = 0.2  # the bundled student's cell_threshold, which the baseline goes without
 RESIZED = (266, 350)  # (height, width) that the authors' students are given
 
 
@@ -51,12 +52,15 @@ def _cases(stream: Stream, repeats: int) -> Iterator[Case]:
              'assignments to equal indices', decode_by_packet)
     every_pixel = 'every pixel', Representation(*size), size
     in_cells = f'cells of {SHRINK}x{SHRINK}', Representation(*cells), cells
+    as_pixels = (f'cells of {SHRINK}x{SHRINK} as large pixels',
+                 Representation(*cells, cell_threshold=LARGE_PIXELS), cells)
     resized = f'resized to {RESIZED[1]}x{RESIZED[0]}', Representation(*RESIZED, 'resize'), size
     for (what, picture, grid), (words, decode), tencode in (
             (every_pixel, by_numpy, numpy_events.tencode),
             (every_pixel, hasty, numpy_events.hasty_tencode),
             (in_cells, by_numpy, numpy_events.tencode),
             (in_cells, hasty, numpy_events.hasty_tencode),
+            (as_pixels, by_numpy, numpy_events.tencode),
             (resized, by_numpy, resized_tencode),
             (resized, hasty, hasty_resized_tencode)):
         yield compare(

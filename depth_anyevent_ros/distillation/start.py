@@ -10,15 +10,17 @@ from tqdm import tqdm
 from depth_anyevent_ros.distillation.strict_mapping import ConfigError
 from depth_anyevent_ros.networks.checkpoint import Checkpoint, CheckpointError
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
+from depth_anyevent_ros.networks.config import InputConfig
 from depth_anyevent_ros.networks.initialization import initialize_weights
 
 
-def start_from(network: DepthNetwork, start: Checkpoint, name: str, seed: int) -> None:
+def start_from(network: DepthNetwork, shown: InputConfig, start: Checkpoint, name: str,
+               seed: int) -> None:
     """
     Set the weights of a network to those of a checkpoint, of which `name` is what the user called.
 
-    The noise filter has no weights, so that the run chooses it; gates that the checkpoint has not
-    are open. Raises CheckpointError for another network.
+    The noise filter and what the network is shown have no weights, so that the run chooses them;
+    gates that the checkpoint has not are open. Raises CheckpointError for another network.
     """
     wanted, found = network.config, start.config.network
     if replace(found, noise_filter=wanted.noise_filter, hold=wanted.hold) != wanted:
@@ -27,9 +29,12 @@ def start_from(network: DepthNetwork, start: Checkpoint, name: str, seed: int) -
     if found.hold and not wanted.hold:
         raise CheckpointError(f'{name} has gates that hold, but the run trains a network without: '
                               'set network.hold=true.')
-    if found.noise_filter != wanted.noise_filter:
-        tqdm.write(f'network.noise_filter of {name} is {found.noise_filter}, of this run '
-                   f'{wanted.noise_filter}: that of the run counts.')
+    for setting, before, now in (
+            ('network.noise_filter', found.noise_filter, wanted.noise_filter),
+            ('input.cell_threshold', start.config.input.cell_threshold, shown.cell_threshold)):
+        if before != now:
+            tqdm.write(f'{setting} of {name} is {before}, of this run {now}: that of the run '
+                       'counts.')
     weights = start.network.state_dict()
     if found.hold != wanted.hold:
         tqdm.write(f'{name} has no gates that hold: those of this run begin open.')

@@ -287,7 +287,7 @@ class Trainer:
             start = load_student() if self.config.init == BUNDLED else \
                 load_checkpoint(self.config.init)
             self._start = start.trained_on
-            start_from(network, start, self.config.init, self.config.seed)
+            start_from(network, self.config.input, start, self.config.init, self.config.seed)
         else:
             initialize_weights(network, self.config.seed)
         train_only(network, self.config.optimizer.only)
