@@ -276,7 +276,7 @@ def test_the_bundled_student_goes_on_with_labels_of_a_teacher(tmp_path, capsys):
     # Whether noise is filtered is the run's to say, since it is no weight.
     said = capsys.readouterr().out
     assert 'network.noise_filter of bundled is 0.0, of this run 0.3' in said
-    assert 'input.cell_threshold of bundled is 0.2, of this run 0.5' in said
+    assert 'input.cell_threshold of bundled is 0.15, of this run 0.5' in said
     assert load_checkpoint(result['checkpoint']).config.network.noise_filter == 0.3
     provenance = load_checkpoint(result['checkpoint']).config.provenance
     assert provenance['trained_on'] == 'sequences of labelled bags, and before that on ' + \
