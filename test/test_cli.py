@@ -279,13 +279,20 @@ def test_a_bag_without_events_names_its_topics(tmp_path, capsys):
     (('infer', '--bag', 'BAG', '--output', 'NEW', '--picture', 'x.txt'), 'cannot be drawn'),
     (('infer', '--bag', 'BAG', '--output', 'NEW', '--picture', '/dev/null/x.png'),
      'cannot be written'),
-    (('infer', '--bag', 'BAG', '--output', 'NEW', '--picture', 'NEW'), 'a name of its own'),
+    (('infer', '--bag', 'BAG', '--output', 'NEW', '--picture', 'NEW'),
+     '--output and --picture both name'),
+    (('infer', '--bag', 'BAG', '--output', 'NEW', '--json', 'BAG/../new'), 'both name'),
+    (('inspect', 'BAG', '--hot-pixels', 'NEW', '--json', 'NEW'), '--hot-pixels and --json both'),
+    (('evaluate', '--data', 'BAG', '--picture', 'NEW.png', '--light-plot', 'NEW.png'),
+     'give each a name of its own'),
     (('infer', '--bag', 'BAG', '--output', 'NEW', '--device', 'tpu'), 'device')])
 def test_what_cannot_be_done_is_a_sentence(tmp_path, capsys, arguments, words):
-    places = {'BAG': write_bag(tmp_path / 'bag', count=8), 'NEW': tmp_path / 'new'}
+    places = {'BAG': write_bag(tmp_path / 'bag', count=8), 'NEW': tmp_path / 'new',
+              'BAG/../new': tmp_path / 'bag' / '..' / 'new'}
     assert run(*(places.get(argument, argument) for argument in arguments)) == 1
     error = capsys.readouterr().err
     assert words in error and 'Traceback' not in error
+    assert not (tmp_path / 'new').exists()
 
 
 def test_events_that_fill_no_window_are_no_success(tmp_path, capsys):

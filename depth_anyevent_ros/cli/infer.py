@@ -72,9 +72,6 @@ def run(arguments) -> tuple[int, dict]:
     if picture:
         check_ending(picture)
         check_writable(picture)
-        others = filter(None, (arguments.output, arguments.json))
-        if picture.resolve() in [Path(other).resolve() for other in others]:
-            raise ValueError(f'{picture} is to be two things: give --picture a name of its own')
     settings = WindowSettings('count', count=arguments.window_count) if arguments.window_count \
         else WindowSettings(rate_hz=arguments.rate, duration_ms=arguments.window_ms)
     with open_bag(arguments.bag) as reader:

@@ -13,7 +13,7 @@ import sys
 import traceback
 
 from depth_anyevent_ros.cli.interruption import INTERRUPTED, is_interruption
-from depth_anyevent_ros.cli.writable import check_writable
+from depth_anyevent_ros.cli.writable import check_apart, check_writable
 
 # A subcommand is a module of this name with HELP, EXAMPLES, add_arguments(parser) and
 # run(arguments) -> (exit status, result for --json). It is imported when it is needed, so that
@@ -52,6 +52,7 @@ def execute(argv: list[str]) -> int:
         if arguments.command is None:
             parser.print_help()
             return 2
+        check_apart(arguments)
         if arguments.json and arguments.json != '-':
             check_writable(Path(arguments.json))
         # Where standard output is for the result, it is for nothing else.

@@ -1,10 +1,27 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a file can be written, asked before the work that it is to hold."""
+"""Whether files can be written, asked before the work that they are to hold."""
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+
+# Options of commands that name what is written.
+OUTPUTS = ('output', 'picture', 'light_plot', 'hot_pixels', 'json')
+
+
+def check_apart(arguments) -> None:
+    """Raise ValueError where two options of a command name the same file to write."""
+    options: dict[Path, str] = {}
+    for name in OUTPUTS:
+        file = getattr(arguments, name, None)
+        if not file or file == '-':
+            continue
+        option = '--' + name.replace('_', '-')
+        other = options.setdefault(Path(file).resolve(), option)
+        if other != option:
+            raise ValueError(f'{other} and {option} both name {file}: give each a name of its own')
 
 
 def check_writable(file: Path) -> None:

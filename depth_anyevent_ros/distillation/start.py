@@ -9,8 +9,8 @@ from tqdm import tqdm
 
 from depth_anyevent_ros.distillation.strict_mapping import ConfigError
 from depth_anyevent_ros.networks.checkpoint import Checkpoint, CheckpointError
-from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.config import InputConfig
+from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.initialization import initialize_weights
 
 
