@@ -217,6 +217,17 @@ def test_polarity_of_a_file_may_be_told_otherwise(tmp_path, values):
             Sequence(path).events(0, 250_000_000)
 
 
+@pytest.mark.parametrize('kind', ['>u2', '<i4', '>i8'])
+def test_coordinates_of_a_file_may_be_of_another_type(tmp_path, kind):
+    events = make_events(2000)
+    path = write(tmp_path / 'one', events)
+    for name in 'xy':
+        edit(path / 'events.h5', f'events/{name}', lambda values: values.astype(kind))
+    found = Sequence(path).events(0, 250_000_000)
+    equal(found, events)
+    assert found.x.dtype == found.y.dtype == np.dtype(np.uint16) and found.x.dtype.isnative
+
+
 @pytest.mark.parametrize('change, words', [
     (lambda e: Events(e.t[::-1].copy(), e.x, e.y, e.p), 'steps back'),
     (lambda e: Events(e.t, e.x + WIDTH, e.y, e.p), 'beyond a sensor of 32 x 24'),

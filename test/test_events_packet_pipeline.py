@@ -102,8 +102,8 @@ def test_decoding_up_to_times_gives_the_same_events(encoding, step_ns):
     assert counted == len(events)
 
 
-def windows_of(packets, rule):
-    pipeline = EventPipeline(lambda width, height: Representation(height, width), rule)
+def windows_of(packets, rule, representation=Representation(HEIGHT, WIDTH)):
+    pipeline = EventPipeline(lambda width, height: representation, rule)
     made = [window for packet in packets for window in pipeline.push(packet)]
     return made + list(pipeline.finish()), pipeline
 
@@ -170,6 +170,42 @@ def test_a_time_base_that_falls_back_begins_anew(encoding):
     windows, pipeline = windows_of(packets + again, TimeWindows(5 * MS, 5 * MS, 10**9))
     assert pipeline.counters()['restarts'] == 1
     assert [w.interrupted for w in windows].count(True) == 2
+
+
+LARGE = Representation(HEIGHT // 4, WIDTH // 4, cell_threshold=0.15)  # 2 of 16 pixels
+
+
+@pytest.mark.parametrize('encoding', ['libcaer', 'mono'])
+def test_large_pixels_remember_over_windows_of_count(encoding):
+    events = random_events(16)
+    windows, _ = windows_of(packets_of(events, encoding, (700, 1400)), CountWindows(50, 10**9),
+                            LARGE)
+    assert len(windows) == len(events) // 50
+    charge = LatestEventSurface(WIDTH, HEIGHT, WIDTH // 4, HEIGHT // 4,
+                                cell_threshold=0.15).sink._charge
+    assert np.unique(charge[:, 0]).tolist() == [-1, 0, 1] and (charge[:, 1] == 2).all()
+    cell_of_pixel = np.add.outer(*grid_of_pixels(WIDTH, HEIGHT, WIDTH // 4, HEIGHT // 4))
+    for number, window in enumerate(windows):
+        part = part_of(events, 50 * number, 50 * number + 50)
+        cells = np.full(len(charge), -1)
+        in_large_pixels(part, cell_of_pixel[part.y, part.x], charge, cells)
+        on, off = window.image[[0, 2]].reshape(2, -1)
+        np.testing.assert_array_equal(on, (cells >= 0) & (cells & 1))
+        np.testing.assert_array_equal(off, (cells >= 0) & ~cells & 1)
+
+
+@pytest.mark.parametrize('encoding', ALL)
+def test_large_pixels_forget_where_a_stream_begins_anew(encoding):
+    packets = packets_of(random_events(13), encoding, (500, 1000, 2000))
+    again = [replace(packet, seq=packet.seq + 4, time_base=packet.time_base - 60 * 10**9)
+             for packet in packets]
+    # A window of the end of a stream comes with finish() only.
+    windows, _ = windows_of(packets + again, TimeWindows(5 * MS, 5 * MS, 10**9), LARGE)
+    begin = [window.interrupted for window in windows].index(True, 1)
+    assert begin >= 2
+    for first, second in zip(windows[:begin], windows[begin:]):
+        assert second.t_end == first.t_end - 60 * 10**9
+        np.testing.assert_array_equal(first.image, second.image)
 
 
 def test_a_camera_that_changes_its_encoding_begins_anew():

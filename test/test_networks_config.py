@@ -110,6 +110,11 @@ def test_bad_network_values_are_refused_in_a_sentence(change, words):
     ({'width': 252.0}, 'integer'),
     ({'mean': (0.5, 0.5)}, 'list of 3'),
     ({'std': (0.2, 0.2, 0.0)}, 'std'),
+    ({'cell_threshold': -0.1}, 'cell_threshold must be a number from 0 to 10'),
+    ({'cell_threshold': float('nan')}, 'cell_threshold must be'),
+    ({'cell_threshold': 0.1, 'placement': 'resize'}, 'set it to 0'),
+    ({'cell_threshold': 0.1, 'time_normalization': 'first_last'}, "time_normalization 'window'"),
+    ({'cell_threshold': 0.1, 'representation': 'voxel'}, "the representation 'tencode'"),
 ])
 def test_bad_input_values_are_refused_in_a_sentence(change, words):
     with pytest.raises(ValueError, match=words):

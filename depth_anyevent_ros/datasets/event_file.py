@@ -152,8 +152,9 @@ class EventFile:
             raise SequenceError(f'{self._path} has an index ms_to_idx that does not fit its '
                                 f'times near {begin_ns} ns.')
         _check_pixels(x, y, self._size, str(self._path))
-        return Events((t[begin:end] + self._offset_us) * 1000, x, y,
-                      _polarity(p, str(self._path)))
+        # As compiled loops take them, whatever the file has.
+        return Events((t[begin:end] + self._offset_us) * 1000, x.astype(np.uint16, copy=False),
+                      y.astype(np.uint16, copy=False), _polarity(p, str(self._path)))
 
     def _place(self, millisecond: int) -> int:
         """Return the index of the first event at or after a millisecond."""

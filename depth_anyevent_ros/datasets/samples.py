@@ -4,7 +4,8 @@
 A sequence as a network sees it: inputs on the network's grid, and the truth averaged to it.
 
 Events are rendered by the same surface as in the live pipeline, and free of the lens's distortion
-as there, so that what is trained on is what runs. Training and evaluation both read inputs by this
+as there, so that what is trained on is what runs; but large pixels (`cell_threshold`) remember
+where the stream began. Training and evaluation both read inputs by this
 file; the truth on the grid is for training alone, as evaluation compares at the sensor's
 resolution.
 """
@@ -170,10 +171,10 @@ def _event_images(sequence: Sequence, config: InputConfig, height: int, width: i
     for index in labels:
         end_ns = int(sequence.times_ns[index])
         start_ns = end_ns - window_ns
-        # Large pixels remember what came before and between windows too.
-        while config.cell_threshold and put_ns < start_ns:
-            begin_ns, put_ns = put_ns, min(put_ns + BLOCK_NS, start_ns)
-            put(reader.window(begin_ns, put_ns))
+        if config.cell_threshold and put_ns < start_ns:
+            # Large pixels remember what came before, of which a block is enough.
+            put(reader.window(max(put_ns, start_ns - BLOCK_NS), start_ns))
+            put_ns = start_ns
         events = reader.window(start_ns, end_ns)
         put(events.part(int(np.searchsorted(events.t, put_ns)), len(events)))
         put_ns = end_ns

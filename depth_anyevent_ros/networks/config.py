@@ -180,7 +180,7 @@ class InputConfig:
     background: of Tencode, what a place without an event is, 'black' (0) or 'white' (1).
     cell_threshold: above 0, each cell of a 'grid' is one large pixel, which has an event when its
         pixels together have had so many more events of one polarity, times their number, than of
-        the other; 0: each event of a pixel is one of its cell.
+        the other since its last one; 0: each event of a pixel is one of its cell.
     mean, std: per channel, applied to values in [0, 1]. Empty: ImageNet's, and 0 and 1 for
         a voxel grid, which is standardised by itself.
 
@@ -206,9 +206,11 @@ class InputConfig:
         choice('background', self.background, BACKGROUNDS)
         check_size(self.height, self.width)
         number('cell_threshold', self.cell_threshold, 0, MOST_CELL_THRESHOLD)
-        if self.cell_threshold and (self.representation, self.placement) != ('tencode', 'grid'):
-            raise ValueError("cell_threshold needs the representation 'tencode' and the placement "
-                             "'grid': it is of the cells of the network's input.")
+        if self.cell_threshold and (self.representation, self.placement,
+                                    self.time_normalization) != ('tencode', 'grid', 'window'):
+            raise ValueError("cell_threshold needs the representation 'tencode', the placement "
+                             "'grid' and the time_normalization 'window', since it is of the "
+                             "cells of the network's input: set it to 0, or the others so.")
         voxel, channels = self.representation == 'voxel', CHANNELS[self.representation]
         for name, usual, low in (('mean', (0.0,) * channels if voxel else IMAGENET_MEAN, -10),
                                  ('std', (1.0,) * channels if voxel else IMAGENET_STD, 1e-3)):
