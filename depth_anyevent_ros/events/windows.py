@@ -5,8 +5,8 @@ When windows begin and end.
 
 Windows of time are half-open intervals of sensor time, [end - duration, end), whose ends are
 multiples of the period: the same stream gives the same windows live, from a bag, and after a
-restart (but which cells of large pixels show an event, see `cell_threshold` of InputConfig, depends
-on where the stream began). Rate and length are independent, so windows may overlap or leave gaps.
+restart (but which cells of large pixels show an event, see `cell_threshold` of InputConfig, is up
+to where the stream began). Rate and length are independent, so windows may overlap or leave gaps.
 Windows of count end with every n-th event. Planned windows end when they are told to, such as
 at the time of a picture; nothing is decoded beyond the last that was planned.
 """
