@@ -73,7 +73,8 @@ class LatestEventSurface:
         self.cells = np.full(grid_width * grid_height, NEVER, np.int64)
         grid = grid_of_pixels(width, height, grid_width, grid_height) if coordinates is None \
             else grid_of_coordinates(coordinates, grid_width, grid_height)
-        self._charge = _charge(grid, len(self.cells), cell_threshold) if cell_threshold else None
+        self._charge = _charge(_pixels_in_cells(grid, grid_width, len(self.cells)),
+                               cell_threshold) if cell_threshold else None
         self._charge_at_first = None if self._charge is None else self._charge.copy()
         self.sink = SurfaceSink(self.cells, grid, observer, self._charge)
 
@@ -113,11 +114,17 @@ class LatestEventSurface:
         return image
 
 
-def _charge(cells_of: tuple[np.ndarray, np.ndarray] | np.ndarray, cells: int,
-            cell_threshold: float) -> np.ndarray:
-    """Return what a sink keeps of cells of large pixels, by the number of pixels in each."""
-    cell_of_pixel = np.add.outer(*cells_of) if isinstance(cells_of, tuple) else cells_of
-    pixels = np.bincount(cell_of_pixel[cell_of_pixel >= 0], minlength=cells)
+def _pixels_in_cells(cells_of: tuple[np.ndarray, np.ndarray] | np.ndarray, grid_width: int,
+                     cells: int) -> np.ndarray:
+    """Return how many pixels of the sensor fall into each cell, int64 (cells,)."""
+    if not isinstance(cells_of, tuple):
+        return np.bincount(cells_of[cells_of >= 0], minlength=cells)
+    row, column = cells_of
+    return np.outer(np.bincount(row // grid_width), np.bincount(column)).ravel()
+
+
+def _charge(pixels: np.ndarray, cell_threshold: float) -> np.ndarray:
+    """Return what a sink keeps of cells that are large pixels of so many pixels."""
     threshold = np.maximum(np.rint(cell_threshold * pixels), 1).astype(np.int32)
     # Anywhere between the thresholds, as if the sensor had run before, and the same each time.
     sums = np.random.default_rng(0).integers(1 - threshold, threshold, dtype=np.int32)
