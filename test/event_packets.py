@@ -22,16 +22,12 @@ def random_events(seed, count=3000, begin_us=0, step_us=40):
                   rng.integers(0, 2, count).astype(np.uint8))
 
 
-def part_of(events, begin, end):
-    return Events(*(getattr(events, name)[begin:end] for name in 'txyp'))
-
-
 def packets_of(events, encoding, cuts=(), **fields):
     """Return events as packets that are cut at these indices."""
     encoder = ENCODERS[encoding](START_NS)
     bounds = [0, *cuts, len(events)]
     made = []
     for seq, (begin, end) in enumerate(zip(bounds, bounds[1:])):
-        data, base = encoder.encode(part_of(events, begin, end))
+        data, base = encoder.encode(events.part(begin, end))
         made.append(Packet(data, encoding, WIDTH, HEIGHT, seq, base, **fields))
     return made

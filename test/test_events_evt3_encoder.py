@@ -82,11 +82,6 @@ def as_rows(events):
     return list(zip(events.t.tolist(), events.x.tolist(), events.y.tolist(), events.p.tolist()))
 
 
-def part(events, begin, end):
-    return Events(events.t[begin:end], events.x[begin:end], events.y[begin:end],
-                  events.p[begin:end])
-
-
 @pytest.mark.parametrize('vectors', [False, True])
 @pytest.mark.parametrize('make', [random_events, rows_of_runs])
 def test_round_trip_in_one_packet(make, vectors):
@@ -106,13 +101,13 @@ def test_round_trip_in_many_packets_equals_one_stream(vectors, self_contained):
     decoder = PlainDecoder()
     cuts = np.sort(np.random.default_rng(3).integers(0, len(events), 40))
     for begin, end in zip([0, *cuts], [*cuts, len(events)]):
-        packet = encoder.encode(part(events, begin, end))
+        packet = encoder.encode(events.part(begin, end))
         decoder.feed(packet)
         if self_contained and end > begin:
             alone = PlainDecoder()
             alone.feed(packet)
             assert [row[1:] for row in alone.events] == [
-                row[1:] for row in as_rows(part(events, begin, end))]
+                row[1:] for row in as_rows(events.part(begin, end))]
     assert decoder.events == as_rows(events)
 
 

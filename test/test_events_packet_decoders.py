@@ -4,7 +4,7 @@
 from dataclasses import replace
 import json
 
-from event_packets import ALL, HEIGHT, MS, packets_of, part_of, random_events, START_NS, WIDTH
+from event_packets import ALL, HEIGHT, MS, packets_of, random_events, START_NS, WIDTH
 import numpy as np
 import pytest
 
@@ -251,7 +251,7 @@ def test_the_encoders_refuse_what_does_not_fit():
             encoder.encode(replace(events, x=events.x + np.uint16(encoder.largest)))
         with pytest.raises(ValueError, match='y has to'):
             encoder.encode(replace(events, y=events.y.astype(np.int16) - 1))
-        assert encoder.encode(part_of(events, 0, 0))[0].size == 0
+        assert encoder.encode(events.part(0, 0))[0].size == 0
     far = replace(events, t=events.t * 1 + np.arange(len(events)) * 10**7)
     for encoding in ('libcaer_cmp', 'mono'):
         with pytest.raises(ValueError, match='seconds at most'):

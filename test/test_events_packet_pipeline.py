@@ -3,7 +3,7 @@
 """Encodings whose packets stand on their own: surface, windows, and streams that begin anew."""
 from dataclasses import replace
 
-from event_packets import ALL, HEIGHT, MS, packets_of, part_of, random_events, START_NS, WIDTH
+from event_packets import ALL, HEIGHT, MS, packets_of, random_events, START_NS, WIDTH
 import numpy as np
 import pytest
 
@@ -115,7 +115,7 @@ def of_every_encoding(events, cuts):
     streams['evt3'] = [
         Packet(encoder.encode(Events(part.t - START_NS, part.x, part.y, part.p)), 'evt3', WIDTH,
                HEIGHT, seq)
-        for seq, part in enumerate(part_of(events, *ends) for ends in zip(bounds, bounds[1:]))]
+        for seq, part in enumerate(events.part(*ends) for ends in zip(bounds, bounds[1:]))]
     assert set(streams) == set(DECODERS)
     return streams
 
@@ -186,7 +186,7 @@ def test_large_pixels_remember_over_windows_of_count(encoding):
     assert np.unique(charge[:, 0]).tolist() == [-1, 0, 1] and (charge[:, 1] == 2).all()
     cell_of_pixel = np.add.outer(*grid_of_pixels(WIDTH, HEIGHT, WIDTH // 4, HEIGHT // 4))
     for number, window in enumerate(windows):
-        part = part_of(events, 50 * number, 50 * number + 50)
+        part = events.part(50 * number, 50 * number + 50)
         cells = np.full(len(charge), -1)
         in_large_pixels(part, cell_of_pixel[part.y, part.x], charge, cells)
         on, off = window.image[[0, 2]].reshape(2, -1)

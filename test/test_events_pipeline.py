@@ -35,8 +35,7 @@ def encoded(events, encoding, width, height, cuts):
     encoder = Evt3Encoder() if encoding == 'evt3' else ENCODERS[encoding]()
     made = []
     for seq, (begin, end) in enumerate(zip([0, *cuts], [*cuts, len(events)])):
-        part = Events(*(getattr(events, name)[begin:end] for name in 'txyp'))
-        data = encoder.encode(part)
+        data = encoder.encode(events.part(begin, end))
         data, base = (data, 0) if encoding == 'evt3' else data
         made.append(Packet(data, encoding, width, height, seq, base))
     return made

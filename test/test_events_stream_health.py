@@ -183,7 +183,7 @@ def packets(events, encoder, period_ns=50_000_000):
     made = []
     for seq, begin in enumerate(range(0, int(events.t[-1]), period_ns)):
         first, last = np.searchsorted(events.t, (begin, begin + period_ns))
-        part = Events(*(getattr(events, name)[first:last] for name in 'txyp'))
+        part = events.part(first, last)
         made.append(Packet(encoder.encode(part, end_ns=begin + period_ns), 'evt3', WIDTH, HEIGHT,
                            seq, stamp_ns=begin + 1, frame_id='front/../camera'))
     return made

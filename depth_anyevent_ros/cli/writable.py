@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-
 # Options of commands that name what is written.
 OUTPUTS = ('output', 'picture', 'light_plot', 'hot_pixels', 'json')
 

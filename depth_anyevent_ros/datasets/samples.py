@@ -5,9 +5,8 @@ A sequence as a network sees it: inputs on the network's grid, and the truth ave
 
 Events are rendered by the same surface as in the live pipeline, and free of the lens's distortion
 as there, so that what is trained on is what runs; but large pixels (`cell_threshold`) remember
-where the stream began. Training and evaluation both read inputs by this
-file; the truth on the grid is for training alone, as evaluation compares at the sensor's
-resolution.
+where the stream began. Training and evaluation both read inputs by this file; the truth on the
+grid is for training alone, as evaluation compares at the sensor's resolution.
 """
 from __future__ import annotations
 

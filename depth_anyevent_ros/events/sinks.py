@@ -12,8 +12,9 @@ Each loop is compiled twice, for arrays and for the surface: numba leaves out wh
 arguments that are None. Where the time of a call counts, two short loops around it give the None
 (see `PacketDecoder`); that of evt3 is called itself, as it is slower within another. How a loop
 puts an event is written out in each of them: numba counts the references of arrays that a tuple or
-a function hands over, for every event, which takes up to ten times as long. Indices are np.uintp,
-since numba looks whether others are negative, which takes up to half as long again.
+a function hands over, for every event, which takes up to ten times as long (what large pixels need
+up to twice, inlined or called). Indices are np.uintp, since numba looks whether others are
+negative, which takes up to half as long again.
 """
 from __future__ import annotations
 
