@@ -115,6 +115,53 @@ def test_pictures_in_ros_time_are_taken_to_the_time_of_the_events():
         assert abs(pair.window.stamp_ns - (ARRIVAL + pair.picture * MS)) < 5 * MS
 
 
+@pytest.mark.parametrize('ahead_s', [3, 10, 3600])
+@pytest.mark.parametrize('clock', ['sensor', 'ros', 'auto'])
+@pytest.mark.parametrize('stamped', [True, False])
+def test_a_picture_with_a_stamp_of_the_future_holds_up_no_other(ahead_s, clock, stamped):
+    offset = ARRIVAL if clock == 'ros' and stamped else 0
+    pictures = [(t * MS, t) for t in range(200, 880, 50)]
+    pictures[3] = (pictures[3][0], 'bad')
+    arrivals = [(item[0] + offset + (item[1] == 'bad') * ahead_s * 10**9, item[1])
+                if isinstance(item, tuple) else item if stamped else replace(item, stamp_ns=0)
+                for item in interleaved(stream(100, 900), pictures, 10 * MS)]
+    pairs, pairing = pair_up(arrivals, clock='sensor' if not stamped else clock)
+    made = [pair.picture for pair in pairs]
+    # Where packets have no stamps the next one tells that it was wrong, and is lost with it.
+    lost = 1 if stamped else 2
+    assert len(made) == len(pictures) - lost and 'bad' not in made
+    assert pairing.counts['unpaired_pictures'] == lost
+
+
+@pytest.mark.parametrize('behind_ms', [-300, -20, 0, 20, 184, 540, 4000])
+@pytest.mark.parametrize('clock', ['sensor', 'ros'])
+@pytest.mark.parametrize('delay_ms', [-8, 10, 60])
+def test_the_clock_of_pictures_is_told_from_drifted_sensor_time(behind_ms, clock, delay_ms):
+    """Sensor time starts as the host's time with libcaer_driver, and drifts from it."""
+    pictures = [(t * MS, t) for t in range(200, 1950, 33)]
+    arrivals = [(item[0] + (clock == 'ros') * behind_ms * MS, item[1])
+                if isinstance(item, tuple)
+                else replace(item, stamp_ns=item.stamp_ns - ARRIVAL + behind_ms * MS)
+                for item in interleaved(stream(100, 2000), pictures, delay_ms * MS)]
+    pairs, pairing = pair_up(arrivals)
+    assert len(pairs) >= len(pictures) - 2
+    # Which clock it is cannot be seen of a difference in the order of the delays. The fit is off
+    # by 10 ms, since packets arrive that long after their first event.
+    off_by = max(abs(pair.window.t_end - pair.picture * MS) for pair in pairs[1:]) / MS
+    assert off_by <= 31
+    if abs(behind_ms) > 100:
+        assert pairing.picture_clock == clock
+
+
+@pytest.mark.parametrize('pause_ms', [500, 1900, 2500, 6000])
+def test_pictures_in_sensor_time_are_paired_again_after_a_pause_of_theirs(pause_ms):
+    packets = stream(100, 1000 + pause_ms + 500)
+    times = [*range(200, 1000, 50), *range(1000 + pause_ms, 1000 + pause_ms + 450, 50)]
+    pairs, pairing = pair_up(interleaved(packets, [(t * MS, t) for t in times], 10 * MS))
+    assert [pair.picture for pair in pairs] == times
+    assert pairing.picture_clock == 'sensor'
+
+
 def test_pictures_without_events_are_counted():
     before, after = stream(100, 300), stream(2000, 2300, seq=28)
     pictures = [(t * MS, t) for t in (50, 120, 200, 600, 1000, 2010, 2200)]

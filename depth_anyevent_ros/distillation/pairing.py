@@ -11,19 +11,21 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from statistics import median
 from typing import Generic, TypeVar
 
 from depth_anyevent_ros.events.packet_order import PacketOrder
 from depth_anyevent_ros.events.pipeline import EventPipeline, Representation, Window
 from depth_anyevent_ros.events.stream_health import StreamHealth
 from depth_anyevent_ros.events.types import Packet, PacketError
-from depth_anyevent_ros.events.windows import PlannedWindows
+from depth_anyevent_ros.events.windows import AHEAD_NS, PlannedWindows
 from depth_anyevent_ros.packet_queue import packet_bytes
 
 Picture = TypeVar('Picture')
-# Sensor time and a picture's stamp are of one clock if they are no further apart.
-SAME_CLOCK_NS = 2_000_000_000
 MOST_PICTURES = 16  # that wait for events
+CLOCK_PICTURES = 15  # by which the clock of their stamps is told
+# A picture is older than the newest packet by its exposure and its way here, and seldom younger.
+YOUNGER_COUNTS = 2
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,9 @@ class FramePairing(Generic[Picture]):
     Pairs pictures with windows of events, for one thread.
 
     clock: `sensor` where the stamps of pictures are in the events' own time (libcaer_driver),
-    `ros` where they are in ROS time, `auto` to tell by how far they are from the events' time.
-    max_bytes: of packets that wait; beyond it the oldest are dropped. health_of: see
-    `EventPipeline`. `counts` tells what became of packets and pictures.
+    `ros` where they are in ROS time, `auto` to tell in which of the two they are nearer to the
+    newest packet. max_bytes: of packets that wait; beyond it the oldest are dropped. health_of:
+    see `EventPipeline`. `counts` tells what became of packets and pictures.
     """
 
     def __init__(self, representation_of: Callable[[int, int], Representation],
@@ -51,6 +53,7 @@ class FramePairing(Generic[Picture]):
         self.pipeline = EventPipeline(
             representation_of, PlannedWindows(duration_ns, max_gap_ns), health_of)
         self._clock, self._max_bytes = clock, max_bytes
+        self._nearer: deque[int] = deque(maxlen=CLOCK_PICTURES)  # to ROS than to sensor time, ns
         self._packets: deque[Packet] = deque()
         self._bytes = 0
         self._order = PacketOrder()
@@ -70,6 +73,7 @@ class FramePairing(Generic[Picture]):
                 yield from self._push()
             self.counts['unpaired_pictures'] += len(self._pictures)
             self._pictures.clear()
+            self._nearer.clear()
             self._append(packet)
             yield from self._push()
             return
@@ -83,12 +87,18 @@ class FramePairing(Generic[Picture]):
     def add_picture(self, stamp_ns: int, picture: Picture) -> Iterator[Pair[Picture]]:
         """Take a picture, whose exposure has its middle at stamp_ns; yield complete pairs."""
         self.counts['pictures'] += 1
-        while self._packets and self._sensor_time(stamp_ns) is None:
+        while self._packets and not self._knows_time:
             yield from self._push()
-        t_end = self._sensor_time(stamp_ns)
-        if t_end is None:
+        if not self._knows_time:
             self.counts['early_pictures'] += 1
             return
+        t_end, newest = self._sensor_time(stamp_ns), self._newest()
+        if newest is not None and t_end > self.pipeline.clock.to_sensor(newest) + AHEAD_NS:
+            self.counts['unpaired_pictures'] += 1  # its events are none of the next ones
+            return
+        while self._pictures and self._pictures[-1][0] > t_end + AHEAD_NS:
+            self._pictures.pop()  # with a wrong stamp; plan() gives up its end
+            self.counts['unpaired_pictures'] += 1
         self._pictures.append((t_end, picture))
         while len(self._pictures) > MOST_PICTURES:
             self._pictures.popleft()
@@ -100,6 +110,7 @@ class FramePairing(Generic[Picture]):
         """Forget what waits, and begin anew with the next packet."""
         self._packets.clear()
         self._pictures.clear()
+        self._nearer.clear()
         self._bytes = 0
         self._order.forget()
         self.pipeline.reset()
@@ -138,12 +149,41 @@ class FramePairing(Generic[Picture]):
             self.counts['pairs'] += 1
             yield Pair(self._pictures.popleft()[1], window)
 
-    def _sensor_time(self, stamp_ns: int) -> int | None:
-        """Return the time of a stamp in the events' clock, None while that is not known."""
-        now, clock = self.pipeline.time_ns, self.pipeline.clock
-        if now is None:
-            return None
-        same = abs(stamp_ns - now) < SAME_CLOCK_NS
-        if self._clock == 'sensor' or (self._clock == 'auto' and same):
-            return stamp_ns
-        return clock.to_sensor(stamp_ns) if clock.synchronised else None
+    @property
+    def picture_clock(self) -> str:
+        """What the stamps of pictures are taken to count: `sensor`, `ros`, '' while not known."""
+        if self._clock != 'auto':
+            return self._clock
+        if self._nearer:
+            return 'ros' if median(self._nearer) > 0 else 'sensor'
+        return 'sensor' if self._knows_time else ''
+
+    @property
+    def _knows_time(self) -> bool:
+        """Whether the events' time is known, and in ROS time too, where that may be needed."""
+        last = self._order.last
+        ros = self._clock == 'ros' or (self._clock == 'auto' and last and last.stamp_ns != 0)
+        return self.pipeline.time_ns is not None and (
+            not ros or self.pipeline.clock.synchronised)
+
+    def _sensor_time(self, stamp_ns: int) -> int:
+        """Return the time of a stamp in the events' clock."""
+        clock, newest = self.pipeline.clock, self._newest()
+        if newest is not None:
+            self._nearer.append(_distance(clock.to_sensor(newest) - stamp_ns)
+                                - _distance(newest - stamp_ns))
+        return clock.to_sensor(stamp_ns) if self.picture_clock == 'ros' else stamp_ns
+
+    def _newest(self) -> int | None:
+        """
+        Return the ROS time of the newest packet, None where packets have no stamps.
+
+        The events' own time is no measure of now: they are decoded only as far as pictures want.
+        """
+        last = self._order.last
+        return last.stamp_ns if self.pipeline.clock.synchronised and last.stamp_ns else None
+
+
+def _distance(age_ns: int) -> int:
+    """Return how far a picture is from the newest packet, ns."""
+    return age_ns if age_ns >= 0 else -YOUNGER_COUNTS * age_ns

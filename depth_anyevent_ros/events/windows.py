@@ -21,6 +21,7 @@ import numpy as np
 from depth_anyevent_ros.events.sinks import SurfaceSink
 
 MARK_EVERY_NS = 5_000_000  # between counts of events
+AHEAD_NS = 2_000_000_000  # no window is asked for so long before its events come
 
 
 @dataclass
@@ -207,8 +208,15 @@ class PlannedCutter:
     _total: int = 0
 
     def plan(self, t_end: int) -> None:
-        """Ask for the window that ends at t_end, ns of sensor time."""
+        """
+        Ask for the window that ends at t_end, ns of sensor time.
+
+        Ends that were asked for before and lie more than AHEAD_NS after it are given up.
+        """
         self._planned = True
+        while self._ends and self._ends[-1] > t_end + AHEAD_NS:
+            self._ends.pop()
+            self.missed += 1
         if self._ends and t_end <= self._ends[-1]:
             self.missed += 1
         else:

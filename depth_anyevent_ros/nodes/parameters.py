@@ -197,7 +197,8 @@ DISTILLATION_PARAMETERS = (
     *HOT_PIXELS,
     Parameter('image.clock', 'auto',
               'What the stamps of pictures count: sensor (the time of the events, as with '
-              'libcaer_driver), ros, or auto, by which of the two they are near.',
+              'libcaer_driver), ros, or auto: in which of the two they are nearer to the '
+              'newest packet.',
               choices=('auto', 'sensor', 'ros')),
     Parameter('label.rate_hz', 10.0, 'Labels a second at most; 0: one of every picture.',
               bounds=(0.0, 1000.0)),
