@@ -50,7 +50,7 @@ class LabelStream:
                  wanted: Callable[[], bool], deliver: Callable[[ProxyLabel], None],
                  report: Callable[[str], None], max_bytes: int = 64 << 20):
         self.pairing, self.labeller = pairing, labeller
-        self._period_ns = period_ns
+        self.period_ns = period_ns
         self._wanted, self._deliver, self._report = wanted, deliver, report
         self._arrived: deque[Packet | Picture] = deque()
         self._bytes, self._max_bytes, self._lost = 0, max_bytes, False
@@ -157,7 +157,7 @@ class LabelStream:
         """Return whether the pair is not too soon after the last one."""
         t_end, last = pair.window.t_end, self._last_label_ns
         # A tenth of the period early counts, since pictures jitter.
-        if last is not None and 0 < t_end - last < 0.9 * self._period_ns:
+        if last is not None and 0 < t_end - last < 0.9 * self.period_ns:
             return False
         self._last_label_ns = t_end
         return True

@@ -99,7 +99,11 @@ class FramePairing(Generic[Picture]):
         while self._pictures and self._pictures[-1][0] > t_end + AHEAD_NS:
             self._pictures.pop()  # with a wrong stamp; plan() gives up its end
             self.counts['unpaired_pictures'] += 1
-        self._pictures.append((t_end, picture))
+        latest = max(self.pipeline.time_ns, self._pictures[-1][0] if self._pictures else 0)
+        if t_end > latest:
+            self._pictures.append((t_end, picture))
+        else:  # older than what was decoded or planned, so that it gets no window
+            self.counts['unpaired_pictures'] += 1
         while len(self._pictures) > MOST_PICTURES:
             self._pictures.popleft()
             self.counts['unpaired_pictures'] += 1

@@ -3,6 +3,7 @@
 """What the distillation node says about itself on /diagnostics."""
 from __future__ import annotations
 
+from collections import deque
 import time
 from typing import Any
 
@@ -12,6 +13,16 @@ from depth_anyevent_ros.nodes.diagnostics import Report
 
 SILENCE_S = 3.0
 PROBLEM_SHOWN_S = 10.0
+UNLABELLED_S = 5.0  # of pictures
+TRAINER_SILENCE_S = 30.0  # it tells its status every few seconds, also while it has no work
+# What becomes of pictures that are not labelled, as it is counted.
+FATES = {
+    'unpaired_pictures': 'no window of events ends with them: look at their stamps, and at the '
+                         'parameter image.clock',
+    'early_pictures': 'the time of the events is not known: look at the stamps of their packets',
+    'queue_drops': 'they are dropped, since the queue is full',
+    'skipped': 'the teacher is too slow',
+    'failed': 'the teacher fails'}
 
 
 class DistillationReport:
@@ -24,12 +35,15 @@ class DistillationReport:
         self._problem, self._problem_time = '', float('-inf')
         self._status: dict[str, Any] = {}
         self._verdict: dict[str, Any] = {}
+        self._heard = 0.0  # when the training process told its status
+        self._counts: deque[tuple[float, dict[str, int]]] = deque()  # of the last seconds
         self.problems = 0
 
     def watch(self, stream: LabelStream, trainer: TrainerClient | None, about: dict) -> None:
         """Report on these from now on; about: values that stay as they are."""
         self._stream, self._trainer, self._about = stream, trainer, about
         self._status, self._verdict = {}, {}
+        self._counts.clear()
 
     def forget(self) -> None:
         """Report on nothing: the node is not active."""
@@ -43,7 +57,7 @@ class DistillationReport:
     def hear(self, kind: str, values: dict[str, Any]) -> None:
         """Take a message of the training process."""
         if kind == 'status':
-            self._status = values
+            self._status, self._heard = values, time.monotonic()
         elif kind == 'verdict':
             self._verdict = values
 
@@ -65,11 +79,14 @@ class DistillationReport:
                for name, value in stream.labeller.check.means().items()},
             'flip disagreement': round(stream.labeller.check.flip, 3),
             'rectified': stream.pairing.pipeline.rectified,
+            'picture clock': stream.pairing.picture_clock,
             'hot pixels': health.masked if health else 0,
             'problems': self.problems, **self._about}
         if trainer is not None:
             values |= {f'frames {name}': count for name, count in trainer.counts.items()}
             values |= self._training()
+        self._counts.append((time.monotonic(), {**stream.counts, **stream.pairing.counts,
+                                                **stream.labeller.counts}))
         level, message = self._judge(stream, trainer)
         return Report(level, message, values)
 
@@ -101,11 +118,32 @@ class DistillationReport:
                 return 'warn', f'no {what} has come'
             if silent_s > SILENCE_S:
                 return 'warn', f'no {what} for {silent_s:.0f} s'
+        fate = self._fate(stream)
+        if fate:
+            return 'warn', f'pictures come, but no label is made: {fate}'
+        if trainer is not None and self._status:
+            silent_s = time.monotonic() - self._heard
+            if silent_s > TRAINER_SILENCE_S:
+                return 'warn', f'the training process has said nothing for {silent_s:.0f} s'
         if trainer is None:
             return 'ok', 'labels'
         if self._status.get('paused'):
             return 'ok', 'training is paused'
         return 'ok', f'learning; {self._status.get("promotions", 0)} students promoted'
+
+    def _fate(self, stream: LabelStream) -> str:
+        """Return what becomes of the pictures where none was labelled for a while, else ''."""
+        now, counts = self._counts[-1]
+        span_s = max(UNLABELLED_S, 2 * stream.period_ns / 1e9)
+        while len(self._counts) > 1 and self._counts[1][0] <= now - span_s:
+            self._counts.popleft()
+        begin, before = self._counts[0]
+        grown = {name: count - before.get(name, 0) for name, count in counts.items()}
+        if now - begin < span_s or grown['labels'] or grown['unwanted'] or not grown['pictures']:
+            return ''
+        most = max((name for name in grown if name in FATES or name.startswith('refused: ')),
+                   key=lambda name: grown[name])
+        return FATES.get(most, most) if grown[most] else ''
 
 
 def _rounded(value: float | None) -> float | str:
