@@ -30,7 +30,7 @@ from depth_anyevent_ros.networks.checkpoint import save_checkpoint, untrained_st
 from depth_anyevent_ros.networks.config import UNTRAINED
 from depth_anyevent_ros.networks.handover import read_announced
 from depth_anyevent_ros.networks.runtime import TorchRuntime
-from depth_anyevent_ros.nodes import topics, weights_subscription
+from depth_anyevent_ros.nodes import inference_report, topics, weights_subscription
 from depth_anyevent_ros.nodes.inference_node import InferenceNode
 
 pytestmark = pytest.mark.ros
@@ -150,7 +150,28 @@ def test_without_a_subscriber_nothing_is_inferred(client, make_node):
                              if topic != topics.DIAGNOSTICS), what='nobody to listen')
     play(client, 0, 30)
     wait_for(lambda: values(client).get('unheard_packets') == '30')
-    assert values(client)['inferred'] == '0'
+    level, sentence, report = client.diagnostics(f'{client.name}: inference')
+    assert report['inferred'] == '0'
+    assert level == 0 and 'nobody listens' in sentence
+
+
+def test_who_wants_metres_and_gets_none_is_told_why(client, make_node):
+    node = make_node(metric__source='none')
+    wait_for(lambda: not node.count_subscribers('inverse_depth/image'), what='nobody to listen')
+    listen(client, topic='depth/image')
+    play(client, 0, 30)
+    wait_for(lambda: 'metric.source is none' in status(client)[1])
+    assert status(client)[0] == 1 and values(client)['published'] == '0'
+
+
+def test_packets_that_never_fill_a_window_are_told(client, make_node, monkeypatch):
+    monkeypatch.setattr(inference_report, 'WINDOWLESS_S', 0.5)
+    make_node(window__mode='count', window__count=1_000_000)
+    listen(client)
+    play(client, 0, 10)
+
+    play_until(client, lambda: 'no window of events is complete' in status(client)[1], 10)
+    assert status(client)[0] == 1
 
 
 def test_transitions_by_a_manager_and_reset(client, make_node):

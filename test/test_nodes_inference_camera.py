@@ -73,6 +73,37 @@ def test_a_calibration_file_is_used_whatever_is_published(client, make_node, tmp
     wait_for(lambda: values(client).get('calibration') == 'file')
 
 
+@pytest.mark.parametrize('what', ['zero', 'half'])
+def test_a_calibration_that_is_of_no_use_is_told(client, make_node, what, capfd):
+    make_node(metric__source='fixed')
+    listen(client, PointCloud2, 'depth/points')
+    useless = calibration()
+    if what == 'zero':  # what a driver without a calibration publishes
+        useless = CameraInfo(width=useless.width, height=useless.height)
+    else:
+        useless.width //= 2
+    wait_for(lambda: client.camera.get_subscription_count() == 1, what='its subscription')
+    play(client, 0, 25)
+
+    def told():
+        client.camera.publish(useless)
+        time.sleep(0.05)
+        return values(client).get('calibration', '').startswith('received (')
+    wait_for(told)
+    play(client, 25, 50)
+    says = 'is not calibrated (K is zero)' if what == 'zero' else 'full resolution'
+    heard = []
+
+    def logged():
+        heard.append(capfd.readouterr().err)
+        return says in ''.join(heard)
+    wait_for(logged)
+    assert not client.heard['depth/points']
+    if what == 'half':
+        assert status(client) == (
+            1, 'the calibration is for another size than the events have: not used')
+
+
 def test_a_calibration_file_that_is_not_there_is_told_when_it_starts(make_node, capfd):
     node = make_node(camera_info_url='/nowhere/camera.yaml')
     assert not node.started

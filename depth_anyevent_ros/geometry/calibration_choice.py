@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from depth_anyevent_ros.geometry.camera import CameraModel
 
+OTHER_SIZE = '(of another size, not used)'
 HOLD_S = 1.0  # for which a published calibration must have been silent before another follows it
 
 
@@ -23,6 +24,15 @@ class CalibrationChoice:
         self.source = 'none' if from_file is None else 'file'
         self._heard_s = 0.0
         self._next: CameraModel | None = None
+
+    def describe(self, size: tuple[int, int] | None) -> str:
+        """Return the source, and what is wrong with it for a sensor of size (width, height)."""
+        camera = self.camera
+        if camera is None:
+            return self.source
+        if size is not None and (camera.width, camera.height) != size:
+            return f'{self.source} {OTHER_SIZE}'
+        return self.source if camera.calibrated else f'{self.source} (not calibrated)'
 
     def contradicts(self, camera: CameraModel) -> bool:
         """Return whether a published calibration differs from the file's."""

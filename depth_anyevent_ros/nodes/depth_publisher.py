@@ -66,6 +66,11 @@ class DepthPublisher:
         return any(publisher.get_subscription_count() for name, publisher
                    in self._publishers.items() if self.metric or name not in METRIC_TOPICS)
 
+    def wanted_metric(self) -> bool:
+        """Return whether anybody listens to depth in metres, there be a scale or not."""
+        return any(publisher.get_subscription_count() for name, publisher
+                   in self._publishers.items() if name in METRIC_TOPICS)
+
     def start(self) -> None:
         """Start the thread; what was left over when it ended is out of date."""
         self._results = queue.Queue(WAITING)
@@ -159,6 +164,9 @@ class DepthPublisher:
                        f'event packets come from {size[0]}x{size[1]}: it is not used. It has to '
                        'be that of the event camera at its full resolution.')
         else:
+            if not camera.calibrated:
+                self._warn('The camera_info of the event camera is not calibrated (K is zero): '
+                           'depth/points stays empty.')
             return camera
         return CameraModel.uncalibrated(*size)
 

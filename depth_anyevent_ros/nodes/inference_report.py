@@ -7,7 +7,7 @@ import time
 
 from depth_anyevent_ros.depth_estimator import DepthEstimator
 from depth_anyevent_ros.events.stream_health import StreamHealth
-from depth_anyevent_ros.geometry.calibration_choice import CalibrationChoice
+from depth_anyevent_ros.geometry.calibration_choice import CalibrationChoice, OTHER_SIZE
 from depth_anyevent_ros.nodes.depth_publisher import DepthPublisher
 from depth_anyevent_ros.nodes.diagnostics import Report
 from depth_anyevent_ros.nodes.event_subscription import EventSubscription
@@ -18,6 +18,7 @@ from depth_anyevent_ros.streaming import StreamWorker
 
 SILENCE_S = 2.0
 PROBLEM_SHOWN_S = 10.0
+WINDOWLESS_S = 5.0  # and three windows
 MANY_CORRUPT = 5  # time words a second; a single one is nothing to report
 
 
@@ -30,6 +31,7 @@ class InferenceReport:
         self._problem, self._problem_time = '', float('-inf')
         self._rates = {name: RecentRate() for name in ('events', 'bytes')}
         self._before: dict[str, int] = {}
+        self._progress = 0, 0.0  # windows and packets unheard, and since when there are so many
         self._topic = ''
         self.problems = 0
 
@@ -70,7 +72,7 @@ class InferenceReport:
             'problems': self.problems,
             'weights swapped': weights.swapped, 'weights refused': weights.refused,
             'events reliability': events.reliability,
-            'calibration': self._calibration.source,
+            'calibration': self._calibration.describe(estimator.pipeline.size),
             'rectified': estimator.pipeline.rectified,
             **_health(estimator.pipeline.health),
             'clock drift (ppm)': round(estimator.pipeline.clock.drift * 1e6, 1),
@@ -78,14 +80,14 @@ class InferenceReport:
             'state resets': estimator.runtime.state_resets,
             **about,
         }
-        level, message = self._judge(worker, values, estimator)
+        level, message = self._judge(worker, values, estimator, publisher)
         self._before = {name: values[name]
                         for name in ('gaps', 'skipped', 'queue drops', 'corrupt_times',
                                      'non-finite pixels')}
         return Report(level, message, values)
 
-    def _judge(self, worker: StreamWorker, values: dict,
-               estimator: DepthEstimator) -> tuple[str, str]:
+    def _judge(self, worker: StreamWorker, values: dict, estimator: DepthEstimator,
+               publisher: DepthPublisher) -> tuple[str, str]:
         """Return level and sentence: the worst thing there is to say."""
         if not worker.alive:
             return 'error', 'the inference thread has ended; restart the node'
@@ -107,10 +109,26 @@ class InferenceReport:
             return 'warn', 'many time words of the event stream are not believed'
         if values['windows'] and not estimator.pipeline.clock.synchronised:
             return 'warn', 'the event packets carry no stamp, so depth is stamped in sensor time'
+        if not publisher.wanted():
+            if publisher.wanted_metric():
+                return 'warn', ('depth/image and depth/points are heard, but stay silent: '
+                                'metric.source is none, so that depth has no scale')
+            return 'ok', 'nobody listens to the outputs, so nothing is computed'
+        if self._stands_still(values, estimator.settings.rate_hz):
+            return 'warn', 'event packets come, but no window of events is complete'
+        if values['calibration'].endswith(OTHER_SIZE):
+            return 'warn', 'the calibration is for another size than the events have: not used'
         health = estimator.pipeline.health
         for caution in [*estimator.cautions(), *(health.warnings() if health else ())]:
             return 'warn', caution
         return 'ok', f'depth from events; student trained on {estimator.checkpoint.trained_on}'
+
+    def _stands_still(self, values: dict, rate_hz: float) -> bool:
+        """Return whether somebody has listened for long, and no window was complete."""
+        now, done = time.monotonic(), values['windows'] + values['unheard_packets']
+        if done != self._progress[0] or not self._progress[1]:
+            self._progress = done, now
+        return now - self._progress[1] > max(WINDOWLESS_S, 3 / rate_hz)
 
 
 def _health(health: StreamHealth | None) -> dict[str, int]:
