@@ -84,6 +84,31 @@ def test_a_host_clock_that_is_set_forward_is_followed(step_s):
     assert clock.steps == 1
 
 
+@pytest.mark.parametrize('step_s', [0.08, 0.3, 0.99])
+@pytest.mark.parametrize('at_s', [5, 30, 90])
+def test_a_small_step_of_the_host_clock_is_followed(step_s, at_s):
+    clock = SensorClock()
+    errors = []
+    for sensor, stamp in zip(*arrivals(at_s + 20, 20e-6, 4)):
+        stamp += round(step_s * 1e9) if sensor > at_s * 10**9 else 0
+        clock.observe(int(sensor), int(stamp))
+        truth = EPOCH + sensor + sensor * 20e-6 + (sensor > at_s * 10**9) * step_s * 1e9
+        errors.append(abs(clock.to_ros(int(sensor)) - truth) / 1e6)
+    assert clock.steps == 1
+    assert max(errors[-int(17.5 * 250):]) < 3  # from 2.5 s after it on
+
+
+@pytest.mark.parametrize('silent_ms', [60, 300, 900])
+def test_a_sensor_that_sees_hardly_any_events_is_no_step(silent_ms):
+    """A packet comes with each event, and none in between."""
+    clock = SensorClock()
+    for sensor, stamp in zip(*arrivals(5, 0.0, 6)):
+        clock.observe(int(sensor), int(stamp))
+    for event_ms in range(5000 + silent_ms, 60_000, silent_ms):
+        clock.observe((event_ms - silent_ms) * 10**6, EPOCH + (event_ms + 10) * 10**6)
+    assert clock.steps == 0
+
+
 def test_a_host_that_is_busy_for_a_moment_is_no_step():
     clock = SensorClock()
     for i, (sensor, stamp) in enumerate(zip(*arrivals(20, 0.0, 1))):

@@ -22,6 +22,10 @@ CONFIRMED_WITHIN = 20  # arrivals
 # No packet is under way for longer: the host's clock was set, if it stays so for a while.
 STEP_NS = 10**9
 STEP_STAYS_NS = 500_000_000
+# A smaller step is told where all packets, for longer, come so late after what they end with;
+# after what they begin with they may, where the sensor sees hardly any events.
+SMALL_STEP_NS = 50_000_000
+SMALL_STEP_STAYS_NS = 2 * 10**9
 
 
 class SensorClock:
@@ -44,6 +48,8 @@ class SensorClock:
         self._drift = 0.0
         self._early = CONFIRMED_WITHIN  # arrivals since one that was too early
         self._late_since: int | None = None
+        self._all_late_since: int | None = None
+        self._last_stamp = 0
 
     @property
     def synchronised(self) -> bool:
@@ -61,6 +67,10 @@ class SensorClock:
             return
         if self._hull and not self._believed(sensor_ns, stamp_ns - self.to_ros(sensor_ns)):
             return
+        if self._hull:
+            # The last packet ended with what was sensed before sensor_ns.
+            self._watch_for_small_step(sensor_ns, self._last_stamp - self.to_ros(sensor_ns))
+        self._last_stamp = stamp_ns
         hull = self._hull
         point = (sensor_ns, stamp_ns - sensor_ns)
         while len(hull) >= 2 and _turns_down(hull[-2], hull[-1], point):
@@ -96,6 +106,16 @@ class SensorClock:
             self.steps += 1
             self.reset()
         return True
+
+    def _watch_for_small_step(self, sensor_ns: int, late_ns: int) -> None:
+        """Take how late a packet was after what it ended with."""
+        if late_ns < SMALL_STEP_NS:
+            self._all_late_since = None
+        elif self._all_late_since is None:
+            self._all_late_since = sensor_ns
+        elif sensor_ns - self._all_late_since > SMALL_STEP_STAYS_NS:
+            self.steps += 1
+            self.reset()
 
     def _fit(self) -> None:
         """Lay the line below the record: its slope from the hull edge over the middle."""
