@@ -13,7 +13,7 @@ from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.networks import cuda_runtime, runtime as torch_runtime
 from depth_anyevent_ros.networks.checkpoint import untrained_student
 from depth_anyevent_ros.networks.cuda_runtime import (
-    CudaRuntime, is_device_error, PROOF_FRAMES, Refusal, TOLERANCE)
+    CudaRuntime, is_device_error, PROOF_SHARES, Refusal, TOLERANCE)
 from depth_anyevent_ros.networks.half_weights import in_half
 from depth_anyevent_ros.networks.runtime import Placement, TorchRuntime
 from depth_anyevent_ros.networks.static_step import StaticStep
@@ -123,6 +123,28 @@ def test_the_bundled_student_fits_into_half_precision():
                                    atol=TOLERANCE * np.ptp(expected))
 
 
+def test_half_precision_that_overflows_in_blank_frames_is_not_taken(gpu, monkeypatch):
+    """A robot that stands still sees no events; the arithmetic is that of a CPU."""
+    student = load_student()
+    with torch.no_grad():  # as deep as before, but one map is larger
+        head = student.network.depth_head
+        head.projects[1].weight *= 400
+        head.projects[1].bias *= 400
+        head.scratch.layer2_rn.weight /= 400
+    monkeypatch.setattr(torch_runtime, 'choose_placement', lambda device, *_: Placement(
+        *(('cpu', 'fp32') if device == 'cpu' else ('cpu:0', 'fp16')), None))
+    for place in (cuda_runtime, torch_runtime):
+        monkeypatch.setattr(place, 'autocast', lambda precision, **_: torch.autocast(
+            'cpu', dtype=torch.float16, enabled=precision == 'fp16'))
+    runtime, plain = CudaRuntime(student), TorchRuntime(student, 'cpu')
+    runtime.warm_up(*SIZE)
+    assert runtime.precision == 'fp32'
+    for image in (*frames(2), *np.zeros((3, 3, *SIZE), np.float32)):
+        expected = plain.infer(image)
+        np.testing.assert_allclose(runtime.infer(image), expected,
+                                   atol=TOLERANCE * np.ptp(expected))
+
+
 def let_precisions_differ(monkeypatch, usual, off):
     """Let a GPU whose usual half precision this is compute in fp32, and be said to be off by."""
     monkeypatch.setattr(torch_runtime, 'choose_placement',
@@ -207,7 +229,7 @@ def test_without_memory_for_a_frame_the_cpu_goes_on(gpu, monkeypatch):
     assert runtime.device == 'cpu' and 'out of memory' in runtime.fallback
 
 
-@pytest.mark.parametrize('bad', range(PROOF_FRAMES))
+@pytest.mark.parametrize('bad', range(len(PROOF_SHARES)))
 def test_a_graph_that_overflows_from_a_frame_on_is_not_used(gpu, bad):
     class Overflowing(CudaRuntime):
         replays = 0
@@ -284,10 +306,14 @@ def test_an_error_of_the_program_is_not_the_devices():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 @pytest.mark.parametrize('precision', ['auto', 'fp32', 'fp16'])
-def test_a_graph_gives_the_depth_of_fp32(precision):
-    student = untrained_student('vits-r')
+@pytest.mark.parametrize('make', [
+    lambda: untrained_student('vits-r'), load_student,
+    lambda: student_with(hold=True, noise_filter=0.3)], ids=['vits-r', 'bundled', 'filtered'])
+def test_a_graph_gives_the_depth_of_fp32(precision, make):
+    student = make()
     runtime, plain = CudaRuntime(student, 'cuda', precision), TorchRuntime(student, 'cpu')
-    for images in (frames(5), frames(5, seed=1)):
+    blank = list(np.zeros((3, 3, *SIZE), np.float32))
+    for images in (frames(5) + blank, blank + frames(5, seed=1)):
         for image in images:
             expected = plain.infer(image)
             np.testing.assert_allclose(runtime.infer(image), expected,
