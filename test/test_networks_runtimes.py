@@ -6,6 +6,7 @@ from dataclasses import replace
 import importlib.util
 import json
 import os
+import subprocess
 import sys
 
 from network_frames import assert_same, frames, SIZE, student_with
@@ -205,6 +206,15 @@ def test_beside_a_gpu_it_is_not_used(recurrent, monkeypatch):
     monkeypatch.setattr(runtimes, 'CudaRuntime',
                         lambda *_: replace(recurrent, name='on the GPU'))
     assert make_runtime(recurrent, runtime='auto').name == 'on the GPU'
+
+
+def test_onnxruntime_collects_nothing_for_its_maker(tmp_path):
+    needs('onnxruntime')
+    program = ('from depth_anyevent_ros.networks.onnx_runtime import import_onnxruntime\n'
+               'import_onnxruntime().InferenceSession')
+    subprocess.run([sys.executable, '-c', program], check=True, timeout=120,
+                   env={**os.environ, 'HOME': str(tmp_path), 'XDG_CACHE_HOME': ''})
+    assert not list(tmp_path.iterdir())
 
 
 def test_it_tells_nobody_what_is_converted(recurrent, tmp_path, monkeypatch):

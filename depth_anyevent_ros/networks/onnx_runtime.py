@@ -9,7 +9,9 @@ in every process where onnxruntime cannot give torch's depth at all.
 """
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -21,6 +23,18 @@ from depth_anyevent_ros.networks.onnx_file import (
 from depth_anyevent_ros.networks.proved_runtime import ProvedRuntime, Run
 
 KEEP = 8  # files; an adapting student makes one with each promotion
+
+
+def import_onnxruntime() -> ModuleType:
+    """
+    Import onnxruntime; ImportError.
+
+    It would collect for its maker what runs on which machine, from the import on. A robot tells
+    nobody.
+    """
+    os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
+    import onnxruntime
+    return onnxruntime
 
 
 def cached_file(sha256: str, size: tuple[int, int]) -> Path:
@@ -41,8 +55,7 @@ class OnnxRuntime(ProvedRuntime):
 
     def version(self) -> str:
         """Return the name and the version of what computes."""
-        import onnxruntime
-        return f'onnxruntime {onnxruntime.__version__}'
+        return f'onnxruntime {import_onnxruntime().__version__}'
 
     def compile(self, size: tuple[int, int], precision: str) -> Run:
         """Return what runs `Step` for this size (height, width)."""
@@ -66,7 +79,7 @@ class OnnxRuntime(ProvedRuntime):
 
     def _opened(self, path: Path, size: tuple[int, int]) -> Run:
         """Return what runs a file; ValueError if it is another's, or an error of onnxruntime."""
-        import onnxruntime
+        onnxruntime = import_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         session = onnxruntime.InferenceSession(str(path), options,

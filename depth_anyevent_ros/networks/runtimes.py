@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 
 import torch
 
 from depth_anyevent_ros.networks.checkpoint import Checkpoint
 from depth_anyevent_ros.networks.cuda_runtime import CudaRuntime, is_device_error
 from depth_anyevent_ros.networks.onnx_file import MISSING
-from depth_anyevent_ros.networks.onnx_runtime import OnnxRuntime
+from depth_anyevent_ros.networks.onnx_runtime import import_onnxruntime, OnnxRuntime
 from depth_anyevent_ros.networks.openvino_runtime import import_openvino, OpenVinoRuntime
 from depth_anyevent_ros.networks.runtime import (
     choose_placement, cpu_computes_in_bf16, HALF, TorchRuntime)
@@ -20,7 +19,7 @@ RUNTIMES = ('torch', 'openvino', 'onnxruntime', 'auto')
 # By name: the class, how its package is imported, and what would install it.
 OTHERS: dict[str, tuple[type[TorchRuntime], Callable[[], object], str]] = {
     'openvino': (OpenVinoRuntime, import_openvino, 'pip install openvino'),
-    'onnxruntime': (OnnxRuntime, lambda: import_module('onnxruntime'), MISSING)}
+    'onnxruntime': (OnnxRuntime, import_onnxruntime, MISSING)}
 
 
 def make_runtime(checkpoint: Checkpoint, device: str = 'auto', precision: str = 'auto',
