@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -53,7 +54,7 @@ class HotPixelMemory:
                 self._tell(f'{np.count_nonzero(mask)} hot pixels are known from {path}.')
             except FileNotFoundError:  # none are known yet
                 pass
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, RecursionError) as error:
                 self._tell(f'The hot pixels in {path} are not used ({error}); they are learned '
                            'anew.')
         health = StreamHealth(width, height, mask, self._learn)
@@ -76,8 +77,15 @@ class HotPixelMemory:
 
 
 def file_name(sensor: str, width: int, height: int) -> str:
-    """Return the name of a sensor's file; whatever the name of the sensor, it is no path."""
+    """
+    Return the name of a sensor's file; whatever the name of the sensor, it is no path.
+
+    Names that differ only in what a file's name cannot hold are told apart by their digest.
+    """
     plain = re.sub(r'[^A-Za-z0-9_-]+', '_', sensor)[:LONGEST_NAME].strip('_') or 'sensor'
+    if sensor and plain != sensor:
+        digest = hashlib.sha256(sensor.encode('utf-8', 'surrogatepass')).hexdigest()
+        plain = f'{plain}_{digest[:8]}'
     return f'{plain}_{width}x{height}.json'
 
 

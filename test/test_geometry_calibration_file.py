@@ -52,7 +52,8 @@ def test_every_kind_of_url(file, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('url, words', [
-    ('http://robot/camera.yaml', 'expected a path'), ('file://robot/camera.yaml', 'expected'),
+    ('http://robot/camera.yaml', 'expected a path'), ('http://[robot/x', 'cannot be read'),
+    ('file://robot/camera.yaml', 'expected'),
     ('${ROS_HOME}/camera.yaml', 'expected a path'), ('/no/such/file.yaml', 'cannot be read'),
     ('package://no_robot/camera.yaml', 'AMENT_PREFIX_PATH'), ('package:///camera.yaml', 'AMENT')])
 def test_what_is_no_place_of_a_file_is_refused(url, words, tmp_path, monkeypatch):
@@ -64,7 +65,7 @@ def test_what_is_no_place_of_a_file_is_refused(url, words, tmp_path, monkeypatch
 @pytest.mark.parametrize('text', [
     '', 'image_width: 346', '- a list', 'a: [', TEXT.replace('346', 'wide'),
     TEXT.replace('251.0, ', ''), TEXT.replace('image_height: 260', 'image_height: 0'),
-    TEXT.replace('data: [-0.3', 'data: [x'), '!!python/object/apply:os.getcwd []'])
+    TEXT.replace('data: [-0.3', 'data: [x'), '!!python/object/apply:os.getcwd []', '[' * 5000])
 def test_a_damaged_file_is_refused(text, file):
     file.write_text(text)
     with pytest.raises(CalibrationError, match='event camera.yaml'):

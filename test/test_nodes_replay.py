@@ -171,7 +171,8 @@ def test_a_bag_without_its_end_plays_what_is_whole(client, tmp_path):
 
 
 @pytest.mark.parametrize('arguments, words', [
-    (('-p', 'rate:=2'), '10.0, not 10'), (('-p', 'rate:=-1.0'), 'range'),
+    (('-p', 'rate:=2'), '10.0, not 10'), (('-p', 'bag:=0042'), 'quotes'),
+    (('-p', 'rate:=-1.0'), 'range'),
     (('--log-level', 'loud'), 'loud')])
 def test_a_bad_argument_at_the_start_is_a_sentence(tmp_path, arguments, words):
     replay = start_process('replay_node', tmp_path, *arguments)

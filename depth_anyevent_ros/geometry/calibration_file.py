@@ -32,7 +32,8 @@ def read_calibration(path: str | Path) -> CameraModel:
         model = str(document.get('distortion_model', 'plumb_bob'))
     except OSError as error:
         raise CalibrationError(f'{path} cannot be read: {error}') from error
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError,
+            RecursionError) as error:
         raise CalibrationError(
             f'{path} is no calibration of a camera ({error}); expected YAML with image_width, '
             'image_height, camera_matrix, distortion_model and distortion_coefficients, as '
@@ -51,7 +52,10 @@ def calibration_from_url(url: str) -> CameraModel | None:
     """
     if not url:
         return None
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise CalibrationError(f'{url} cannot be read as a calibration: {error}') from error
     if '$' in url or parts.scheme not in ('', 'file', 'package') \
             or (parts.scheme == 'file' and parts.netloc not in ('', 'localhost')):
         raise CalibrationError(f'{url} cannot be read as a calibration: expected a path, '

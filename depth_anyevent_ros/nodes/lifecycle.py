@@ -184,7 +184,8 @@ def run(node_class, args=None) -> int:
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
     except ParameterException as error:
-        hint = ' A decimal number needs its point: 10.0, not 10.' \
+        hint = (' A decimal number needs its point (10.0, not 10), and a text of digits quotes '
+                "of its own (-p \"sensor_name:='0042'\").") \
             if isinstance(error, InvalidParameterTypeException) else ''
         print(f'{node_class.__name__}: {error}.{hint}', file=sys.stderr)
         return 2

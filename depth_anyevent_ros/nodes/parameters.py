@@ -51,8 +51,9 @@ HOT_PIXELS = (
               'moves, from those that are known in state_dir on, where inference_node keeps '
               'them. At most 1 % of the pixels are left out.'),
     Parameter('sensor_name', '',
-              'Name or serial of the sensor, under which its hot pixels are kept. Empty: the '
-              'frame_id of the event packets.'),
+              'Name or serial of the sensor, under which its hot pixels are kept; one of '
+              'digits needs quotes of its own, as "\'0042\'". Empty: the frame_id of the event '
+              'packets.'),
     Parameter('state_dir', '',
               'Folder of what is learned of sensors. Empty: depth_anyevent_ros in '
               '$XDG_STATE_HOME or ~/.local/state.'),
