@@ -167,7 +167,9 @@ def test_rosbags_reads_what_is_written(tmp_path, storage):
         writer.write_event_packet(TOPIC, make_packet(1), 5)
         writer.write_image('/depth/image', depth, '32FC1', 1_000_000_002, 'optical', 6)
         writer.write_image('/color', color, 'bgr8', 0, 'optical', 7)
-        camera = CameraModel(3, 2, k, np.array([0.1, 0, 0, 0, 0]))
+        # With zeros for R and P, as a source gives them that does not know them.
+        camera = CameraModel(3, 2, k, np.array([0.1, 0, 0, 0, 0]), r=np.zeros((3, 3)),
+                             p=np.zeros((3, 4)))
         writer.write_camera_info('/depth/camera_info', camera, 9, 'optical', 8)
     store = independent_typestore()
     with Reader(tmp_path / 'bag') as reader:

@@ -41,6 +41,16 @@ def test_camera_info_there_and_back():
     assert (again.width, again.height, again.distortion_model) == (346, 260, 'equidistant')
 
 
+def test_camera_info_of_a_source_that_gives_only_k_has_r_and_p_all_the_same():
+    source = CameraInfo(width=346, height=260, distortion_model='plumb_bob', d=[0.0] * 5,
+                        k=[200., 0, 172.5, 0, 210, 129.5, 0, 0, 1])
+    camera = CameraModel.from_info(source).scaled(173, 130)
+    info = conversions.to_camera_info(camera, conversions.to_header(0, 'f'))
+    # depth_image_proc divides by P's focal lengths.
+    assert list(info.p) == [100, 0, 86, 0, 0, 105, 64.5, 0, 0, 0, 1, 0]
+    assert list(info.r) == [1, 0, 0, 0, 1, 0, 0, 0, 1]
+
+
 @pytest.mark.parametrize('failure', [KeyError(16), AttributeError('_ARRAY_API not found')])
 def test_a_cv_bridge_for_other_libraries_is_not_used_and_named(monkeypatch, failure):
     import sys

@@ -193,10 +193,9 @@ class BagWriter:
         """
         Write a camera as sensor_msgs/msg/CameraInfo.
 
-        Without r it gets the identity, without p the camera matrix and a column of zeros.
+        Without r (or with zeros) it gets the identity, without p the camera matrix and a column
+        of zeros.
         """
-        r = np.eye(3) if camera.r is None else camera.r
-        p = np.c_[camera.k, np.zeros(3)] if camera.p is None else camera.p
         types = typestore().types
         region = types['sensor_msgs/msg/RegionOfInterest'](
             x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
@@ -205,8 +204,8 @@ class BagWriter:
             types['sensor_msgs/msg/CameraInfo'](
                 header=_header(stamp_ns, frame_id), height=camera.height, width=camera.width,
                 distortion_model=camera.distortion_model, d=np.asarray(camera.d, np.float64),
-                k=np.asarray(camera.k, np.float64).ravel(), r=np.asarray(r, np.float64).ravel(),
-                p=np.asarray(p, np.float64).ravel(), binning_x=0, binning_y=0, roi=region))
+                k=np.asarray(camera.k, np.float64).ravel(), r=camera.rotation.ravel(),
+                p=camera.projection.ravel(), binning_x=0, binning_y=0, roi=region))
 
     def _write(self, message_type: str, topic: str, timestamp_ns: int, message: Any) -> None:
         data = typestore().serialize_cdr(message, message_type)

@@ -76,12 +76,11 @@ def to_points(points: np.ndarray, header: Header) -> PointCloud2:
 
 
 def to_camera_info(camera: CameraModel, header: Header) -> CameraInfo:
-    """Return a calibration as a CameraInfo message."""
-    r = np.eye(3) if camera.r is None else camera.r
-    p = np.hstack([camera.k, np.zeros((3, 1))]) if camera.p is None else camera.p
+    """Return a calibration as a CameraInfo message; R and P stand in it also if not given."""
     return CameraInfo(header=header, width=camera.width, height=camera.height,
                       distortion_model=camera.distortion_model, d=camera.d.tolist(),
-                      k=camera.k.ravel().tolist(), r=r.ravel().tolist(), p=p.ravel().tolist())
+                      k=camera.k.ravel().tolist(), r=camera.rotation.ravel().tolist(),
+                      p=camera.projection.ravel().tolist())
 
 
 def _bytes(values: np.ndarray) -> array.array:
