@@ -114,7 +114,7 @@ def test_labels_tell_the_stretches_of_a_stream_apart(start, drive):
     before = [message for message in drive if message.stamp_ns <= middle]
     run.feed(before)
     run.wait_for(lambda: len(run.labels) == 2 and not run.stream._arrived)
-    run.stream.rectify(None)
+    run.stream.rectify(lambda: None)
     run.wait_for(lambda: run.stream.pairing.pipeline.counters()['recalibrations'] == 1)
     run.feed(drive[len(before):])
     run.wait_for(lambda: len(run.labels) >= 4)
@@ -162,7 +162,7 @@ def test_windows_and_labels_are_rectified_together(start, drive):
     run.feed(drive[:len(drive) // 2], 0.002)
     run.wait_for(lambda: len(run.labels) >= 3)
     assert all(np.isfinite(label.inverse_depth).all() for label in run.labels)
-    run.stream.rectify(Rectification(camera))
+    run.stream.rectify(lambda: Rectification(camera))
     run.labels.clear()
     run.feed(drive[len(drive) // 2:], 0.002)
     run.wait_for(lambda: len(run.labels) >= 4)
@@ -175,10 +175,31 @@ def test_windows_and_labels_are_rectified_together(start, drive):
     beyond = cv2.dilate(known.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0
     assert beyond.any() and not label.frame.image[:, beyond].any()
     assert label.frame.image[:, known].any() and run.stream.pairing.pipeline.rectified
-    run.stream.rectify(None)
+    run.stream.rectify(lambda: None)
     run.labels.clear()
     run.feed(drive, 0.002)
     run.wait_for(lambda: run.labels and np.isfinite(run.labels[-1].inverse_depth).all())
+    assert not run.stream.pairing.pipeline.rectified
+
+
+def test_a_calibration_that_fails_costs_the_rectification_only(start, drive):
+    k = np.array([[140.0, 0, 86], [0, 140, 64.5], [0, 0, 1]])
+    run = start(Gray())
+    run.stream.rectify(lambda: Rectification(
+        CameraModel(173, 130, k, np.array([0.3, 0, 0, 0, 0]))))
+    run.feed(drive[:len(drive) // 2], 0.002)
+    run.wait_for(lambda: len(run.labels) >= 3)
+    assert np.isnan(run.labels[-1].inverse_depth).any()
+
+    def fail():
+        raise MemoryError('Unable to allocate 29.1 TiB')
+    run.stream.rectify(fail)
+    run.wait_for(lambda: run.problems)
+    run.labels.clear()
+    run.feed(drive[len(drive) // 2:], 0.002)
+    run.wait_for(lambda: len(run.labels) >= 3)
+    assert run.problems == ['MemoryError: Unable to allocate 29.1 TiB'] and run.stream.alive
+    assert np.isfinite(run.labels[-1].inverse_depth).all()
     assert not run.stream.pairing.pipeline.rectified
 
 

@@ -63,6 +63,14 @@ def test_a_calibration_without_a_size_is_refused():
         CameraModel(0, 0, k, np.array([0.1, 0, 0, 0, 0])).check()
 
 
+def test_a_calibration_of_absurd_sides_is_refused_before_tables_fill_the_memory():
+    k = np.array([[300.0, 0, 170], [0, 310, 130], [0, 0, 1]])
+    for width, height in ((16385, 1), (1, 16385), (2_000_000, 2_000_000)):
+        with pytest.raises(CalibrationError, match=f'{width}x{height}.*16384'):
+            CameraModel(width, height, k, np.array([0.1, 0, 0, 0, 0])).rays()
+    assert CameraModel(16384, 1, k, np.zeros(5)).rays().shape == (1, 16384, 2)
+
+
 def test_metric_depth_has_the_codes_of_rep_117():
     inverse = np.array([[1.0, np.nan, 100.0], [0.0, -1.0, 0.1]], np.float32)
     depth = MetricScale(0.5, 0.0, min_range=0.5, max_range=10).depth(inverse)

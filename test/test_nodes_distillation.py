@@ -4,6 +4,7 @@
 from dataclasses import replace
 import itertools
 import json
+import threading
 import time
 
 from event_camera_msgs.msg import EventPacket
@@ -18,6 +19,7 @@ from std_srvs.srv import Trigger
 from depth_anyevent_ros.datasets.messages import encode_event_packet
 from depth_anyevent_ros.distillation.online import where_to_learn
 from depth_anyevent_ros.events.types import Packet
+from depth_anyevent_ros.geometry import rectification
 from depth_anyevent_ros.geometry.camera import CameraModel
 from depth_anyevent_ros.networks.handover import read_announced
 from depth_anyevent_ros.nodes.conversions import to_camera_info, to_header, to_image
@@ -219,6 +221,32 @@ def test_labels_are_rectified_as_the_events_are(client, drive, make_node, tmp_pa
     known = np.isfinite(np.frombuffer(label.data, np.float32).reshape(label.height, label.width))
     assert known[label.height // 2, label.width // 2] and known[0, 0] != rectify
     wait_for(lambda: diagnostics(client)[2].get('rectified') == str(rectify))
+
+
+def test_a_calibration_is_rectified_where_it_holds_up_and_ends_nothing(
+        client, drive, make_node, monkeypatch, capfd):
+    threads = []
+
+    def fail(camera):
+        threads.append(threading.current_thread().name)
+        raise MemoryError('Unable to allocate 29.1 TiB')
+    make_node()
+    ready(client, (EVENTS, IMAGE, CAMERA_INFO))
+    client.listen(Image, LABEL)
+    camera = next(m.value for m in drive if m.topic == CAMERA_INFO)
+    lens = replace(camera, d=np.array([0.3, 0, 0, 0, 0]))
+    with monkeypatch.context() as patch:
+        patch.setattr(rectification, 'Rectification', fail)
+        client.publishers[CAMERA_INFO].publish(to_camera_info(lens, to_header(0, 'f')))
+        wait_for(lambda: 'MemoryError' in diagnostics(client)[1])
+    assert threads == ['labels']
+    time.sleep(1.1)  # after which another calibration follows
+    absurd = replace(lens, width=2_000_000, height=2_000_000)
+    client.publishers[CAMERA_INFO].publish(to_camera_info(absurd, to_header(0, 'f')))
+    play(client, drive[:len(drive) // 2], leave_out=(CAMERA_INFO,))
+    wait_for(lambda: client.heard[LABEL])
+    words = 'not rectified: the calibration is for 2000000x2000000 pixels'
+    assert words in capfd.readouterr().err
 
 
 def test_events_or_pictures_that_stop_are_told(client, drive, make_node):

@@ -54,7 +54,7 @@ class LabelStream:
         self._wanted, self._deliver, self._report = wanted, deliver, report
         self._arrived: deque[Packet | Picture] = deque()
         self._bytes, self._max_bytes, self._lost = 0, max_bytes, False
-        self._rectify: tuple[Rectification | None] | None = None  # what the thread has to take
+        self._find: Callable[[], Rectification | None] | None = None  # to be called by the thread
         self._changed = threading.Condition()
         self._pairs: deque[Pair[Picture]] = deque()
         self._idle = True
@@ -84,10 +84,15 @@ class LabelStream:
         if self._thread.ident is not None:  # it was started
             self._thread.join()
 
-    def rectify(self, rectification: Rectification | None) -> None:
-        """Draw windows and labels without the lens's distortion from now on, None for with it."""
+    def rectify(self, find: Callable[[], Rectification | None]) -> None:
+        """
+        Draw windows and labels without the lens's distortion from now on.
+
+        find(): returns the rectification, None for none. It is called on the thread, since its
+        tables take seconds and a calibration may be anything; what it raises is reported.
+        """
         with self._changed:
-            self._rectify = (rectification,)
+            self._find = find
             self._changed.notify()
 
     def put(self, item: Packet | Picture) -> None:
@@ -110,21 +115,29 @@ class LabelStream:
     def _run(self) -> None:
         while not self._stop.is_set():
             with self._changed:
-                self._changed.wait_for(lambda: self._arrived or self._pairs or self._rectify
+                self._changed.wait_for(lambda: self._arrived or self._pairs or self._find
                                        or self._stop.is_set(), IDLE_WAIT_S)
-                arrived, lost, rectify = list(self._arrived), self._lost, self._rectify
+                arrived, lost, find = list(self._arrived), self._lost, self._find
                 self._arrived.clear()
-                self._bytes, self._lost, self._rectify = 0, False, None
+                self._bytes, self._lost, self._find = 0, False, None
+            if find:
+                self._take_rectification(find)
             try:
-                if rectify:
-                    self._pairs.clear()
-                    self.labeller.rectification = rectify[0]
-                    self.pairing.pipeline.rectify(rectify[0].coordinates if rectify[0] else None)
                 if lost:
                     self.pairing.pipeline.note_loss()
                 self._step(arrived)
             except Exception as error:  # the thread must outlive a teacher that fails
                 self._problem(error)
+
+    def _take_rectification(self, find: Callable[[], Rectification | None]) -> None:
+        found = None  # also where it fails: the former one is of another calibration
+        try:
+            found = find()
+        except Exception as error:  # the thread must outlive a calibration that cannot be used
+            self._problem(error)
+        self._pairs.clear()
+        self.labeller.rectification = found
+        self.pairing.pipeline.rectify(found.coordinates if found else None)
 
     def _step(self, arrived: list[Packet | Picture]) -> None:
         if not self._wanted():

@@ -12,6 +12,7 @@ POLYNOMIAL_MODELS = ('plumb_bob', 'rational_polynomial')
 # How many distortion coefficients each model has.
 COEFFICIENTS = {'plumb_bob': (4, 5), 'rational_polynomial': (8, 12, 14),
                 'equidistant': (4,), 'fisheye': (4,)}
+MOST_SIDE = 16384  # pixels; tables of a damaged calibration would fill the memory
 LARGEST_MISS = 0.5  # pixels between a pixel and the projection of its ray
 
 
@@ -61,6 +62,9 @@ class CameraModel:
         if self.width < 1 or self.height < 1:
             raise CalibrationError(f'the calibration is for {self.width}x{self.height} pixels: '
                                    'whoever publishes it must fill in width and height')
+        if max(self.width, self.height) > MOST_SIDE:
+            raise CalibrationError(f'the calibration is for {self.width}x{self.height} pixels, '
+                                   f'but no side may have more than {MOST_SIDE}')
         self._check_distortion()
 
     def says_the_same_as(self, other: CameraModel) -> bool:

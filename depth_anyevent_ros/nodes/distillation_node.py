@@ -24,7 +24,7 @@ from depth_anyevent_ros.geometry.calibration_choice import CalibrationChoice
 from depth_anyevent_ros.geometry.calibration_file import calibration_from_url
 from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel
 from depth_anyevent_ros.geometry.depth import MetricScale
-from depth_anyevent_ros.geometry.rectification import rectification_of
+from depth_anyevent_ros.geometry.rectification import Rectification, rectification_of
 from depth_anyevent_ros.geometry.rig import Rig
 from depth_anyevent_ros.geometry.transform import Transform
 from depth_anyevent_ros.hot_pixel_memory import HotPixelMemory, state_folder
@@ -231,13 +231,16 @@ class DistillationNode(AutostartNode):
 
     def _rectify(self) -> None:
         """Draw windows and labels without distortion, where that is known and wanted."""
-        rectification = None
-        if self.value('rectify'):
-            try:
-                rectification = rectification_of(self._calibrations[topics.CAMERA_INFO].camera)
-            except CalibrationError as error:
-                self._warn_once(f'Events and labels are not rectified: {error}.')
-        self._stream.rectify(rectification)
+        camera = self._calibrations[topics.CAMERA_INFO].camera if self.value('rectify') else None
+        self._stream.rectify(partial(self._rectification, camera))
+
+    def _rectification(self, camera: CameraModel | None) -> Rectification | None:
+        """Return how the camera is rectified, None for not; on the thread of the labels."""
+        try:
+            return rectification_of(camera)
+        except CalibrationError as error:
+            self._warn_once(f'Events and labels are not rectified: {error}.')
+            return None
 
     def _on_label(self, label: ProxyLabel) -> None:
         """Take a label; on the thread of the labels."""
