@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
+from depth_anyevent_ros.datasets.messages import typestore
 from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel
 from depth_anyevent_ros.geometry.depth import MetricScale, points
 
@@ -50,6 +51,46 @@ def test_scaling_an_uncalibrated_camera_changes_only_its_size():
     assert (cam.width, cam.height, cam.calibrated) == (320, 200, False)
     with pytest.raises(CalibrationError, match='zero'):
         cam.rays()
+
+
+def info(binning=(0, 0), **roi):
+    """Return a CameraInfo of a sensor of 346x260 pixels, of which roi and binning show a part."""
+    types = typestore().types
+    region = {'x_offset': 0, 'y_offset': 0, 'width': 0, 'height': 0, 'do_rectify': False, **roi}
+    return types['sensor_msgs/msg/CameraInfo'](
+        header=None, width=346, height=260, distortion_model='plumb_bob',
+        d=np.array([-.2, .05, 0, 0, 0]), k=K.ravel(), r=np.eye(3).ravel(),
+        p=np.c_[K, [-30.0, 31.0, 0]].ravel(), binning_x=binning[0], binning_y=binning[1],
+        roi=types['sensor_msgs/msg/RegionOfInterest'](**region))
+
+
+def test_roi_and_binning_of_a_camera_info_are_those_of_the_pictures():
+    whole = CameraModel.from_info(info())
+    assert (whole.width, whole.height) == (346, 260)
+    np.testing.assert_array_equal(whole.k, K)
+    # Of which the whole sensor is the same, as is a binning of 1.
+    same = CameraModel.from_info(info((1, 1), width=346, height=260, do_rectify=True))
+    assert same.says_the_same_as(whole)
+    part = {'x_offset': 40, 'y_offset': 20, 'width': 201, 'height': 160}
+    cut = CameraModel.from_info(info(**part))
+    assert (cut.width, cut.height) == (201, 160)
+    np.testing.assert_array_equal(cut.rays(), whole.rays()[20:180, 40:241])
+    np.testing.assert_allclose(cut.p[:2, 2], whole.p[:2, 2] - (40, 20))
+    np.testing.assert_array_equal(cut.p[:, 3], whole.p[:, 3])
+    joined = CameraModel.from_info(info((2, 4), **part))
+    assert (joined.width, joined.height) == (100, 40)
+    # The middle of each block is where the middle of its pixels is.
+    blocks = cut.rays()[:, :200].reshape(40, 4, 100, 2, 2).mean(axis=(1, 3))
+    np.testing.assert_allclose(joined.rays(), blocks, atol=1e-4)
+    np.testing.assert_allclose(joined.p[:, 3], (-15.0, 7.75, 0))
+    assert joined.r is not None and np.array_equal(joined.d, whole.d)
+
+
+@pytest.mark.parametrize('values', [
+    {'x_offset': 200, 'width': 200, 'height': 100}, {'x_offset': 20}, {'binning': (347, 1)}])
+def test_roi_and_binning_that_no_sensor_has_are_refused(values):
+    with pytest.raises(CalibrationError, match='cannot be of a sensor of 346x260'):
+        CameraModel.from_info(info(**values))
 
 
 def test_unknown_distortion_model_is_named():

@@ -148,6 +148,35 @@ def test_a_calibration_that_comes_late_begins_the_stream_anew(client, make_node)
     wait_for(lambda: values(client).get('rectified') == 'True')
 
 
+def test_roi_and_binning_of_the_published_calibration_are_heeded(client, make_node, capfd):
+    make_node(rectify=False)
+    listen(client, CameraInfo, 'inverse_depth/camera_info')
+    whole = calibration()
+    whole.width, whole.height, whole.binning_x, whole.binning_y = 400, 300, 2, 2
+    whole.roi.x_offset, whole.roi.y_offset = 20, 40
+    whole.roi.width, whole.roi.height = 500, 2 * HEIGHT
+    wait_for(lambda: client.camera.get_subscription_count() == 1, what='its subscription')
+    client.camera.publish(whole)
+    time.sleep(0.2)
+    whole.roi.width = 2 * WIDTH
+
+    def received():
+        client.camera.publish(whole)
+        time.sleep(0.1)
+        return values(client).get('calibration') == 'received'
+    wait_for(received, what='the node to have the calibration')
+    play(client, 0, 25)
+    wait_for(lambda: client.heard['inverse_depth/camera_info'])
+    info = client.heard['inverse_depth/camera_info'][-1]
+    # It is that of the picture: there is nothing left to cut out or to join.
+    assert (info.width, info.height) == (WIDTH, HEIGHT) and info.binning_x == info.roi.width == 0
+    np.testing.assert_allclose(
+        info.k, [50, 0, (69.5 - 20 - 0.5) / 2, 0, 55, (48.5 - 40 - 0.5) / 2, 0, 0, 1])
+    np.testing.assert_allclose(np.reshape(info.p, (3, 4))[:, :3].ravel(), info.k)
+    warning = 'camera_info is not used: a region of interest of 500x196 pixels at (20, 40)'
+    assert warning in ''.join(capfd.readouterr())
+
+
 def test_without_rectification_the_distortion_is_published(client, make_node):
     make_node(rectify=False)
     listen(client, CameraInfo, 'inverse_depth/camera_info')

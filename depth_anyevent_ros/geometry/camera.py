@@ -45,10 +45,17 @@ class CameraModel:
 
     @staticmethod
     def from_info(info) -> CameraModel:
-        """Return what a sensor_msgs/CameraInfo says, as rclpy or rosbags give the message."""
-        return CameraModel(info.width, info.height, np.reshape(info.k, (3, 3)), np.array(info.d),
-                           info.distortion_model, np.reshape(info.r, (3, 3)),
-                           np.reshape(info.p, (3, 4)))
+        """
+        Return the camera of the pictures that go with a sensor_msgs/CameraInfo.
+
+        info: as rclpy or rosbags give the message. Its size, K and P are of the whole sensor;
+        the pictures show the part roi of it, of which binning joins pixels. Raises
+        CalibrationError where these do not belong to such a sensor.
+        """
+        sensor = CameraModel(info.width, info.height, np.reshape(info.k, (3, 3)),
+                             np.array(info.d), info.distortion_model,
+                             np.reshape(info.r, (3, 3)), np.reshape(info.p, (3, 4)))
+        return sensor._read_out(info.roi, max(info.binning_x, 1), max(info.binning_y, 1))
 
     @property
     def calibrated(self) -> bool:
@@ -99,6 +106,28 @@ class CameraModel:
             return replace(self, width=width, height=height)
         return replace(self, width=width, height=height, k=resize @ self.k,
                        p=None if self.p is None else resize @ self.p)
+
+    def _read_out(self, roi, across: int, down: int) -> CameraModel:
+        """
+        Return the camera of a sensor_msgs/RegionOfInterest, all zeros for the whole sensor.
+
+        across, down: how many of its pixels are joined to one.
+        """
+        x, y, width, height = roi.x_offset, roi.y_offset, roi.width, roi.height
+        if not (x or y or width or height):
+            width, height = self.width, self.height
+        if (width, height, across, down) == (self.width, self.height, 1, 1) and not (x or y):
+            return self
+        if x + width > self.width or y + height > self.height or across > width or down > height:
+            raise CalibrationError(
+                f'a region of interest of {width}x{height} pixels at ({x}, {y}) with binning '
+                f'{across}x{down} cannot be of a sensor of {self.width}x{self.height} pixels')
+        # Joined pixels are seen from the middle of them all, as in `scaled`.
+        place = np.array([[1 / across, 0, (0.5 - x) / across - 0.5],
+                          [0, 1 / down, (0.5 - y) / down - 0.5], [0, 0, 1]])
+        return replace(self, width=width // across, height=height // down,
+                       k=place @ self.k if self.calibrated else self.k,
+                       p=place @ self.p if _given(self.p) else self.p)
 
     def rays(self) -> np.ndarray:
         """

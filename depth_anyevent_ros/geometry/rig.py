@@ -92,8 +92,9 @@ class Rig:
                                    ('image/camera_info', self.color, picture_size)):
             if (camera.width, camera.height) != size:
                 raise CalibrationError(f'{what} is for {camera.width}x{camera.height} pixels, '
-                                       f'but {size[0]}x{size[1]} come: publish the calibration '
-                                       'of the full resolution')
+                                       f'but {size[0]}x{size[1]} come: its width and height '
+                                       'have to be those of the whole sensor, of which roi and '
+                                       'binning say what is shown')
         if mode == 'rotation':
             return Rotated(self.color, self.event, self.color_to_event, map_size)
         return Displaced(self.color, self.event, self.color_to_event, map_size, self.scale)

@@ -12,7 +12,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo
 
 from depth_anyevent_ros.geometry.calibration_choice import CalibrationChoice
-from depth_anyevent_ros.geometry.camera import CameraModel
+from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel
 from depth_anyevent_ros.nodes.parameters import OTHER_CALIBRATION
 from depth_anyevent_ros.nodes.topics import CAMERA_INFO
 
@@ -46,7 +46,11 @@ class CalibrationSubscription:
             self._tell('has changed: the new calibration is used')
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
-        camera = CameraModel.from_info(msg)
+        try:
+            camera = CameraModel.from_info(msg)
+        except CalibrationError as error:
+            self._warn(f'{self._topic} is not used: {error}.')
+            return
         if self._choice.contradicts(camera):
             self._warn(OTHER_CALIBRATION.format(self._topic))
         if self._choice.hear(camera, time.monotonic(), self._size()):

@@ -162,7 +162,8 @@ class DepthPublisher:
         elif (camera.width, camera.height) != size:
             self._warn(f'The calibration is for {camera.width}x{camera.height} pixels, but the '
                        f'event packets come from {size[0]}x{size[1]}: it is not used. It has to '
-                       'be that of the event camera at its full resolution.')
+                       'be that of the event camera: width and height those of the whole sensor, '
+                       'of which roi and binning say what is shown.')
         else:
             if not camera.calibrated:
                 self._warn('The camera_info of the event camera is not calibrated (K is zero): '
