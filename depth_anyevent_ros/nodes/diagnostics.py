@@ -38,6 +38,9 @@ class Diagnostics:
         self._node, self._name, self._collect = node, name, collect
         if diagnostic_updater is not None:
             self._updater = diagnostic_updater.Updater(node, PERIOD_S)
+            # Its own timer is in the node's time, which /clock may stop or never begin.
+            node.destroy_timer(self._updater.timer)
+            self._timer = create_steady_timer(node, self._updater.period, self._updater.update)
             self._updater.setHardwareID(node.get_fully_qualified_name())
             self._updater.add(name, self._fill)
             return
