@@ -73,6 +73,16 @@ def test_diagnostics_come_once_a_second_whatever_the_clock_says(client, monkeypa
         assert told()[-1].hardware_id == f'/{client.name}'
 
 
+@pytest.mark.parametrize('module', [None, updater])
+def test_diagnostics_tell_the_nodes_of_two_namespaces_apart(client, monkeypatch, module):
+    monkeypatch.setattr(diagnostics, 'diagnostic_updater', module)
+    with node_maker(client, SimulatorNode, 'watched', autostart=False) as make:
+        for space in ('robot1', 'robot2/front'):
+            make(f'__ns:=/{space}')
+            name = f'{space}/{client.name}: simulator'
+            wait_for(lambda: client.diagnostics(name)[1] == 'not active', what=name)
+
+
 @pytest.mark.parametrize('again_after_s', [0.1, 0.4, 0.8])
 def test_a_second_interrupt_soon_after_the_first_changes_nothing(tmp_path, again_after_s):
     process = start_process('inference_node', tmp_path)

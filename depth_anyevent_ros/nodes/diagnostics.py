@@ -36,11 +36,14 @@ class Diagnostics:
 
     def __init__(self, node: Node, name: str, collect: Callable[[], Report]):
         self._node, self._name, self._collect = node, name, collect
+        # With the namespace, or monitors take the nodes of two cameras for one.
+        self._node_name = node.get_fully_qualified_name().lstrip('/')
         if diagnostic_updater is not None:
             self._updater = diagnostic_updater.Updater(node, PERIOD_S)
             # Its own timer is in the node's time, which /clock may stop or never begin.
             node.destroy_timer(self._updater.timer)
             self._timer = create_steady_timer(node, self._updater.period, self._updater.update)
+            self._updater.node_name = self._node_name
             self._updater.setHardwareID(node.get_fully_qualified_name())
             self._updater.add(name, self._fill)
             return
@@ -64,7 +67,7 @@ class Diagnostics:
         report = self._report()
         status = DiagnosticStatus(
             level=LEVELS[report.level], message=report.message,
-            name=f'{self._node.get_name()}: {self._name}',
+            name=f'{self._node_name}: {self._name}',
             hardware_id=self._node.get_fully_qualified_name(),
             values=[KeyValue(key=key, value=str(value))
                     for key, value in report.values.items()])
