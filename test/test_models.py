@@ -51,6 +51,17 @@ def folder(tmp_path, monkeypatch):
     return copy
 
 
+def test_checkpoints_may_be_named_from_the_home_folder(monkeypatch, untrained_file, tmp_path):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    shutil.copy(untrained_file, tmp_path / 'mine.safetensors')
+    student = models.load_student('~/mine.safetensors')
+    assert student.sha256 == models.load_student(str(untrained_file)).sha256
+    with pytest.raises(CheckpointError, match='mine.safetensors sees events'):
+        models.load_teacher('~/mine.safetensors')
+    with pytest.raises(CheckpointError, match='~no_such_user/here'):
+        models.load_student('~no_such_user/here')
+
+
 def test_the_default_student_sees_events(folder):
     student = models.load_student()
     assert student.trained == bool(MANIFEST['student'])

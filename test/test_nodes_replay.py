@@ -119,14 +119,14 @@ def small_bag(folder, count=20):
 
 
 def test_rate_start_loop_and_clock(client, tmp_path):
-    bag = small_bag(tmp_path / 'bag')
+    small_bag(tmp_path / 'bag')
     client.listen(Clock, '/clock')
     arrivals = []
     client.node.create_subscription(
         EventPacket, '/cam/events', lambda msg: arrivals.append((time.monotonic(), msg.seq)),
         QoSProfile(depth=100))
-    replay = start_process('replay_node', tmp_path, '-p', f'bag:={bag}', '-p', 'rate:=0.25',
-                           '-p', 'start:=0.05', '-p', 'loop:=true')
+    replay = start_process('replay_node', tmp_path, '-p', 'bag:=~/bag', '-p', 'rate:=0.25',
+                           '-p', 'start:=0.05', '-p', 'loop:=true', HOME=str(tmp_path))
     wait_for(lambda: len(arrivals) >= 40)
     assert stop_process(replay) == 0
     seqs = [seq for _, seq in arrivals]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+import os
 from pathlib import Path
 import tempfile
 
@@ -177,9 +178,10 @@ def open_bag(path: str | Path) -> BagReader:
     """
     Open a recording: a rosbag2 folder, with good, odd or no metadata.yaml, or one of its files.
 
-    Raise BagError, with what was expected, where there is nothing that can be read.
+    path: may begin with ~, as in a parameter file, which no shell has seen. Raise BagError, with
+    what was expected, where there is nothing that can be read.
     """
-    return BagReader(Path(path))
+    return BagReader(Path(os.path.expanduser(path)))
 
 
 def event_topics(reader: BagReader) -> list[str]:

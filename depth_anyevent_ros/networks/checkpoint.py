@@ -75,7 +75,7 @@ def load_checkpoint(path: str | os.PathLike, max_depth: float | None = None,
     max_depth: metres, for the metric variants of the latter. sha256: what the file's hash
     must be, if known. Raises CheckpointError, in a sentence, whatever is wrong.
     """
-    path = Path(path)
+    path = Path(os.path.expanduser(path))  # no shell has seen what stands in a parameter file
     if path.is_dir():
         raise CheckpointError(f'The checkpoint {path} is a directory; a .safetensors or .pth '
                               'file was expected: name the file in it.')
