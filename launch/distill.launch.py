@@ -17,8 +17,9 @@ PACKAGE = 'depth_anyevent_ros'
 SHARE = get_package_share_directory(PACKAGE)
 parameter_files = runpy.run_path(os.path.join(SHARE, 'launch', 'parameter_files.py'))
 CACHE = os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), PACKAGE)
-# What infer.launch.py declares is not known yet where the folders are settled.
-NOT_GIVEN = {'platform': '', 'namespace': ''}
+# What infer.launch.py declares is not known yet where these are settled.
+NOT_GIVEN = {'platform': '', 'namespace': '', 'wait_for_subscribers': ''}
+LISTENERS = '2'  # to events: a bag that began with the first would be over for the second
 # Launch arguments that stand for parameters: the parameter, and its type.
 OVERRIDES = {'autostart': ('autostart', bool), 'checkpoint': ('checkpoint', str),
              'mode': ('mode', str), 'teacher': ('teacher.checkpoint', str),
@@ -61,25 +62,28 @@ def generate_launch_description():
         DeclareLaunchArgument('rviz_config',
                               default_value=os.path.join(SHARE, 'config', 'rviz', 'distill.rviz'),
                               description='Configuration file of RViz.'),
-        OpaqueFunction(function=_folders),
+        OpaqueFunction(function=_settle),
         IncludeLaunchDescription(PythonLaunchDescriptionSource(
             os.path.join(SHARE, 'launch', 'infer.launch.py'))),
         OpaqueFunction(function=_distillation),
     ])
 
 
-def _folders(context):
-    """Settle the folders here, since those of the distillation node are the inference node's."""
+def _settle(context):
+    """Settle here what two nodes share: the folders, and the bag that begins when both listen."""
     given = {**NOT_GIVEN, **context.launch_configurations}
     find, value_for = parameter_files['parameter_file'], parameter_files['value_for']
     files = [find('params_file', given['params_file']),
              find('platform', given['platform'], os.path.join(SHARE, 'config', 'platforms'))]
-    node = f'/{given["namespace"].strip("/")}/distillation'.replace('//', '/')
+    inside = f'/{given["namespace"].strip("/")}/'.replace('//', '/')
     work_dir, weights_dir = (
-        os.path.expanduser(value_for(node, name, files, given[name]))
+        os.path.expanduser(value_for(f'{inside}distillation', name, files, given[name]))
         for name in ('work_dir', 'weights_dir'))
+    listeners = value_for(f'{inside}replay', 'wait_for_subscribers', files,
+                          given['wait_for_subscribers'])
     work_dir = work_dir or CACHE
-    return [SetLaunchConfiguration('work_dir', work_dir),
+    return [SetLaunchConfiguration('wait_for_subscribers', listeners or LISTENERS),
+            SetLaunchConfiguration('work_dir', work_dir),
             SetLaunchConfiguration('weights_dir',
                                    weights_dir or os.path.join(work_dir, 'weights'))]
 

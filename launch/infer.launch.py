@@ -24,7 +24,7 @@ FILES = {'params_file': '', 'platform': os.path.join(SHARE, 'config', 'platforms
 # Launch arguments that stand for parameters, by node.
 OVERRIDES = {'inference': {'autostart': bool, 'checkpoint': str, 'device': str,
                            'weights_dir': str},
-             'replay': {'bag': str, 'loop': bool}}
+             'replay': {'bag': str, 'loop': bool, 'wait_for_subscribers': int}}
 
 
 def generate_launch_description():
@@ -65,6 +65,9 @@ def generate_launch_description():
         DeclareLaunchArgument('loop', default_value='',
                               description='true: replay the bag over and over. Empty: as in '
                                           'params_file (false).'),
+        DeclareLaunchArgument('wait_for_subscribers', default_value='',
+                              description='How many nodes must listen to the events before the '
+                                          'bag begins. Empty: as in params_file (1).'),
         DeclareLaunchArgument('rviz', default_value='false',
                               description='true: open RViz.'),
         _include('transport.launch.py'),

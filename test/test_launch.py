@@ -10,8 +10,10 @@ from __future__ import annotations
 import ast
 import json
 from pathlib import Path
+import runpy
 import subprocess
 import sys
+from unittest.mock import MagicMock
 from xml.etree import ElementTree
 
 import pytest
@@ -186,6 +188,28 @@ def test_parameters_of_distill_launch_exist():
     assert set_here - {'use_sim_time'} == {'work_dir', 'weights_dir'} <= set(table)
     remapped = [pair.elts[0].value for pair in node['remappings'].elts]
     assert set(remapped) == set(topics.DISTILLATION_INPUTS) - {topics.TEACHER}
+
+
+@pytest.mark.parametrize('given, in_file, expected', [
+    ('', '', '2'), ('', '{wait_for_subscribers: 3}', '3'),
+    ('4', '{wait_for_subscribers: 3}', '4')])
+def test_a_bag_begins_when_both_nodes_of_distill_launch_listen(monkeypatch, tmp_path, given,
+                                                               in_file, expected):
+    # Stand for launch, which only has to carry what the file settles.
+    for name in ('ament_index_python.packages', 'launch', 'launch.actions',
+                 'launch.launch_description_sources', 'launch.substitutions', 'launch_ros.actions',
+                 'launch_ros.parameter_descriptions'):
+        for module in (name.split('.')[0], name):
+            monkeypatch.setitem(sys.modules, module, MagicMock())
+    sys.modules['ament_index_python.packages'].get_package_share_directory.return_value = str(ROOT)
+    sys.modules['launch.actions'].SetLaunchConfiguration = lambda name, value: (name, value)
+    settle = runpy.run_path(str(ROOT / 'launch' / 'distill.launch.py'))['_settle']
+    file = tmp_path / 'parameters.yaml'
+    file.write_text(f'/robot1/replay: {{ros__parameters: {in_file}}}\n' if in_file else '')
+    context = MagicMock(launch_configurations={
+        'params_file': str(file), 'work_dir': '', 'weights_dir': '', 'namespace': 'robot1',
+        **({'wait_for_subscribers': given} if given else {})})
+    assert dict(settle(context))['wait_for_subscribers'] == expected
 
 
 @pytest.mark.parametrize('file, node, table', [

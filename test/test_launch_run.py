@@ -114,5 +114,8 @@ def test_drone_launch_labels_a_bag(infer, client, untrained_teacher, tmp_path):
         GetParameters, '/robot1/inference/get_parameters',
         GetParameters.Request(names=['rate_hz', 'weights_dir'])).values
     assert rate.double_value == 20.0  # as config/platforms/drone.yaml says
+    waits, = client.call(GetParameters, '/robot1/replay/get_parameters', GetParameters.Request(
+        names=['wait_for_subscribers'])).values
+    assert waits.integer_value == 2
     # The inference node is told where the distillation node's students go.
     assert folder.string_value == str(tmp_path / 'work' / 'weights')
