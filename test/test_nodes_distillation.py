@@ -237,8 +237,12 @@ def test_a_calibration_is_rectified_where_it_holds_up_and_ends_nothing(
     lens = replace(camera, d=np.array([0.3, 0, 0, 0, 0]))
     with monkeypatch.context() as patch:
         patch.setattr(rectification, 'Rectification', fail)
-        client.publishers[CAMERA_INFO].publish(to_camera_info(lens, to_header(0, 'f')))
-        wait_for(lambda: 'MemoryError' in diagnostics(client)[1])
+
+        def told():
+            client.publishers[CAMERA_INFO].publish(to_camera_info(lens, to_header(0, 'f')))
+            time.sleep(0.1)
+            return 'MemoryError' in diagnostics(client)[1]
+        wait_for(told)
     assert threads == ['labels']
     time.sleep(1.1)  # after which another calibration follows
     absurd = replace(lens, width=2_000_000, height=2_000_000)
