@@ -91,7 +91,7 @@ def test_a_calibration_that_is_of_no_use_is_told(client, make_node, what, capfd)
         return values(client).get('calibration', '').startswith('received (')
     wait_for(told)
     play(client, 25, 50)
-    says = 'is not calibrated (K is zero)' if what == 'zero' else 'full resolution'
+    says = 'is not calibrated (K is zero)' if what == 'zero' else 'those of the whole sensor'
     heard = []
 
     def logged():
