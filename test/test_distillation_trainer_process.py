@@ -23,12 +23,14 @@ from depth_anyevent_ros.distillation.trainer_client import (
     LONGEST_WAIT_S, pause_after, TrainerClient)
 from depth_anyevent_ros.distillation.trainer_process import (
     ProcessSettings, run, STATE, TrainerProcess)
-from depth_anyevent_ros.distillation.training_state import save_state
+from depth_anyevent_ros.distillation.training_state import load_state, save_state
 from depth_anyevent_ros.distillation.wire import receive, send, WireError
 from depth_anyevent_ros.networks.checkpoint import (
     load_checkpoint, save_checkpoint, untrained_student)
 from depth_anyevent_ros.networks.config import model_preset
 from depth_anyevent_ros.networks.handover import hand_over, read_announced
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_messages_come_as_they_were_sent():
@@ -299,3 +301,76 @@ def test_a_process_that_cannot_be_started_is_tried_again(settings, monkeypatch):
 
 def test_what_was_not_started_stops(settings):
     TrainerClient(settings, lambda *_: None).stop()
+
+
+def learning(settings, anchor_dir):
+    """Return a trainer in the midst of steps that no decision follows, and its frames."""
+    config = replace(untrained_student('tiny-r').config.input, height=56, width=70)
+    trainer, stream = Trainer(replace(settings, decide_every=10 ** 6)), frames(anchor_dir, config)
+    trainer.wait_for(lambda: trainer.of('ready'))
+    for frame in stream:
+        trainer.client.add(frame)
+        time.sleep(0.001)
+    trainer.wait_for(lambda: trainer.of('status') and trainer.of('status')[-1]['steps'] > 3)
+    return trainer, stream
+
+
+def learned(settings):
+    """Return by how much the weights that learn differ from those that run, in the state."""
+    tensors, _ = load_state(Path(settings.state_dir, STATE))
+    return max(float((tensors[name] - tensors[name.replace('network/', 'running/')]).abs().max())
+               for name in tensors if name.startswith('network/'))
+
+
+def test_all_is_forgotten_in_the_midst_of_learning_and_for_good(settings, anchor_dir):
+    trainer, stream = learning(settings, anchor_dir)
+    assert trainer.client.save(20.0) == '' and learned(settings) > 0
+    trainer.client.forget(0, 0)
+    trainer.wait_for(lambda: trainer.of('forgotten'))
+    assert learned(settings) == 0
+    trainer.wait_for(lambda: trainer.of('status')[-1]['blocks'] == 0)
+    os.kill(trainer.client._process.pid, signal.SIGKILL)  # before another state is saved
+    trainer.wait_for(lambda: len(trainer.of('ready')) == 2)
+    assert trainer.client.save(20.0) == '' and learned(settings) == 0
+    assert trainer.client.counts['restarts'] == 1 and len(trainer.of('forgotten')) == 1
+    trainer.client.stop()
+
+
+def test_a_frame_of_another_size_in_the_midst_of_learning(settings, anchor_dir):
+    trainer, stream = learning(settings, anchor_dir)
+    for index in range(12):
+        trainer.client.add(LabelledFrame(
+            np.zeros((3, 70, 84), np.uint8),
+            np.tile(np.linspace(0.1, 1, 84, dtype=np.float16), (70, 1)),
+            10 ** 12 + index * 50_000_000, 1, 99))
+    trainer.wait_for(lambda: trainer.of('status')[-1]['buffer_size_changes'])
+    steps = trainer.of('status')[-1]['steps']
+    trainer.wait_for(lambda: trainer.of('status')[-1]['steps'] > steps)
+    assert trainer.client.counts['restarts'] == 0
+    trainer.client.stop()
+
+
+def test_what_a_process_that_dies_was_told_to_forget_is_said_to_the_next(settings, anchor_dir):
+    trainer, _ = learning(settings, anchor_dir)
+    assert trainer.client.save(20.0) == '' and learned(settings) > 0
+    process = trainer.client._process
+    os.kill(process.pid, signal.SIGSTOP)  # it takes in nothing any more
+    trainer.client.forget(0, 5)
+    trainer.wait_for(lambda: not trainer.client._waiting)
+    os.kill(process.pid, signal.SIGKILL)
+    trainer.wait_for(lambda: trainer.client.problem)
+    trainer.client.forget(0, 0)  # while there is none
+    trainer.wait_for(lambda: not trainer.client._waiting and not trainer.client._to_forget)
+    assert trainer.of('forgotten') and learned(settings) == 0
+    trainer.client.stop()
+
+
+def test_an_error_in_the_process_ends_it_with_a_status_and_what_it_was(settings):
+    with subprocess.Popen([sys.executable, '-m', TrainerProcess.__module__], cwd=ROOT,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
+        send(process.stdin, 'begin', asdict(settings))
+        send(process.stdin, 'frame', {})  # of which all is missing
+        assert process.wait(60) == 1  # with its standard input still open
+        told = process.stderr.read().decode()
+    assert "KeyError: 'image'" in told and 'Fatal' not in told

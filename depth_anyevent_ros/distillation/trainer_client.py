@@ -45,7 +45,9 @@ class TrainerClient:
         self._paused = False
         self._failures = 0  # in a row, since the process was last ready
         self._process: subprocess.Popen | None = None
-        self._saves = itertools.count()
+        self._numbers = itertools.count()
+        # What is to be forgotten, by its number, until a saved state lacks it.
+        self._to_forget: dict[int, dict] = {}
         self._answers: dict[int, queue.Queue[str]] = {}  # to those who wait, by their number
         self._threads = [threading.Thread(target=target, name=name, daemon=True)
                          for target, name in ((self._keep_running, 'trainer'),
@@ -76,14 +78,15 @@ class TrainerClient:
         self._command('pause', {'paused': paused})
 
     def forget(self, stretch: int, since_ns: int) -> None:
-        """Say that the labels from a time in a stretch on are in doubt."""
-        self._command('forget', {'stretch': stretch, 'since_ns': since_ns})
+        """Say that the labels from a time in a stretch on are in doubt; said until it is heard."""
+        self._command('forget', {'stretch': stretch, 'since_ns': since_ns,
+                                 'number': next(self._numbers)})
 
     def save(self, timeout_s: float = SAVE_TIMEOUT_S) -> str:
         """Save the state when the step in hand ends; return what went wrong, '' for nothing."""
         if self.problem:
             return f'nothing is trained at present: {self.problem}'
-        number, answer = next(self._saves), queue.Queue()
+        number, answer = next(self._numbers), queue.Queue()
         self._answers[number] = answer
         self._command('save', {'number': number})
         try:
@@ -150,12 +153,17 @@ class TrainerClient:
                     waiting = self._answers.get(values['number'])
                     if waiting is not None:
                         waiting.put(values['problem'])
+                elif kind == 'forgotten':
+                    self._was_forgotten(values['number'])
                 self._hear(kind, values)
         except WireError as error:
             reason = str(error)
             process.kill()
         with self._changed:
             self._process = None
+            self._waiting.extendleft(('forget', values, {}) for values in
+                                     reversed(self._to_forget.values()))
+            self._to_forget.clear()
         try:
             status = process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
@@ -182,6 +190,12 @@ class TrainerClient:
         if self._process is not None and self.problem:
             self._process.kill()
 
+    def _was_forgotten(self, number: int) -> None:
+        """Take that a state was saved without what this message was about, and those before."""
+        with self._changed:
+            self._to_forget = {sent: values for sent, values in self._to_forget.items()
+                               if sent > number}
+
     def _send(self) -> None:
         """Write what waits, in order; close the pipe at the end."""
         while True:
@@ -192,6 +206,8 @@ class TrainerClient:
                 if self._stopping:
                     break
                 kind, values, arrays = self._waiting.popleft()
+                if kind == 'forget':
+                    self._to_forget[values['number']] = values
             try:
                 send(process.stdin, kind, values, **arrays)
                 self.counts['sent'] += kind == 'frame'

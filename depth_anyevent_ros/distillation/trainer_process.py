@@ -5,7 +5,8 @@ The process that learns while the robot drives; its own, so that it cannot hold 
 
 It reads messages from standard input (wire.py): `begin` with the settings, then labelled frames
 and commands. It writes to standard output: `ready`, `status` once a second, `weights` on every
-promotion, and `problem`. When standard input ends it saves its state and ends too.
+promotion, `forgotten` when a state without what was to be forgotten is on the disk, and
+`problem`. When standard input ends it saves its state and ends too.
 """
 from __future__ import annotations
 
@@ -84,6 +85,7 @@ class TrainerProcess:
         self._verdict: Verdict | None = None
         self._announcement = ''
         self._to_hand_over = False
+        self._forgotten: int | None = None  # the number of what no saved state lacks yet
         self._decided_at = 0
         self._rest_until = 0.0
         checkpoint = load_student(settings.student)
@@ -106,10 +108,10 @@ class TrainerProcess:
         next_status = next_save = time.monotonic()
         next_save += self._settings.save_every_s
         while not self._ended:
-            busy = self._learner.ready and not self._paused
             rest_s = self._rest_until - time.monotonic()
-            self._take_messages(wait_s=min(max(rest_s, 0.0), 0.2) if busy else 0.2)
-            if busy and rest_s <= 0:
+            self._take_messages(wait_s=min(max(rest_s, 0.0), 0.2) if self._busy else 0.2)
+            # A message may have taken away all that there was to learn from.
+            if self._busy and rest_s <= 0:
                 self._work()
             now = time.monotonic()
             if now >= next_status:
@@ -120,6 +122,11 @@ class TrainerProcess:
                 self._save()
                 give_back_free_blocks()
         self._save()
+
+    @property
+    def _busy(self) -> bool:
+        """Whether there is something to do, and nothing against it."""
+        return self._learner.ready and not self._paused and not self._ended
 
     def _read(self) -> None:
         try:
@@ -149,6 +156,8 @@ class TrainerProcess:
                 values['stretch']))
         elif kind == 'forget':
             self._learner.forget(values['stretch'], values['since_ns'])
+            self._forgotten = values['number']
+            self._save()
         elif kind == 'pause':
             self._paused = values['paused']
         elif kind == 'save':
@@ -210,6 +219,9 @@ class TrainerProcess:
         except (OSError, TrainingError) as error:
             self._tell('problem', {'what': f'the state could not be saved: {error}'})
             return str(error)
+        if self._forgotten is not None:
+            self._tell('forgotten', {'number': self._forgotten})
+            self._forgotten = None
         return ''
 
     def _resume(self) -> None:
@@ -288,9 +300,11 @@ def _hold(folder: Path) -> TextIO:
 def main() -> None:
     """Run on standard input and output; whatever prints goes to standard error."""
     os.nice(NICENESS)
+    # Not sys.stdin: an interpreter that ends while a thread reads from that aborts.
+    source = os.fdopen(os.dup(sys.stdin.fileno()), 'rb')
     sink = os.fdopen(os.dup(sys.stdout.fileno()), 'wb')
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    run(sys.stdin.buffer, sink)
+    run(source, sink)
 
 
 if __name__ == '__main__':
