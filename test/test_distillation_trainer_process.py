@@ -374,3 +374,21 @@ def test_an_error_in_the_process_ends_it_with_a_status_and_what_it_was(settings)
         assert process.wait(60) == 1  # with its standard input still open
         told = process.stderr.read().decode()
     assert "KeyError: 'image'" in told and 'Fatal' not in told
+
+
+def test_whoever_fails_to_hear_a_message_hears_the_next(settings, capfd):
+    heard = []
+
+    def hear(kind, values):
+        heard.append(kind)
+        if kind == 'ready':
+            raise RuntimeError('of the listener')
+    client = TrainerClient(settings, hear)
+    client.start()
+    end = time.monotonic() + 60
+    while 'status' not in heard and time.monotonic() < end:
+        time.sleep(0.02)
+    assert heard[-1] == 'status' and client.problem == ''
+    assert client.save(20.0) == ''
+    client.stop()
+    assert 'RuntimeError: of the listener' in capfd.readouterr().err

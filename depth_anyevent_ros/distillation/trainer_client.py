@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from typing import Any
 
 from depth_anyevent_ros.distillation.replay_buffer import LabelledFrame
@@ -33,8 +34,9 @@ class TrainerClient:
     """
     Runs a TrainerProcess as a child.
 
-    hear(kind, values): called on a thread of its own with each message. counts: frames sent and
-    dropped, restarts of the process. problem: why it does not run, '' while it does.
+    hear(kind, values): called on a thread of its own with each message; what it raises is printed.
+    counts: frames sent and dropped, restarts of the process. problem: why it does not run, ''
+    while it does.
     """
 
     def __init__(self, settings: ProcessSettings, hear: Callable[[str, dict[str, Any]], None]):
@@ -155,7 +157,7 @@ class TrainerClient:
                         waiting.put(values['problem'])
                 elif kind == 'forgotten':
                     self._was_forgotten(values['number'])
-                self._hear(kind, values)
+                self._tell(kind, values)
         except WireError as error:
             reason = str(error)
             process.kill()
@@ -170,6 +172,13 @@ class TrainerClient:
             process.kill()
             status = process.wait()
         return reason or f'the training process ended with status {status}'
+
+    def _tell(self, kind: str, values: dict) -> None:
+        """Let whoever listens hear; where that fails, the messages after it are still read."""
+        try:
+            self._hear(kind, values)
+        except Exception:  # or nobody would notice any more when the process ends
+            traceback.print_exc()
 
     def _started(self) -> subprocess.Popen:
         """Start the process and tell it what to do; OSError where it cannot be started."""
