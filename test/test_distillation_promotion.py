@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from depth_anyevent_ros.distillation.promotion import judge, PromotionConfig
+from depth_anyevent_ros.distillation.promotion import judge, PromotionConfig, tail
 
 GENERATOR = np.random.default_rng(0)
 RUNNING = GENERATOR.uniform(0.2, 0.5, 12)
@@ -38,13 +38,35 @@ def test_in_the_end_no_gain_is_a_decision():
     assert verdict.decided and not verdict.promote and 'does not agree better' in verdict.reason
 
 
-def test_chance_is_rarely_promoted():
-    promoted = 0
-    for seed in range(200):
-        rng = np.random.default_rng(seed)
-        promoted += judge(RUNNING, RUNNING * rng.normal(1, 0.1, len(RUNNING)), 1, 1, 1).promote
-    # 2.5 % are to be expected; the bootstrap of 12 blocks is a little too sure.
-    assert promoted <= 16
+def decision(rng, gain, spread):
+    """Return the end of a decision that looks at 6, 12 and 18 blocks."""
+    running = rng.lognormal(-1, 0.4, 18)
+    candidate = gain * running * np.exp(spread * rng.normal(size=18) - spread ** 2 / 2)
+    for count in (6, 12, 18):
+        verdict = judge(running[:count], candidate[:count], 1, 1, 1)
+        if verdict.decided:
+            break
+    return verdict
+
+
+def test_chance_is_rarely_promoted_however_often_it_is_looked_at():
+    rng = np.random.default_rng(0)
+    for spread, most in ((0.05, 0.045), (0.1, 0.05), (0.2, 0.06)):
+        found = [decision(rng, 1.0, spread) for _ in range(1500)]
+        assert np.mean([verdict.promote for verdict in found]) <= most
+        assert np.mean(['agrees worse' in verdict.reason for verdict in found]) <= most
+
+
+def test_what_is_better_by_a_tenth_is_mostly_promoted():
+    rng = np.random.default_rng(0)
+    assert np.mean([decision(rng, 0.9, 0.1).promote for _ in range(300)]) > 0.93
+
+
+def test_what_looks_may_err_in_is_kept_for_the_last():
+    spent = [tail(blocks) for blocks in (6, 12, 18)]
+    assert spent == pytest.approx([0.025 * 1.2 * share / 9 for share in (1, 3, 5)])
+    assert tail(40) == tail(18) and tail(13) < spent[2]
+    assert tail(4, PromotionConfig(least_blocks=4, most_blocks=4)) == pytest.approx(0.03)
 
 
 def test_few_blocks_decide_nothing():

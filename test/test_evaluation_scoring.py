@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from depth_anyevent_ros.evaluation.baselines import label_sums, mean_maps
+from depth_anyevent_ros.evaluation.intervals import expanded_tail
 from depth_anyevent_ros.evaluation.metrics import METRICS
 from depth_anyevent_ros.evaluation.protocols import frame_metrics, PROTOCOLS
-from depth_anyevent_ros.evaluation.report import (
-    expanded_tail, ratio_interval, report, table)
+from depth_anyevent_ros.evaluation.report import ratio_interval, report, table
 from depth_anyevent_ros.evaluation.scoring import Frame, score_sequence
 
 CLEAN = PROTOCOLS['clean']
@@ -242,9 +242,9 @@ def test_ratio_and_its_interval(tmp_path):
 @pytest.mark.parametrize('count, t', [(6, 2.5706), (12, 2.2010), (24, 2.0687), (241, 1.9699)])
 def test_the_interval_of_few_sequences_is_as_wide_as_students(count, t):
     """Quantiles of Student's distribution from a table; half of 5 % without end."""
-    assert NormalDist().inv_cdf(expanded_tail(count)) == pytest.approx(
-        -t * np.sqrt(count / (count - 1)), rel=2e-3)
-    assert expanded_tail(10 ** 6) == pytest.approx(0.025, rel=1e-4)
+    assert NormalDist().inv_cdf(expanded_tail(count, 0.95)) == pytest.approx(
+        -t * np.sqrt(count / (count - 1)), rel=1e-4)
+    assert expanded_tail(10 ** 4, 0.95) == pytest.approx(0.025, rel=2e-3)
 
 
 def test_the_mean_map_of_a_world_is_hard_to_beat_there(tmp_path):

@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+import math
 
 import numpy as np
 
-RESAMPLES = 2000
+from depth_anyevent_ros.evaluation.intervals import student_quantile
+
+# What looks at more and more of the same blocks err in together is less than the sum of it.
+OVERLAP = 1.2
 
 
 @dataclass(frozen=True)
@@ -15,12 +19,12 @@ class PromotionConfig:
     """
     When a candidate is promoted.
 
-    confidence: of the paired bootstrap interval of its error over the running student's.
-    least_blocks: held-out blocks without which nothing is decided. most_blocks: with so many it
-    is kept back where they still cannot tell. anchor_step, anchor_total: by how much its error
-    against the truth of the anchor set may exceed that of the running student, and that of the
-    student at the beginning. shares: of the way from the running student to what was learned, of
-    which the first that the anchor set allows is the candidate.
+    confidence: of a decision on the interval of its error over the running student's, all looks
+    of it together. least_blocks: held-out blocks without which nothing is decided, 2 or more.
+    most_blocks: with so many it is kept back where they still cannot tell. anchor_step,
+    anchor_total: by how much its error against the truth of the anchor set may exceed that of the
+    running student, and that of the student at the beginning. shares: of the way from the running
+    student to what was learned, of which the first that the anchor set allows is the candidate.
     """
 
     confidence: float = 0.95
@@ -58,8 +62,10 @@ def judge(running: np.ndarray, candidate: np.ndarray, anchor_running: float,
     Compare two students on the same held-out blocks, and on the anchor set.
 
     running, candidate: mean disagreement with the teacher, one value a block. anchor_*: errors
-    against truth. Blocks and not frames are drawn anew, since frames of a block are alike. An
-    error that is no finite number keeps the candidate back.
+    against truth. Blocks and not frames are what is counted, since frames of a block are alike;
+    neighbouring blocks are taken for independent. The interval is that of a ratio of means by
+    Student's distribution, at the level that `tail` says. An error that is no finite number keeps
+    the candidate back.
     """
     running, candidate = np.asarray(running, float), np.asarray(candidate, float)
     step = anchor_candidate / anchor_running if anchor_running > 0 else np.inf
@@ -68,9 +74,10 @@ def judge(running: np.ndarray, candidate: np.ndarray, anchor_running: float,
         return Verdict(False, False, f'{len(running)} held-out blocks are too few to decide; '
                        f'{config.least_blocks} are needed', np.nan, np.nan, np.nan, step, total)
     ratio = candidate.sum() / running.sum()
-    draws = np.random.default_rng(0).integers(0, len(running), (RESAMPLES, len(running)))
-    tail = (1 - config.confidence) / 2
-    low, high = np.quantile(candidate[draws].sum(1) / running[draws].sum(1), (tail, 1 - tail))
+    deviation = (candidate - ratio * running).std(ddof=1) / math.sqrt(len(running))
+    half = student_quantile(1 - tail(len(running), config), len(running) - 1) \
+        * deviation / running.mean()
+    low, high = ratio - half, ratio + half
     found = f'{ratio:.3f} of the error ({low:.3f} to {high:.3f}) on {len(running)} blocks'
     promote, decided = False, True
     if not np.isfinite([ratio, low, high, step, total]).all():
@@ -90,3 +97,16 @@ def judge(running: np.ndarray, candidate: np.ndarray, anchor_running: float,
     else:
         promote, reason = True, f'it agrees better with the teacher: {found}'
     return Verdict(promote, decided, reason, ratio, low, high, step, total)
+
+
+def tail(blocks: int, config: PromotionConfig = PromotionConfig()) -> float:
+    """
+    Return how likely a look at so many blocks may see a better candidate where there is none.
+
+    A decision looks several times, at more blocks each time, and may err at each. What it may err
+    in grows with the square of the blocks, so that most is left for the last look, which sees
+    most; early ones tell large gains.
+    """
+    now = min(blocks / config.most_blocks, 1)
+    before = max(now - config.least_blocks / config.most_blocks, 0)
+    return OVERLAP * (1 - config.confidence) / 2 * (now ** 2 - before ** 2)

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
 
 import numpy as np
 
+from depth_anyevent_ros.evaluation.intervals import expanded_tail
 from depth_anyevent_ros.evaluation.metrics import METRICS, SCORES
 from depth_anyevent_ros.evaluation.scoring import (
     CANDIDATES, FEW_EVENTS_PER_PIXEL, PARTS, SequenceScores)
@@ -155,25 +155,10 @@ def ratio_interval(sequences: list[SequenceScores], main: str = 'abs_rel') -> di
     if len(sequences) >= LEAST_SEQUENCES:
         draws = np.random.default_rng(0).integers(0, len(sums), (RESAMPLES, len(sums)))
         drawn = sums[draws].sum(axis=1)
-        tail = expanded_tail(len(sums))
+        tail = expanded_tail(len(sums), CONFIDENCE)
         low, high = np.quantile(drawn[:, 0] / drawn[:, 1], (tail, 1 - tail))
         result.update(low=float(low), high=float(high))
     return result
-
-
-def expanded_tail(count: int) -> float:
-    """
-    Return the share of draws below an interval of CONFIDENCE for the mean of `count` values.
-
-    Phi(-t sqrt(n / (n - 1))) with the quantile t of Student's distribution, n - 1 degrees of
-    freedom: as wide as the interval of a mean by t.
-    """
-    freedom, z = count - 1, NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    # Abramowitz and Stegun, 26.7.5: right to a thousandth from 5 degrees of freedom on.
-    t = z + (z ** 3 + z) / (4 * freedom) \
-        + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * freedom ** 2) \
-        + (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z) / (384 * freedom ** 3)
-    return NormalDist().cdf(-t * math.sqrt(count / freedom))
 
 
 def _sum_of_common(errors: np.ndarray) -> np.ndarray:
