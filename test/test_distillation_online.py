@@ -209,3 +209,52 @@ def test_what_is_in_doubt_is_forgotten(student):
         online.add(frame)
     online.step()
     assert 0 < gone(online._network) and online.undecided
+
+
+def decided(online, taken, gain):
+    """Let a learner decide on a candidate whose error is the running student's times `gain`."""
+    disagreement = online._disagreement
+    online._disagreement = lambda network, block: disagreement(online.running, block) * (
+        gain if network is online._candidate else 1)
+    while not online.undecided:
+        online.add(next(taken))
+    verdict = online.consider()
+    online._disagreement = disagreement
+    return verdict
+
+
+def test_the_learning_rate_falls_and_rises_again(student):
+    online, taken = learner(student), frames(10 ** 4)
+    for _ in range(3):
+        assert not decided(online, taken, 1.3).promote
+    assert online.learning_rate == pytest.approx(1e-3 * 0.7 ** 3)
+    state = online.state()
+    for left in (2, 1, 0, 0):
+        assert decided(online, taken, 0.7).promote
+        assert online.learning_rate == pytest.approx(1e-3 * 0.7 ** left)
+    for asked, then in ((1e-3, 1e-3 * 0.7 ** 3), (3e-4, 3e-4)):
+        again = learner(student, learning_rate=asked)
+        again.restore(*state)
+        assert again.learning_rate == pytest.approx(then)
+    again = learner(student)
+    again.restore(state[0], {name: fact for name, fact in state[1].items()
+                             if name != 'asked_learning_rate'})  # as of an earlier version
+    assert again.learning_rate == 1e-3
+
+
+def test_blocks_with_hardly_any_label_decide_nothing(student):
+    online = learner(student, promotion=replace(CONFIG.promotion, least_blocks=2, most_blocks=9))
+    for index, frame in enumerate(frames(80)):
+        if index % 24 in (4, 5, 6):  # of three blocks that are held out the first
+            label = np.full(SIZE, np.nan, np.float16)
+            label[0, 33:37] = frame.inverse_depth[0, 33:37]
+            frame = replace(frame, inverse_depth=label)
+        online.add(frame)
+    for _ in range(30):
+        online.step()
+    held_out = online.buffer.held_out
+    silent = sum(np.isfinite(block.inverse_depth).sum() < 16 for block in held_out)
+    assert 0 < silent < len(held_out) - 1
+    verdict = online.consider()
+    assert verdict.promote and f'on {len(held_out) - silent} blocks' in verdict.reason
+    assert online.unjudged == silent and online.kept_back == 0

@@ -54,8 +54,9 @@ class OnlineConfig:
     set, 0 for none, whose loss counts anchor_weight. anchor_frames: of each anchor sequence, to
     judge by. ema_decay: of the average of the weights, which is what is judged and handed over.
     slow_down: factor of the learning rate after a candidate was kept back, down to
-    least_learning_rate. device, precision: where and how the steps are computed, see
-    `where_to_learn`; what is judged is in fp32, or what a GPU takes for it (TF32).
+    least_learning_rate; after a promotion it rises by as much, up to learning_rate. device,
+    precision: where and how the steps are computed, see `where_to_learn`; what is judged is in
+    fp32, or what a GPU takes for it (TF32).
     """
 
     learning_rate: float = 3e-4
@@ -130,6 +131,7 @@ class OnlineLearner:
         self._states: dict[str, RecurrentState | None] = {}
         self.steps = self.promotions = self.kept_back = self._since_start = 0
         self._size_changes = self._looked_at = 0
+        self.unjudged = 0  # held-out blocks whose labels know too little to compare students by
         self.anchor_first = self.anchor_running = self._anchor_error(self.running)
 
     def add(self, frame: LabelledFrame) -> None:
@@ -180,17 +182,21 @@ class OnlineLearner:
         for.
         """
         share, anchor = self._go_as_far_as_the_anchor_set_allows()
+        blocks = [block for block in self.buffer.held_out if _tells(block)]
         running, candidate = (
-            np.array([self._disagreement(network, block) for block in self.buffer.held_out])
+            np.array([self._disagreement(network, block) for block in blocks])
             for network in (self.running, self._candidate))
         verdict = replace(judge(running, candidate, self.anchor_running, anchor,
                                 self.anchor_first, self.config.promotion), share=share)
         self._looked_at = self.buffer.counts['held_out_blocks']
         if not verdict.decided:
             return verdict
+        self.unjudged += len(self.buffer.held_out) - len(blocks)
         self.buffer.use_up_held_out()
         if verdict.promote:
             self.promotions += 1
+            self.learning_rate = min(self.learning_rate / self.config.slow_down,
+                                     self.config.learning_rate)
             self.running.load_state_dict(self._candidate.state_dict())
             self.anchor_running = anchor
         else:
@@ -216,10 +222,14 @@ class OnlineLearner:
                 **optimizer_tensors(self._optimizer, self._network)}, {
             'student': self.checkpoint.sha256, 'steps': self.steps,
             'promotions': self.promotions, 'kept_back': self.kept_back,
-            'learning_rate': self.learning_rate}
+            'learning_rate': self.learning_rate, 'asked_learning_rate': self.config.learning_rate}
 
     def restore(self, tensors: dict[str, Tensor], facts: dict) -> None:
-        """Go on where `state` was taken; ValueError where it is that of another student."""
+        """
+        Go on where `state` was taken; ValueError where it is that of another student.
+
+        The learning rate is that of the state, unless another one is asked for than then.
+        """
         if facts['student'] != self.checkpoint.sha256:
             raise ValueError('the state is that of another student, '
                              f'{facts["student"][:12]} and not {self.checkpoint.sha256[:12]}')
@@ -227,8 +237,11 @@ class OnlineLearner:
         load_network('average', self._average, tensors)
         load_network('running', self.running, tensors)
         load_optimizer(self._optimizer, self._network, tensors)
-        for name in ('steps', 'promotions', 'kept_back', 'learning_rate'):
+        for name in ('steps', 'promotions', 'kept_back'):
             setattr(self, name, facts[name])
+        # States that do not say what was asked for are of versions in which it only fell.
+        if facts.get('asked_learning_rate') == self.config.learning_rate:
+            self.learning_rate = facts['learning_rate']
         # Not what it was then: the anchor set may be another one by now.
         self.anchor_running = self._anchor_error(self.running)
 
@@ -313,7 +326,7 @@ class OnlineLearner:
         for prediction, label in zip(self._predict(network, block),
                                      block.inverse_depth.astype(np.float64)):
             known = np.isfinite(label)
-            if known.sum() < LEAST_PIXELS or not label[known].std() > 0:
+            if not _comparable(label[known]):
                 continue
             values, target = prediction[known].astype(np.float64), label[known]
             rest = target - align(values, target, non_negative=True).apply(values)
@@ -342,3 +355,14 @@ class OnlineLearner:
     def _encode(self, images: np.ndarray) -> List[Tensor]:
         x = torch.from_numpy(np.ascontiguousarray(images)).to(self._device).float() / 255
         return self.running.pretrained((x - self._mean) / self._std)
+
+
+def _tells(block: Samples) -> bool:
+    """Return whether a label of a block says enough to compare students by."""
+    return any(_comparable(label[np.isfinite(label)].astype(np.float64))
+               for label in block.inverse_depth)
+
+
+def _comparable(known: np.ndarray) -> bool:
+    """Return whether the known cells of a label are enough, and differ."""
+    return len(known) >= LEAST_PIXELS and bool(known.std() > 0)

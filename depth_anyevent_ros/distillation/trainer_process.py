@@ -240,6 +240,10 @@ class TrainerProcess:
         self._announcement, self._to_hand_over = announcement, waits
         self._decided_at = self._learner.steps
         self._say(f'Going on from step {self._learner.steps}.')
+        rate = self._learner.learning_rate
+        if rate != facts['learning_rate']:
+            self._say(f'The learning rate is {rate:g}, as train.learning_rate says now, and not '
+                      f'the {facts["learning_rate"]:g} that the state was left with.')
 
     def _status(self) -> dict[str, Any]:
         learner, buffer = self._learner, self._learner.buffer
@@ -248,6 +252,7 @@ class TrainerProcess:
                   for name in ('stream', 'anchor', 'gradient_norm')} if self._losses else {}
         return {'steps': learner.steps, 'paused': self._paused, 'losses': losses,
                 'promotions': learner.promotions, 'kept_back': learner.kept_back,
+                'unjudged': learner.unjudged,
                 'learning_rate': learner.learning_rate,
                 'anchor_first': learner.anchor_first, 'anchor_running': learner.anchor_running,
                 'buffer_bytes': buffer.nbytes, 'buffer_most': buffer.max_bytes,
