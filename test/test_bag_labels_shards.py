@@ -1,11 +1,17 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Shards of labels, written without a bag."""
+"""Shards of labels, written without a bag, and of small bags that something is odd in."""
+from dataclasses import replace
+import json
+
+from event_packets import HEIGHT, MS, packets_of, START_NS, WIDTH
 import numpy as np
 import pytest
 
 from depth_anyevent_ros.bag_labels.shard_reader import Slot, WITHIN
 from depth_anyevent_ros.bag_labels.shard_writers import SequenceShard
+from depth_anyevent_ros.cli.main import execute
+from depth_anyevent_ros.datasets.bag_writer import BagWriter
 from depth_anyevent_ros.datasets.sequences import Sequence
 from depth_anyevent_ros.events.pipeline import Window
 from depth_anyevent_ros.events.types import Events
@@ -35,3 +41,48 @@ def test_maps_that_go_below_0(tmp_path, alignment):
     assert sequence.relative == (alignment == 'relative') and len(sequence) == len(maps)
     for found, wanted in zip(map(sequence.inverse_depth, range(len(maps))), expected):
         np.testing.assert_allclose(found, wanted, atol=1e-3)
+
+
+def small_bag(path, odd_sizes=(), size=(HEIGHT, WIDTH)):
+    """Write 4 s of events and maps, ten a second; those of these numbers have another size."""
+    rng = np.random.default_rng(0)
+    times = np.sort(rng.integers(0, 4_000_000, 20_000)) * 1000
+    events = Events(START_NS + times, rng.integers(0, WIDTH, len(times)).astype(np.uint16),
+                    rng.integers(0, HEIGHT, len(times)).astype(np.uint16),
+                    rng.integers(0, 2, len(times)).astype(np.uint8))
+    items = [(int(times[min(end, len(times)) - 1]) + MS, replace(packet, frame_id='camera'))
+             for end, packet in zip(range(200, 20_001, 200), packets_of(
+                 events, 'libcaer', range(200, 20_000, 200)))]
+    for number in range(36):
+        height, width = size if number in odd_sizes else (HEIGHT, WIDTH)
+        items.append(((300 + 100 * number) * MS, np.tile(
+            np.linspace(0.1, 1, width, dtype=np.float32), (height, 1))))
+    with BagWriter(path) as writer:
+        for at_ns, item in sorted(items, key=lambda item: item[0]):
+            at_ns += START_NS
+            if isinstance(item, np.ndarray):
+                writer.write_image('/map', item, '32FC1', at_ns, 'camera', at_ns + 2 * MS)
+            else:
+                writer.write_event_packet('/events', replace(item, stamp_ns=at_ns), at_ns)
+    return path
+
+
+def label(bag, output, kind='sequence'):
+    return execute(['label', str(bag), '--output', str(output), '--format', kind,
+                    '--teacher', 'topic:/map'])
+
+
+@pytest.mark.parametrize('kind', ['sequence', 'mcap'])
+def test_a_picture_of_another_size_is_one_without_a_label(tmp_path, kind, capsys):
+    bag = small_bag(tmp_path / 'bag', odd_sizes=(3, 9, 10), size=(48, 48))
+    assert label(bag, tmp_path / 'labels', kind) == 0, capsys.readouterr().err
+    report = json.loads((tmp_path / 'labels' / 'report.json').read_text())['bags']['bag']
+    assert report['refused']['other size'] == 3 and report['labels'] >= 30
+    assert '3 other size' in capsys.readouterr().out
+
+
+def test_a_bag_of_pictures_of_another_size_is_refused(tmp_path, capsys):
+    bag = small_bag(tmp_path / 'bag', odd_sizes=range(36), size=(48, 48))
+    assert label(bag, tmp_path / 'labels') == 1
+    assert 'of another shape: they cannot be the same picture' in capsys.readouterr().err
+    assert not list(tmp_path.rglob('sequence.json'))

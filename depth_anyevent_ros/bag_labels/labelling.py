@@ -26,11 +26,13 @@ from depth_anyevent_ros.distillation.teachers import CheckpointTeacher, ForeignT
 from depth_anyevent_ros.events.pipeline import Representation
 from depth_anyevent_ros.events.reel import EventReel
 from depth_anyevent_ros.events.types import PacketError
+from depth_anyevent_ros.geometry.camera import CalibrationError
 
 WINDOW_NS = 50_000_000
 MAX_GAP_NS = 200_000_000
 MOST_GRID = 180  # cells along the width of the events that findings look at
 QUEUE_BYTES = 256 << 20
+OTHER_SIZE = 'other size'  # than the calibration is for
 PROGRESS = 'progress'  # folder of the records of shards that are done
 
 
@@ -176,6 +178,7 @@ class _Stages:
         self._reel = EventReel()
         self._place, self._size = BEFORE, (0, 0)  # of the packets that the reel holds
         self._registration: tuple[tuple, object] | None = None
+        self._misfit: CalibrationError | None = None  # of the first picture of another size
 
     def teach(self, chunk: Chunk) -> Chunk:
         """Let the teacher see the chunk's pictures, those of one size at once."""
@@ -204,8 +207,15 @@ class _Stages:
         chunk.slots.clear()
 
     def end(self) -> None:
-        """Write the events that waited for what follows, as nothing does."""
+        """
+        Write the events that waited for what follows, as nothing does.
+
+        Raises CalibrationError where there is no label since most pictures are of another size.
+        """
         self._take_events(final=True)
+        counts, refused = self.findings.counts, self.findings.refused
+        if not counts['labels'] and 2 * refused[OTHER_SIZE] > counts['pictures']:
+            raise self._misfit
 
     def _packet(self, slot: Slot) -> None:
         self.writer.packet(slot)
@@ -237,7 +247,12 @@ class _Stages:
         if slot.found is None:
             self.findings.refuse(slot.why_not)
             return
-        registration = self._registered(slot)
+        try:
+            registration = self._registered(slot)
+        except CalibrationError as error:  # of one odd picture, or of all: see `end`
+            self._misfit = self._misfit or error
+            self.findings.refuse(OTHER_SIZE)
+            return
         label = registration.register(slot.found)
         if not usable(label):
             self.findings.refuse('no depth')
