@@ -12,7 +12,7 @@ from depth_anyevent_ros.bag_labels.shard_reader import Slot, WITHIN
 from depth_anyevent_ros.bag_labels.shard_writers import SequenceShard
 from depth_anyevent_ros.cli.main import execute
 from depth_anyevent_ros.datasets.bag_writer import BagWriter
-from depth_anyevent_ros.datasets.sequences import Sequence
+from depth_anyevent_ros.datasets.sequences import find_sequences, Sequence
 from depth_anyevent_ros.events.pipeline import Window
 from depth_anyevent_ros.events.types import Events
 from depth_anyevent_ros.geometry.camera import CameraModel
@@ -43,11 +43,16 @@ def test_maps_that_go_below_0(tmp_path, alignment):
         np.testing.assert_allclose(found, wanted, atol=1e-3)
 
 
-def small_bag(path, odd_sizes=(), size=(HEIGHT, WIDTH)):
-    """Write 4 s of events and maps, ten a second; those of these numbers have another size."""
+def small_bag(path, odd_sizes=(), size=(HEIGHT, WIDTH), leap_s=0):
+    """
+    Write 4 s of events and maps, ten a second; those of these numbers have another size.
+
+    leap_s: by which sensor time leaps after 2 s.
+    """
     rng = np.random.default_rng(0)
     times = np.sort(rng.integers(0, 4_000_000, 20_000)) * 1000
-    events = Events(START_NS + times, rng.integers(0, WIDTH, len(times)).astype(np.uint16),
+    leapt = np.where(times < 2 * 10 ** 9, times, times + leap_s * 10 ** 9)
+    events = Events(START_NS + leapt, rng.integers(0, WIDTH, len(times)).astype(np.uint16),
                     rng.integers(0, HEIGHT, len(times)).astype(np.uint16),
                     rng.integers(0, 2, len(times)).astype(np.uint8))
     items = [(int(times[min(end, len(times)) - 1]) + MS, replace(packet, frame_id='camera'))
@@ -59,9 +64,10 @@ def small_bag(path, odd_sizes=(), size=(HEIGHT, WIDTH)):
             np.linspace(0.1, 1, width, dtype=np.float32), (height, 1))))
     with BagWriter(path) as writer:
         for at_ns, item in sorted(items, key=lambda item: item[0]):
+            stamp_ns = START_NS + at_ns + (leap_s * 10 ** 9 if at_ns >= 2 * 10 ** 9 else 0)
             at_ns += START_NS
             if isinstance(item, np.ndarray):
-                writer.write_image('/map', item, '32FC1', at_ns, 'camera', at_ns + 2 * MS)
+                writer.write_image('/map', item, '32FC1', stamp_ns, 'camera', at_ns + 2 * MS)
             else:
                 writer.write_event_packet('/events', replace(item, stamp_ns=at_ns), at_ns)
     return path
@@ -86,3 +92,30 @@ def test_a_bag_of_pictures_of_another_size_is_refused(tmp_path, capsys):
     assert label(bag, tmp_path / 'labels') == 1
     assert 'of another shape: they cannot be the same picture' in capsys.readouterr().err
     assert not list(tmp_path.rglob('sequence.json'))
+
+
+@pytest.mark.parametrize('leap_s, parts', [(5, 1), (60, 2), (7200, 2)])
+def test_a_leap_of_sensor_time_ends_a_sequence(tmp_path, leap_s, parts, capsys):
+    bag = small_bag(tmp_path / 'bag', leap_s=leap_s)
+    assert label(bag, tmp_path / 'labels') == 0, capsys.readouterr().err
+    sequences = list(map(Sequence, find_sequences(tmp_path / 'labels')))
+    assert len(sequences) == parts and sum(map(len, sequences)) >= 30
+    assert max(sequence.info['duration_ns'] for sequence in sequences) < (leap_s + 4) * 10 ** 9
+    if parts > 1:
+        assert all(sequence.info['duration_ns'] < 3 * 10 ** 9 for sequence in sequences)
+
+
+def test_a_leap_amid_the_events_of_several_packets(tmp_path):
+    camera = CameraModel(4, 3, np.array([[4.0, 0, 1.5], [0, 4.0, 1], [0, 0, 1]]), np.zeros(5))
+    shard = SequenceShard(tmp_path / 's', camera, {
+        'source': 'a test', 'labels': {'alignment': 'relative'}})
+    for times_s in ((0, 1, 30, 31), (60, 61)):
+        times = np.array(times_s, np.int64) * 10 ** 9
+        some = np.ones(len(times), np.uint16)
+        shard.events(WITHIN, Events(times, some, some, some.astype(np.uint8)))
+        end_ns = int(times[-1])
+        shard.label(Slot(end_ns, window=Window(None, 0, end_ns, end_ns, 1, False, 1)),
+                    np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4))
+    assert shard.finish() == {'sequences': ['s', 's_2']}
+    durations = [Sequence(tmp_path / name).info['duration_ns'] for name in ('s', 's_2')]
+    assert durations == [10 ** 9] * 2

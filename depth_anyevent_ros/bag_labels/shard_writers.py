@@ -24,6 +24,7 @@ from depth_anyevent_ros.geometry.camera import CameraModel
 LABEL, LABEL_INFO, LABEL_FACTS = ('/proxy_label/image', '/proxy_label/camera_info',
                                   '/proxy_label/info')
 KEPT_BEFORE_NS = 250_000_000  # of events, so that the first window is whole
+LONGEST_LEAP_NS = 10_000_000_000  # of the times of events within a sequence
 HAIR = 1e-3  # of a map's range: what it may lie below 0 by mere inexactness
 
 
@@ -81,7 +82,7 @@ class McapShard:
 
 class SequenceShard:
     """
-    The shard as a sequence folder; as several where sensor time begins anew in it.
+    The shard as a sequence folder; as several where sensor time begins anew or leaps in it.
 
     path: of the folder to be; further ones get _2 and so on behind it. info: for sequence.json,
     whose labels.alignment says whether labels are 'relative', or 'as published' in 1/m.
@@ -101,6 +102,7 @@ class SequenceShard:
         self._before: deque[Events] = deque()
         self._writer: SequenceWriter | None = None
         self._base_ns = self._last_ns = 0
+        self._latest_ns: int | None = None  # of the last event
         self._labels_here = 0
         self._made: list[str] = []
         self.out_of_order = 0
@@ -111,17 +113,18 @@ class SequenceShard:
     def anew(self) -> None:
         """Say that sensor time begins anew with the next events."""
         self._end_part()
+        self._latest_ns = None
 
     def events(self, place: int, events: Events) -> None:
-        """Take events, one at least; place: see `Slot`."""
-        if place == BEFORE:
-            self._before.append(events)
-            while self._before[0].t[-1] < events.t[-1] - KEPT_BEFORE_NS:
-                self._before.popleft()
-            return
-        if self._writer is None:
-            self._begin_part(events)
-        self._add(events)
+        """Take events, one at least; place: see `Slot`. Where their time leaps, a part ends."""
+        latest_ns = events.t[0] if self._latest_ns is None else self._latest_ns
+        leaps = np.flatnonzero(np.diff(events.t, prepend=latest_ns) > LONGEST_LEAP_NS).tolist()
+        for begin, end in zip([0, *leaps], [*leaps, len(events)]):
+            if begin in leaps:
+                self._end_part()
+            if begin < end:
+                self._take(place, events.part(begin, end))
+        self._latest_ns = int(events.t[-1])
 
     def label(self, slot: Slot, inverse_depth: np.ndarray) -> None:
         """Take the label of a picture."""
@@ -149,6 +152,16 @@ class SequenceShard:
 
     def _names(self) -> list[str]:
         return [self._path.name] + [f'{self._path.name}_{k}' for k in range(2, 100)]
+
+    def _take(self, place: int, events: Events) -> None:
+        if place == BEFORE:
+            self._before.append(events)
+            while self._before[0].t[-1] < events.t[-1] - KEPT_BEFORE_NS:
+                self._before.popleft()
+            return
+        if self._writer is None:
+            self._begin_part(events)
+        self._add(events)
 
     def _begin_part(self, events: Events) -> None:
         first = self._before[0] if self._before else events
