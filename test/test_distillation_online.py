@@ -258,3 +258,19 @@ def test_blocks_with_hardly_any_label_decide_nothing(student):
     verdict = online.consider()
     assert verdict.promote and f'on {len(held_out) - silent} blocks' in verdict.reason
     assert online.unjudged == silent and online.kept_back == 0
+
+
+def test_a_state_has_no_encoder_and_may_have_one(student):
+    online, _ = learned(student)
+    tensors, facts = online.state()
+    assert not any('pretrained' in name for name in tensors)
+    parts = (('network', '_network'), ('average', '_average'), ('running', 'running'))
+    whole = {**tensors, **{f'{prefix}/{name}': tensor for prefix, network in parts
+                           for name, tensor in weights(getattr(online, network)).items()}}
+    assert len(whole) > len(tensors)
+    for state in (tensors, whole):  # as it is saved now, and as it was before
+        again = learner(student)
+        again.restore(state, facts)
+        for _, network in parts:
+            then, now = weights(getattr(online, network)), weights(getattr(again, network))
+            assert all(torch.equal(then[name], now[name]) for name in then)

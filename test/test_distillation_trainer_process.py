@@ -24,41 +24,13 @@ from depth_anyevent_ros.distillation.trainer_client import (
 from depth_anyevent_ros.distillation.trainer_process import (
     ProcessSettings, run, STATE, TrainerProcess)
 from depth_anyevent_ros.distillation.training_state import load_state, save_state
-from depth_anyevent_ros.distillation.wire import receive, send, WireError
+from depth_anyevent_ros.distillation.wire import send
 from depth_anyevent_ros.networks.checkpoint import (
     load_checkpoint, save_checkpoint, untrained_student)
 from depth_anyevent_ros.networks.config import model_preset
 from depth_anyevent_ros.networks.handover import hand_over, read_announced
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def test_messages_come_as_they_were_sent():
-    stream = io.BytesIO()
-    image = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
-    send(stream, 'frame', {'time_ns': 2 ** 62}, image=image, label=np.float16([[np.nan, 1]]))
-    send(stream, 'pause', {'paused': True})
-    stream.seek(0)
-    kind, values, arrays = receive(stream)
-    assert (kind, values) == ('frame', {'time_ns': 2 ** 62})
-    np.testing.assert_array_equal(arrays['image'], image)
-    np.testing.assert_array_equal(arrays['label'], np.float16([[np.nan, 1]]))
-    assert receive(stream) == ('pause', {'paused': True}, {})
-    assert receive(stream) is None
-
-
-@pytest.mark.parametrize('data', [
-    b'\xff\xff\xff\xff', b'\0\0\0\2[]', b'\0\0\0\2{}', b'\0\0\0\5hello'])
-def test_other_bytes_are_no_messages(data):
-    with pytest.raises(WireError):
-        receive(io.BytesIO(data))
-
-
-def test_a_message_that_breaks_off_is_the_end():
-    stream = io.BytesIO()
-    send(stream, 'frame', image=np.zeros(100, np.uint8))
-    for cut in (2, 10, stream.tell() - 1):
-        assert receive(io.BytesIO(stream.getvalue()[:cut])) is None
 
 
 def test_an_anchor_set_is_made_once(anchor_dir):
@@ -257,6 +229,25 @@ def test_a_state_that_fits_in_part_changes_no_weight(settings):
     for network in (learner._network, learner._average, learner.running):
         for weight, first in zip(network.parameters(), student.parameters()):
             assert torch.equal(weight, first)
+
+
+def test_a_state_that_is_as_it_was_is_not_written_again(settings):
+    process = TrainerProcess(settings, io.BytesIO(), io.BytesIO())
+    file = Path(settings.state_dir, STATE)
+
+    def written():
+        before = file.stat().st_ino if file.exists() else 0  # each state is another file
+        assert process._save() == ''
+        return file.stat().st_ino != before
+    assert written() and not written()
+    process._learner.steps += 1
+    assert written() and not written()
+    process._take(('forget', {'stretch': 0, 'since_ns': 0, 'number': 0}, {}))
+    assert b'forgotten' in process._sink.getvalue() and not written()
+    process._take(('forget', {'stretch': 0, 'since_ns': 0, 'number': 1}, {}))
+    assert process._sink.getvalue().count(b'forgotten') == 2
+    file.unlink()
+    assert written()
 
 
 def test_a_process_that_never_becomes_ready_is_started_less_and_less_often(

@@ -215,10 +215,9 @@ class OnlineLearner:
         self._start_lanes_anew()
 
     def state(self) -> tuple[dict[str, Tensor], dict]:
-        """Return all but the frames, as tensors and JSON values."""
-        return {**network_tensors('network', self._network),
-                **network_tensors('average', self._average),
-                **network_tensors('running', self.running),
+        """Return all but the frames and the encoder, which stays, as tensors and JSON values."""
+        networks = self._network_tensors()
+        return {**{name: tensor for name, tensor in networks.items() if not _of_encoder(name)},
                 **optimizer_tensors(self._optimizer, self._network)}, {
             'student': self.checkpoint.sha256, 'steps': self.steps,
             'promotions': self.promotions, 'kept_back': self.kept_back,
@@ -233,6 +232,9 @@ class OnlineLearner:
         if facts['student'] != self.checkpoint.sha256:
             raise ValueError('the state is that of another student, '
                              f'{facts["student"][:12]} and not {self.checkpoint.sha256[:12]}')
+        # States of earlier versions have the encoder too.
+        tensors = {**{name: tensor for name, tensor in self._network_tensors().items()
+                      if _of_encoder(name)}, **tensors}
         load_network('network', self._network, tensors)
         load_network('average', self._average, tensors)
         load_network('running', self.running, tensors)
@@ -244,6 +246,11 @@ class OnlineLearner:
             self.learning_rate = facts['learning_rate']
         # Not what it was then: the anchor set may be another one by now.
         self.anchor_running = self._anchor_error(self.running)
+
+    def _network_tensors(self) -> dict[str, Tensor]:
+        return {**network_tensors('network', self._network),
+                **network_tensors('average', self._average),
+                **network_tensors('running', self.running)}
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(
@@ -355,6 +362,11 @@ class OnlineLearner:
     def _encode(self, images: np.ndarray) -> List[Tensor]:
         x = torch.from_numpy(np.ascontiguousarray(images)).to(self._device).float() / 255
         return self.running.pretrained((x - self._mean) / self._std)
+
+
+def _of_encoder(name: str) -> bool:
+    """Return whether a tensor of a state is of the encoder of a network."""
+    return '/pretrained.' in name and not name.startswith('optimizer/')
 
 
 def _tells(block: Samples) -> bool:

@@ -52,8 +52,8 @@ class ProcessSettings:
     state_dir: of the state. weights_dir: where promoted weights go, of which `keep` files stay.
     anchor_dir: of the anchor set, of which anchor_scenes are used. duty: share of the time in
     which to train. decide_every: steps between two decisions at least. save_every_s: seconds
-    between two states. threads: of torch. device, precision: of the steps, see OnlineConfig.
-    buffer_mb: of labelled frames.
+    between two states, where they differ. threads: of torch. device, precision: of the steps, see
+    OnlineConfig. buffer_mb: of labelled frames.
     """
 
     student: str
@@ -85,6 +85,7 @@ class TrainerProcess:
         self._verdict: Verdict | None = None
         self._announcement = ''
         self._to_hand_over = False
+        self._saved: dict[str, Any] = {}  # the facts of the state that was saved last
         self._forgotten: int | None = None  # the number of what no saved state lacks yet
         self._decided_at = 0
         self._rest_until = 0.0
@@ -209,13 +210,17 @@ class TrainerProcess:
             self._tell('weights', {'announcement': self._announcement})
 
     def _save(self) -> str:
-        """Save the state; return what went wrong."""
+        """Save the state, unless it is as it was saved last; return what went wrong."""
         tensors, facts = self._learner.state()
+        facts |= {'announcement': self._announcement, 'to_hand_over': self._to_hand_over}
+        path = Path(self._settings.state_dir, STATE)
+        # Weights change with a step, a promotion, or by being forgotten.
+        if facts == self._saved and self._forgotten is None and path.exists():
+            return ''
         try:
-            folder = Path(self._settings.state_dir)
-            folder.mkdir(parents=True, exist_ok=True)
-            save_state(folder / STATE, tensors, {**facts, 'announcement': self._announcement,
-                                                 'to_hand_over': self._to_hand_over})
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_state(path, tensors, facts)
+            self._saved = facts
         except (OSError, TrainingError) as error:
             self._tell('problem', {'what': f'the state could not be saved: {error}'})
             return str(error)
