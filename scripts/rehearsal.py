@@ -185,7 +185,6 @@ class Rehearsal:
         before = learner.steps, learner.promotions, learner.kept_back
         frozen, running = (Runner(network, self._config)
                            for network in (self._student.network, learner.running))
-        in_doubt = False
         found, promoted_s, reasons, doubts, due, starts = [], [], [], {}, 0.0, None
         seen, held_out = {}, []
         former = {block.name for block in learner.buffer.held_out}
@@ -204,12 +203,10 @@ class Rehearsal:
             if label.doubt:
                 kind = label.doubt.partition(':')[0].partition('(')[0].strip()
                 doubts[kind] = doubts.get(kind, 0) + 1
-                if not in_doubt:
-                    stretch, since_ns = labeller.check.since
+                if labeller.check.to_forget is not None:
+                    stretch, since_ns = labeller.check.to_forget
                     learner.forget(first + stretch, since_ns)
-                in_doubt = True
                 continue
-            in_doubt = False
             learner.add(replace(label.frame, stretch=first + label.frame.stretch))
             due += self._steps_a_label
             while due >= 1 and learner.ready:

@@ -8,7 +8,8 @@ import pytest
 
 from depth_anyevent_ros.distillation.anchor import anchor_samples, anchor_sequences
 from depth_anyevent_ros.distillation.replay_buffer import LabelledFrame, ReplayBuffer
-from depth_anyevent_ros.distillation.teacher_check import EdgeAlignment, flip_disagreement
+from depth_anyevent_ros.distillation.teacher_check import (
+    EdgeAlignment, flip_disagreement, TeacherCheck)
 from depth_anyevent_ros.networks.config import InputConfig
 
 
@@ -94,3 +95,39 @@ def test_a_teacher_of_places_contradicts_itself():
     assert flip_disagreement(lambda p: shapes(p) * half, picture) > 0.3
     assert flip_disagreement(lambda p: np.roll(shapes(p), 5, 1), picture) > 0.9
     assert flip_disagreement(lambda p: shapes(p) * 0, picture) == 1.0
+
+
+@pytest.mark.parametrize('odd, doubted, since', [
+    (range(100, 101), range(0), None),  # one picture, as of a scene that it takes otherwise
+    (range(100, 300), range(150, 250), 50),  # since the first of the three flips
+    (range(300), range(250), 0),
+    (range(1), range(50), 0)])  # the first one, when there is no other
+def test_one_picture_alone_does_not_make_a_doubt(frames, odd, doubted, since):
+    picture = np.random.default_rng(0).integers(0, 255, (40, 60, 3)).astype(np.uint8)
+    number = 0
+    check = TeacherCheck(lambda p: np.roll(shapes(p), 5 if number in odd else 0, 1))
+    found, begin = [], None
+    for number in range(250):
+        frame = replace(frames[number % len(frames)], time_ns=number)
+        if check.doubt(picture, frame):
+            found.append(number)
+            begin = check.to_forget if begin is None else begin
+    assert found == list(doubted)
+    assert begin == (None if since is None else (1, since))
+
+
+def test_a_doubt_that_reaches_further_back_is_one_anew(frames):
+    """The flip notices first what the edges, which are looked at for longer, then do too."""
+    picture = np.random.default_rng(0).integers(0, 255, (40, 60, 3)).astype(np.uint8)
+    check, forgotten = TeacherCheck(lambda p: np.roll(shapes(p), 5 if wrong else 0, 1)), {}
+    for number in range(500):
+        wrong, frame = number > 260, replace(frames[number % len(frames)], time_ns=number)
+        if wrong:
+            frame = replace(frame, inverse_depth=frame.inverse_depth[:, ::-1])
+        problem = check.doubt(picture, frame)
+        assert problem or check.to_forget is None
+        if check.to_forget is not None:
+            forgotten[number] = problem.split()[1], check.to_forget[1]
+    (first, (what, since)), (then, (other, further)) = forgotten.items()
+    assert (first, what, since) == (350, 'teacher', 250)
+    assert other == 'labels' and then - 300 <= further < since

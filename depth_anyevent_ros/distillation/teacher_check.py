@@ -11,6 +11,7 @@ and notices those that are mirrored or shifted, by the teacher or by a wrong cal
 from __future__ import annotations
 
 from collections import deque
+from statistics import median
 
 import cv2
 import numpy as np
@@ -27,17 +28,27 @@ ENOUGH_FOR_NONE = 120  # frames; fewer than the first decision of the trainer ne
 LEAST = 0.015  # correlation; mirrored, shifted or other scenes' labels have about 0
 SHIFT_SHARE = 0.05  # of the width
 FLIP_EVERY = 50  # pictures, since it takes the teacher twice
+FLIPS = 3  # that are judged together: of single pictures a right teacher may contradict itself
 MOST_FLIP_DISAGREEMENT = 0.7
 DETAIL_SHARE = 0.25  # of the width; what is coarser than this says where a scene lies, not edges
 
 
 class TeacherCheck:
-    """Both checks over a stream: edges with every few frames, the flip with a picture at times."""
+    """
+    Both checks over a stream: edges with every few frames, the flip with a picture at times.
+
+    flip: the median of the last flips. to_forget: stretch and time, ns, of the first label that
+    the doubt of the last frame is about, where it has just begun or reaches further back than
+    before; else None.
+    """
 
     def __init__(self, teacher: Teacher):
         self._teacher, self._edges = teacher, EdgeAlignment()
         self._pictures = 0
+        self._flips: deque[tuple[float, tuple[int, int]]] = deque(maxlen=FLIPS)
+        self._reaches: tuple[int, int] | None = None  # how far the doubt does that there is
         self.flip = 0.0
+        self.to_forget: tuple[int, int] | None = None
 
     def doubt(self, picture: np.ndarray, frame: LabelledFrame) -> str:
         """
@@ -47,18 +58,21 @@ class TeacherCheck:
         """
         if picture.ndim == 3:
             if self._pictures % FLIP_EVERY == 0:
-                self.flip = flip_disagreement(self._teacher, picture)
+                self._flips.append((flip_disagreement(self._teacher, picture),
+                                    (frame.stretch, frame.time_ns)))
+                self.flip = median(value for value, _ in self._flips)
             self._pictures += 1
-        problem = self._edges.problem(frame)
+        problem, since = self._edges.problem(frame), self._edges.since
         if not problem and self.flip > MOST_FLIP_DISAGREEMENT:
+            since = self._flips[0][1]
             problem = (f'the teacher says otherwise of a mirrored picture ({self.flip:.2f} of '
                        'what it tells apart): it knows about places, not about depth')
+        self.to_forget = None
+        if not problem:
+            self._reaches = None
+        elif self._reaches is None or since < self._reaches:
+            self._reaches = self.to_forget = since
         return problem
-
-    @property
-    def since(self) -> tuple[int, int]:
-        """Stretch and time, ns, of the first label that a doubt is about."""
-        return self._edges.since
 
     def means(self) -> dict[str, float]:
         """Return the correlations of edges, see `EdgeAlignment`."""

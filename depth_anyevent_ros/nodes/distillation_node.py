@@ -72,7 +72,7 @@ class DistillationNode(AutostartNode):
         self._tf: ExtrinsicsFromTf | None = None
         self._extrinsics: Transform | None = None
         self._event_frame = ''
-        self._paused = self._in_doubt = False
+        self._paused = False
         self._warned: set[str] = set()
         self._facts: dict = {}
         self._trains_on = ''
@@ -158,7 +158,7 @@ class DistillationNode(AutostartNode):
             self._trainer.stop()
         self._report.forget()
         self._events = self._images = self._stream = self._trainer = None
-        self._infos, self._paused, self._in_doubt = [], False, False
+        self._infos, self._paused = [], False
 
     def release(self) -> None:
         """Free teacher and publishers."""
@@ -251,11 +251,11 @@ class DistillationNode(AutostartNode):
                               {**self._facts, 'doubt': label.doubt})
         if label.doubt:
             self._on_problem(f'Labels do not teach at present: {label.doubt}.')
-            if self._trainer is not None and not self._in_doubt:
-                self._trainer.forget(*self._stream.labeller.check.since)
+            to_forget = self._stream.labeller.check.to_forget
+            if self._trainer is not None and to_forget is not None:
+                self._trainer.forget(*to_forget)
         elif self._trainer is not None and not self._paused:
             self._trainer.add(label.frame)
-        self._in_doubt = bool(label.doubt)
 
     def _on_trainer(self, kind: str, values: dict) -> None:
         """Take a message of the training process; on a thread of its own."""
