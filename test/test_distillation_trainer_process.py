@@ -314,7 +314,7 @@ def learned(settings):
 
 
 def test_all_is_forgotten_in_the_midst_of_learning_and_for_good(settings, anchor_dir):
-    trainer, stream = learning(settings, anchor_dir)
+    trainer, _ = learning(settings, anchor_dir)
     assert trainer.client.save(20.0) == '' and learned(settings) > 0
     trainer.client.forget(0, 0)
     trainer.wait_for(lambda: trainer.of('forgotten'))
@@ -328,13 +328,15 @@ def test_all_is_forgotten_in_the_midst_of_learning_and_for_good(settings, anchor
 
 
 def test_a_frame_of_another_size_in_the_midst_of_learning(settings, anchor_dir):
-    trainer, stream = learning(settings, anchor_dir)
-    for index in range(12):
-        trainer.client.add(LabelledFrame(
-            np.zeros((3, 70, 84), np.uint8),
-            np.tile(np.linspace(0.1, 1, 84, dtype=np.float16), (70, 1)),
-            10 ** 12 + index * 50_000_000, 1, 99))
-    trainer.wait_for(lambda: trainer.of('status')[-1]['buffer_size_changes'])
+    trainer, _ = learning(settings, anchor_dir)
+    label = np.tile(np.linspace(0.1, 1, 84, dtype=np.float16), (70, 1))
+    others = [LabelledFrame(np.zeros((3, 70, 84), np.uint8), label, 10 ** 12 + 50_000_000 * k, 1,
+                            stretch=99) for k in range(12)]
+    trainer.client.add(others[0])  # one alone is nothing to learn from
+    trainer.wait_for(lambda: trainer.of('status')[-1]['buffer_size_changes']
+                     or trainer.client.problem)
+    for frame in others[1:]:
+        trainer.client.add(frame)
     steps = trainer.of('status')[-1]['steps']
     trainer.wait_for(lambda: trainer.of('status')[-1]['steps'] > steps)
     assert trainer.client.counts['restarts'] == 0
