@@ -4,7 +4,8 @@
 from dataclasses import replace
 import json
 
-from event_packets import ALL, HEIGHT, MS, packets_of, random_events, START_NS, WIDTH
+from event_packets import (
+    ALL, HEIGHT, MS, packets_of, random_events, short_enough, sparse_events, START_NS, WIDTH)
 import numpy as np
 import pytest
 
@@ -52,6 +53,51 @@ def test_there_and_back_however_it_is_cut(encoding, seed):
         found, decoder = decode_all(packets_of(events, encoding, cuts))
         assert_same(found, events)
         assert decoder.counters()['events'] == len(events)
+
+
+@pytest.mark.parametrize('encoding', (*ALL, 'evt3'))
+@pytest.mark.parametrize('seed', range(8))
+def test_long_pauses_wherever_packets_are_cut(encoding, seed):
+    events = sparse_events(seed)
+    rng = np.random.default_rng(seed)
+    second = int(np.argmax(events.t > START_NS))  # it has to come soon, and to begin a packet
+    for pieces in (0, 3, 12, 60):
+        cuts = {second, *rng.integers(second, len(events), pieces).tolist()}
+        cuts = short_enough(events, encoding, cuts)
+        found, decoder = decode_all(packets_of(events, encoding, cuts))
+        shift = START_NS if encoding == 'evt3' else 0
+        assert_same(replace(found, t=found.t + shift), events)
+        assert decoder.counters()['corrupt_times'] == 0
+
+
+def at_times(*times_us):
+    """Return events at these times after START_NS."""
+    t = START_NS + np.array(times_us, np.int64) * 1000
+    return Events(t, *np.ones((2, len(t)), np.uint16), np.ones(len(t), np.uint8))
+
+
+def test_a_pause_within_a_packet_of_libcaer_cmp_waits_for_what_follows():
+    events = at_times(0, 10, 1_500_000, 1_500_010, 1_600_000)
+    packets = packets_of(events, 'libcaer_cmp', (1, 4))
+    decoder = make_decoder(packets[0])
+    found = [*map(decoder.decode, packets), decoder.flush()]
+    assert [len(part) for part in found] == [0, 2, 3, 0]
+    assert_same(Events.concatenate(found), events)
+
+
+def test_a_corrupt_high_half_of_libcaer_cmp_is_refuted_by_the_next_packet():
+    events = at_times(0, 10, 20, 5000)
+    first, second = packets_of(events, 'libcaer_cmp', (3,))
+    words = first.events.view('<u2')
+    corrupt = np.insert(words, np.flatnonzero(words >> 12 == 1)[-1], 0x0800)
+    found, decoder = decode_all([replace(first, events=corrupt.view(np.uint8)), second])
+    assert_same(found, events)
+    assert decoder.counters()['corrupt_times'] == 1
+
+
+def test_long_pauses_within_a_packet_of_libcaer_cmp():
+    events = at_times(0, 1_500_000, 12_000_000, 16_000_000, 16_000_010)
+    assert_same(decode_all(packets_of(events, 'libcaer_cmp'))[0], events)
 
 
 @pytest.mark.parametrize('encoding', ALL)

@@ -13,8 +13,8 @@ import numpy as np
 
 from depth_anyevent_ros.events.jit import njit
 from depth_anyevent_ros.events.packet_decoder import (
-    CORRUPT_TIMES, EVENTS, FIRST, HEIGHT, judge_time, LAST, NOW, OFFSET, ON, OUT_OF_RANGE,
-    PacketDecoder, REFUSED, UNKNOWN_WORDS, UNSYNCHRONISED, WAITING, WIDTH, WITHIN)
+    ACCEPTED, CORRUPT_TIMES, EVENTS, FIRST, HEIGHT, judge_time, LAST, NOW, OFFSET, ON,
+    OUT_OF_RANGE, PacketDecoder, REFUSED, UNKNOWN_WORDS, UNSYNCHRONISED, WAITING, WIDTH, WITHIN)
 
 TIME_HIGH, TIME_LOW, ADDR_X, ADDR_Y, VECT_BASE_Y, VECT_8 = range(6)
 # What holds within a packet: units of 4096 us and microseconds since time_base, whether the low
@@ -37,19 +37,23 @@ def _step_high(high, value, wide):
 
 
 @njit
-def _proved(words, begin, high, before, base, following, offset):
+def _judge_step(words, begin, high, before, wide, base, following, final):
     """
-    Return whether a long step of the high half is borne out by what comes next.
+    Return whether a long step of the high half is believed, as `judge_time` does.
 
-    That is the next TIME_HIGH word of the packet, which has to be nearer to it than to what was
-    before, or the time of the next packet.
+    The next TIME_HIGH word of the packet tells, which has to be nearer to it than to what was
+    before, or else the time of the next packet, which is waited for.
     """
     for i in range(begin, len(words)):
         if words[i] >> 12 == TIME_HIGH:
             value = np.int64(words[i] & 0xFFF)
-            ahead, ahead_of_last = (value - high) % WRAP, (value - before) % WRAP
-            return ahead <= ahead_of_last and ahead < WRAP // 2
-    return following >= 0 and following + offset >= base + high * UNIT_US * 1000
+            # A value that was cut is about as far from one as from the other.
+            believed = ((wide or value >= SHORT_WRAP)
+                        and (value - high) % WRAP <= (value - before) % WRAP)
+            return ACCEPTED if believed else REFUSED
+    if following < 0:
+        return ACCEPTED if final else WAITING  # nothing comes that it could harm
+    return ACCEPTED if following >= base + high * UNIT_US * 1000 else REFUSED
 
 
 @njit
@@ -124,8 +128,14 @@ def _decode(words, begin, base, limit, n, limit_events, following, final, state,
             t = base + (high * UNIT_US + low) * 1000
         elif kind == TIME_HIGH:
             moved = _step_high(high, word & 0xFFF, state[WIDE] != 0)
-            if moved - high > LONGEST_STEP and not _proved(
-                    words, i + 1, moved, high, base, following, state[OFFSET]):
+            verdict = ACCEPTED
+            if moved - high > LONGEST_STEP:
+                verdict = _judge_step(
+                    words, i + 1, moved, high, state[WIDE] != 0, base,
+                    following + state[OFFSET] if following >= 0 else following, final)
+            if verdict == WAITING:
+                break
+            if verdict == REFUSED:
                 state[CORRUPT_TIMES] += 1
             elif moved != high:
                 state[LOW_SENT], high = 0, moved
