@@ -59,7 +59,7 @@ class EventTopic:
                     f'{size[0]}x{size[1]} pixels')
         if self._decoder is None:
             if self._health is None or size != self._size:
-                self._health = StreamHealth(*size, every_ns=LOOK_NS)
+                self._health = StreamHealth(*size, every_ns=LOOK_NS, counted_hz=None)
             self._size, self._decoder = size, make_decoder(packet)
         self._sum(self._decoder.decode(packet))
 

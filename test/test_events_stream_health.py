@@ -179,6 +179,16 @@ def test_a_look_begins_after_what_was_not_seen():
     assert made.looks()
 
 
+@pytest.mark.parametrize('counted_hz, begins', [
+    (None, range(0, 40, 2)), (25, [0, 2, *range(4, 40, 4)]), (200, range(0, 40, 2))])
+def test_a_busy_stream_is_looked_at_more_seldom_after_the_first_looks(counted_hz, begins):
+    ended = []
+    made = StreamWatch(8, 6, lambda look: ended.append(now), 2 * LOOK_NS, counted_hz)
+    for now in range(0, 40 * LOOK_NS, LOOK_NS // 100):
+        made.take(ArraySink(np.array([now]), *np.zeros((3, 1), np.uint8)), 1)
+    assert ended == [(begin + 1) * LOOK_NS for begin in begins]
+
+
 def packets(events, encoder, period_ns=50_000_000):
     """Return evt3 packets of 50 ms."""
     made = []
@@ -269,6 +279,16 @@ def test_inspect_writes_the_hot_pixels_of_a_bag(tmp_path, capsys):
     assert execute(['inspect', str(tmp_path / 'two'), '--hot-pixels', str(file / 'x.json')]) == 1
     said = capsys.readouterr()
     assert 'cannot be written' in said.err and not said.out
+
+
+def test_inspect_looks_at_every_second_of_a_busy_bag(tmp_path, capsys):
+    lamp = flickering(7, 100, rate=2_000_000)  # of which 1.3 million are left
+    lamp = lamp.part(*np.searchsorted(lamp.t, (3 * SECOND, int(6.2 * SECOND))))
+    with BagWriter(tmp_path / 'bag') as writer:
+        for packet in packets(together(scene(3, rate=1000), lamp), Evt3Encoder()):
+            writer.write_event_packet('/events', packet, packet.stamp_ns)
+    assert execute(['inspect', str(tmp_path / 'bag')]) == 0
+    assert 'flickers at 100 Hz' in capsys.readouterr().out
 
 
 def test_a_second_without_events_has_no_ceiling():

@@ -9,7 +9,7 @@ from depth_anyevent_ros.events.flicker import FlickerWatch
 from depth_anyevent_ros.events.hot_pixels import HotPixels
 from depth_anyevent_ros.events.rate_control import RateControlWatch
 from depth_anyevent_ros.events.sinks import ArraySink
-from depth_anyevent_ros.events.watch import EVERY_NS, Look, StreamWatch
+from depth_anyevent_ros.events.watch import COUNTED_HZ, EVERY_NS, Look, StreamWatch
 
 
 class StreamHealth:
@@ -18,18 +18,19 @@ class StreamHealth:
 
     mask: bool (height, width), the pixels that are left out; another array when it changes.
     learn: whether hot pixels are learned; without, none are left out. every_ns: of sensor time,
-    in which the stream is looked at for a second. Belongs to the thread that
-    decodes; mask, flicker_hz and rate_ceiling may be read by others.
+    in which the stream is looked at for a second; counted_hz: see `StreamWatch`. Belongs to the
+    thread that decodes; mask, flicker_hz and rate_ceiling may be read by others.
     """
 
     def __init__(self, width: int, height: int, mask: np.ndarray | None = None,
-                 learn: bool = True, every_ns: int = EVERY_NS):
+                 learn: bool = True, every_ns: int = EVERY_NS,
+                 counted_hz: int | None = COUNTED_HZ):
         self._hot_pixels = HotPixels(width, height)
         if mask is not None:
             self._hot_pixels.begin_with(mask)
         self._learn = learn
         self._flicker, self._rate_control = FlickerWatch(), RateControlWatch()
-        self._watch = StreamWatch(width, height, self._judge, every_ns)
+        self._watch = StreamWatch(width, height, self._judge, every_ns, counted_hz)
 
     @property
     def mask(self) -> np.ndarray:

@@ -16,6 +16,7 @@ BIN_NS = 1_000_000
 LOOK_NS = BINS * BIN_NS
 EVERY_NS = 4 * LOOK_NS
 COUNTED_HZ = 1_000_000  # events a second that are counted over time, by looking more seldom
+FIRST_LOOKS = 3  # that come without: what is wrong from the beginning is told soon
 SIDE = 4  # the sensor is cut into SIDE x SIDE areas
 BACK_NS = 100_000_000  # events of one stream are out of order by less
 MOST = np.iinfo(np.uint16).max
@@ -43,15 +44,17 @@ class StreamWatch:
     """
     Counts events for a second in every `every_ns` of sensor time, and hands each Look to judge().
 
-    Counting costs about as much as decoding, so a busy stream is looked at more seldom, until
-    COUNTED_HZ are counted. take() gets every piece of events that is decoded, with those of
-    pixels that are masked; pass_by() will do where looks() says so. A look that a restart of the
-    stream interrupts begins anew; a look is judge()'s only while it is called.
+    Counting costs about as much as decoding, so after FIRST_LOOKS a busy stream is looked at more
+    seldom, until counted_hz are counted (events a second; None: however many there are, where
+    nothing is live). take() gets every piece of events that is decoded, with those of pixels that
+    are masked; pass_by() will do where looks() says so. A look that a restart of the stream
+    interrupts begins anew; a look is judge()'s only while it is called.
     """
 
     def __init__(self, width: int, height: int, judge: Callable[[Look], None],
-                 every_ns: int = EVERY_NS):
-        self._judge, self._every_ns = judge, every_ns
+                 every_ns: int = EVERY_NS, counted_hz: int | None = COUNTED_HZ):
+        self._judge, self._every_ns, self._counted_hz = judge, every_ns, counted_hz
+        self._looks = 0
         self._columns = (np.arange(width) * SIDE // width).astype(np.uint8)
         self._rows = (np.arange(height) * SIDE // height * SIDE).astype(np.uint8)
         self._look = Look(np.zeros((height, width), np.uint16),
@@ -77,8 +80,10 @@ class StreamWatch:
         _count(events.t, events.x, events.y, events.p, count, self._begin, self._columns,
                self._rows, self._look.pixels, self._look.areas)
         if latest >= self._begin + LOOK_NS:
-            counted = int(self._look.areas.sum())
-            pause = max(self._every_ns, counted * LOOK_NS // COUNTED_HZ)
+            self._looks += 1
+            pause = self._every_ns
+            if self._counted_hz is not None and self._looks >= FIRST_LOOKS:
+                pause = max(pause, int(self._look.areas.sum()) * LOOK_NS // self._counted_hz)
             self._judge(self._look)
             self._begin_look(max(self._begin + pause, latest))
 
