@@ -7,14 +7,14 @@ import numpy as np
 
 from depth_anyevent_ros.events.evt3_encoder import Evt3Encoder
 from depth_anyevent_ros.events.packet_encoders import (
-    ENCODERS, LONGEST_MONO_NS, LONGEST_PACKET_US)
+    ENCODERS, LONGEST_LIBCAER_US, LONGEST_MONO_NS, LONGEST_PACKET_US)
 from depth_anyevent_ros.events.types import Events, Packet
 
 START_NS = 1_700_000_000_000_000_000
 WIDTH, HEIGHT = 64, 48
 MS = 1_000_000
 ALL = tuple(ENCODERS)
-LONGEST_NS = {'libcaer': (1 << 30) * 1000, 'libcaer_cmp': LONGEST_PACKET_US * 1000,
+LONGEST_NS = {'libcaer': LONGEST_LIBCAER_US * 1000, 'libcaer_cmp': LONGEST_PACKET_US * 1000,
               'mono': LONGEST_MONO_NS, 'evt3': 1 << 60}  # that a packet spans
 
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import json
 
 from event_packets import (
-    ALL, HEIGHT, MS, packets_of, random_events, short_enough, sparse_events, START_NS, WIDTH)
+    ALL, HEIGHT, LONGEST_NS, MS, packets_of, random_events, short_enough, sparse_events, START_NS,
+    WIDTH)
 import numpy as np
 import pytest
 
@@ -298,7 +299,23 @@ def test_the_encoders_refuse_what_does_not_fit():
         with pytest.raises(ValueError, match='y has to'):
             encoder.encode(replace(events, y=events.y.astype(np.int16) - 1))
         assert encoder.encode(events.part(0, 0))[0].size == 0
-    far = replace(events, t=events.t * 1 + np.arange(len(events)) * 10**7)
-    for encoding in ('libcaer_cmp', 'mono'):
-        with pytest.raises(ValueError, match='seconds at most'):
-            ENCODERS[encoding](START_NS).encode(far)
+
+
+@pytest.mark.parametrize('encoding', ALL)
+@pytest.mark.parametrize('begin_us', [0, (1 << 31) - 5])
+def test_the_longest_packet_decodes_and_a_longer_one_is_refused(encoding, begin_us):
+    longest_us = -(-LONGEST_NS[encoding] // 1000) - 1
+    events = at_times(begin_us, begin_us + 5, begin_us + longest_us)
+    assert_same(decode_all(packets_of(events, encoding))[0], events)
+    with pytest.raises(ValueError, match='seconds at most'):
+        packets_of(at_times(begin_us, begin_us + longest_us + 1), encoding)
+
+
+@pytest.mark.parametrize('encoding', ALL)
+@pytest.mark.parametrize('pause_s, kept', [(59, 4), (61, 3)])
+def test_a_first_event_long_before_the_second_is_not_believed(encoding, pause_s, kept):
+    later = pause_s * 1_000_000
+    events = at_times(0, later, later + 10, later + 20)
+    found, decoder = decode_all(packets_of(events, encoding, (1, 3)))
+    assert_same(found, events.part(4 - kept, 4))
+    assert decoder.counters()['corrupt_times'] == 4 - kept

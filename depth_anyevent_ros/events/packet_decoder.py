@@ -30,7 +30,7 @@ UNKNOWN = -1  # time of what has not come yet
 BACK_NS = 10_000_000
 # Over a longer leap the next packet or event has to tell whether it is right.
 LEAP_NS = 1_000_000_000
-# Between the first two times of a stream.
+# Between the first two times of a stream, of which neither bears the other out over a longer one.
 FIRST_LEAP_NS = 60_000_000_000
 
 REFUSED, ACCEPTED, WAITING = 0, 1, 2
@@ -72,6 +72,9 @@ def judge_time(t, following, final, state):
 class PacketDecoder(ArrayDecoding):
     """
     A decoder of packets that stand on their own, with the interface of `Evt3Decoder`.
+
+    Times that nothing bears out are dropped and counted as corrupt_times, and so is the first
+    event of a stream, or its packet, where the next comes more than 60 s later.
 
     word: dtype of the words, native order. number: dtype of the numbers that they are made of,
     which is what a byte order is about. state_size: of the state. to_arrays, to_grid: the compiled

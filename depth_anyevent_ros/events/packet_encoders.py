@@ -21,6 +21,8 @@ from depth_anyevent_ros.events.types import Events, polarity
 
 LONGEST_PACKET_US = UNIT_US * 4096  # of libcaer_cmp; its high half has 12 bits
 LONGEST_MONO_NS = 1 << 32
+# Of libcaer: after a longer one the decoder cannot tell whether the time has rolled over.
+LONGEST_LIBCAER_US = ROLL_US // 2
 
 
 class PacketEncoder(ABC):
@@ -37,7 +39,9 @@ class PacketEncoder(ABC):
         Return the bytes of a packet, uint8 (N,), and its time_base in ns.
 
         Times are cut to microseconds, in `mono` they are not. Raises ValueError for events that
-        are not sorted by time, begin before the driver, or do not fit the format.
+        are not sorted by time, begin before the driver, do not fit the format, or span too long
+        a time for one packet: 17.9 minutes of `libcaer`, 16.7 seconds of `libcaer_cmp`, 4.2
+        seconds of `mono`.
         """
         if not len(events):
             return np.empty(0, np.uint8), self._start_ns
@@ -64,6 +68,8 @@ class LibcaerEncoder(PacketEncoder):
 
     def _encode(self, events: Events) -> tuple[np.ndarray, int]:
         elapsed_us = (events.t - self._start_ns) // 1000
+        if elapsed_us[-1] - elapsed_us[0] >= LONGEST_LIBCAER_US:
+            raise ValueError('a packet of libcaer spans 1073 seconds at most')
         rolled_us = int(elapsed_us[0]) // ROLL_US * ROLL_US
         words = np.empty((len(events), 2), '<u4')
         words[:, 0] = (events.x.astype(np.uint32) << 17 | events.y.astype(np.uint32) << 2
