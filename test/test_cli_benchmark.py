@@ -1,11 +1,14 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The command benchmark, and that its baselines do the same work."""
+from contextlib import closing
 from dataclasses import replace
 import json
 from pathlib import Path
+import sqlite3
 import time
 
+from event_packets import ALL, packets_of, random_events, START_NS
 import numpy as np
 import pytest
 import torch
@@ -16,7 +19,9 @@ from depth_anyevent_ros.benchmarks.case import Case, compare, Work
 from depth_anyevent_ros.benchmarks.numpy_caster import cast_depth
 from depth_anyevent_ros.cli.benchmark import BENCHMARKS
 from depth_anyevent_ros.cli.main import execute
+from depth_anyevent_ros.datasets.bags import BagWriter
 from depth_anyevent_ros.distillation.teachers import CheckpointTeacher
+from depth_anyevent_ros.events.decoders import DECODERS
 from depth_anyevent_ros.events.evt3_encoder import Evt3Encoder
 from depth_anyevent_ros.events.pipeline import Representation
 from depth_anyevent_ros.events.types import Events, Packet
@@ -68,7 +73,8 @@ def test_a_shrunk_camera_has_the_same_view():
             (-0.5 - DAVIS346.k[0, 2]) / DAVIS346.k[0, 0])
 
 
-@pytest.fixture(scope='module', params=[('evt3', False), ('evt3', True), ('libcaer', False)])
+@pytest.fixture(scope='module', params=[('evt3', False), ('evt3', True), ('libcaer', False),
+                                        ('libcaer_cmp', False), ('mono', False)])
 def stream(request):
     encoding, vectors = request.param
     return event_streams.made_up(encoding, 346, 260, 1e6, 130 * 10**6, 3, vectors)
@@ -86,6 +92,43 @@ def test_the_numpy_decoders_give_the_same_events(stream):
     parts = list(decode.numpy_baseline(stream, decode.BY_PACKET)(stream.packets))
     assert len(parts) == len(stream.packets)
     same_events(Events.concatenate(parts), expected)
+
+
+def in_columns(seed):
+    """Return events of which many are of one time and column, in several blocks of rows."""
+    events, rng = random_events(seed), np.random.default_rng(seed)
+    column = np.arange(40, dtype=np.uint16)
+    part = [Events(np.full(40, t), np.full(40, x), column, np.full(40, p, np.uint8))
+            for t, x, p in zip(events.t[::30], events.x[::30], rng.integers(0, 2, 100))]
+    return Events.concatenate([events, *(replace(one, t=one.t + events.t[-1] - START_NS)
+                                         for one in part)])
+
+
+@pytest.mark.parametrize('encoding', ALL)
+@pytest.mark.parametrize('seed', range(3))
+def test_the_numpy_decoders_give_random_events_as_the_package_does(encoding, seed):
+    events = in_columns(seed)
+    cuts = np.unique(np.random.default_rng(seed).integers(1, len(events), 30)).tolist()
+    packets = packets_of(events, encoding, cuts)
+    for found in (decode.ALL_AT_ONCE[encoding](packets),
+                  Events.concatenate(list(decode.BY_PACKET[encoding](packets)))):
+        same_events(found, events)
+    same_events(event_streams.decoded(packets), events)
+
+
+def test_numpy_moves_the_base_of_libcaer_cmp_on_with_its_vectors():
+    words = np.array([0x2005, 0x4808, 0x5081, 0x5003, 0x1010, 0x3004, 0x50FF, 0x2006, 0x4010,
+                      0x5011, 0x0001, 0x5001], '<u2')
+    packets = [Packet(words.view(np.uint8), 'libcaer_cmp', 64, 48, seq, START_NS + seq * 10**7)
+               for seq in range(2)]
+    found = decode.ALL_AT_ONCE['libcaer_cmp'](packets)
+    assert len(found) == 2 * 16 and found.y[:4].tolist() == [8, 15, 16, 17]
+    same_events(found, event_streams.decoded(packets))
+
+
+def test_every_encoding_has_a_baseline_and_a_made_up_case():
+    assert set(decode.ALL_AT_ONCE) == set(decode.BY_PACKET) == set(DECODERS)
+    assert {encoding for encoding, *_ in decode.MADE_UP} == set(DECODERS)
 
 
 @pytest.mark.parametrize('vectors', [False, True])
@@ -236,3 +279,17 @@ def test_what_cannot_be_done_is_a_sentence(capsys, arguments, words):
     assert execute(['benchmark', *arguments]) == 1
     said = capsys.readouterr()
     assert words in said.err and not said.out  # nothing was timed before
+
+
+@pytest.mark.parametrize('encoding, words', [('evt9', "encoded as 'evt9'"),
+                                             ('evt3', 'no message of /events')])
+def test_a_bag_that_cannot_be_timed_is_told_before_anything_is(tmp_path, capsys, encoding, words):
+    with BagWriter(tmp_path / 'bag') as writer:
+        writer.write_event_packet('/events', Packet(np.zeros(8, np.uint8), encoding, 8, 8), 1)
+    if encoding == 'evt3':
+        [file] = (tmp_path / 'bag').glob('*.db3')
+        with closing(sqlite3.connect(file)) as database, database:
+            database.execute('DELETE FROM messages')
+    assert execute(['benchmark', 'decode', '--bag', str(tmp_path / 'bag')]) == 1
+    said = capsys.readouterr()
+    assert words in said.err and not said.out

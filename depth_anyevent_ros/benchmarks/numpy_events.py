@@ -13,6 +13,8 @@ import numpy as np
 
 from depth_anyevent_ros.events.types import Events, Packet
 
+CMP_BEGIN = np.array([0x0000, 0x1000, 0x2000], '<u2')  # of a packet of libcaer_cmp
+
 
 def decode_evt3(packets: list[Packet]) -> Events:
     """Decode an undamaged stream that begins with its whole time and row."""
@@ -85,6 +87,59 @@ def decode_libcaer(packets: list[Packet]) -> Events:
 def decode_libcaer_by_packet(packets: list[Packet]) -> Iterator[Events]:
     """Yield the events of each packet of such a stream as it comes."""
     return (decode_libcaer([packet]) for packet in packets)
+
+
+def decode_mono(packets: list[Packet]) -> Events:
+    """Decode an undamaged stream of `mono`."""
+    words = np.concatenate([packet.events for packet in packets]).view('<u4').reshape(-1, 2)
+    base = np.repeat(np.array([packet.time_base for packet in packets], np.int64),
+                     [len(packet.events) // 8 for packet in packets])
+    place = words[:, 1]
+    return Events(base + words[:, 0], (place & 0xFFFF).astype(np.uint16),
+                  (place >> 16 & 0x7FFF).astype(np.uint16), (place >> 31).astype(np.uint8))
+
+
+def decode_mono_by_packet(packets: list[Packet]) -> Iterator[Events]:
+    """Yield the events of each packet of such a stream as it comes."""
+    return (decode_mono([packet]) for packet in packets)
+
+
+def decode_libcaer_cmp(packets: list[Packet]) -> Events:
+    """Decode an undamaged stream of `libcaer_cmp`, no half of its times left out or cut."""
+    # Each packet begins with a time and a column of 0.
+    words = np.concatenate([part for packet in packets for part in (
+        CMP_BEGIN, packet.events.view('<u2'))]).astype(np.int32)
+    base = np.repeat(np.array([packet.time_base for packet in packets], np.int64),
+                     [len(CMP_BEGIN) + len(packet.events) // 2 for packet in packets])
+    kind, value = words >> 12, words & 0xFFF
+    elapsed = _held(kind == 0, value[kind == 0]).astype(np.int64) * 4096 \
+        + _held(kind == 1, value[kind == 1])
+    time = base + elapsed * 1000
+    column = _held(kind == 2, value[kind == 2] & 0x7FF)
+    single = np.flatnonzero(kind == 3)
+    order = [single]
+    rows, polarities = [value[single] & 0x7FF], [value[single] >> 11]
+    is_base, is_vector = kind == 4, kind == 5
+    if is_vector.any():
+        before = (np.cumsum(is_vector) - is_vector) * 8
+        row_and_polarity = _held(is_base, value[is_base])
+        start = (row_and_polarity & 0x7FF) + before - _held(is_base, before[is_base])
+        vectors = np.flatnonzero(is_vector)
+        which, lane = np.nonzero(value[vectors][:, None] >> np.arange(8) & 1)
+        order.append(vectors[which])
+        rows.append(start[vectors[which]] + lane)
+        polarities.append(row_and_polarity[vectors[which]] >> 11)
+    place = np.concatenate(order)
+    by_place = np.argsort(place, kind='stable')  # as in evt3
+    place = place[by_place]
+    return Events(time[place], column[place].astype(np.uint16),
+                  np.concatenate(rows)[by_place].astype(np.uint16),
+                  np.concatenate(polarities)[by_place].astype(np.uint8))
+
+
+def decode_libcaer_cmp_by_packet(packets: list[Packet]) -> Iterator[Events]:
+    """Yield the events of each packet of such a stream as it comes."""
+    return (decode_libcaer_cmp([packet]) for packet in packets)
 
 
 def tencode(events: Events, width: int, height: int, t0: int, t1: int) -> np.ndarray:

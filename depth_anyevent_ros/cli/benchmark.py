@@ -13,7 +13,8 @@ import sys
 import traceback
 
 from depth_anyevent_ros.cli.interruption import INTERRUPTED, is_interruption
-from depth_anyevent_ros.datasets.bags import open_bag, require_event_topics
+from depth_anyevent_ros.datasets.bags import (BagError, decode_event_packet, open_bag,
+                                              require_event_topics)
 from depth_anyevent_ros.networks.value_checks import integer
 
 HELP = """\
@@ -64,8 +65,7 @@ def run(arguments) -> tuple[int, dict]:
         if name not in BENCHMARKS:
             raise ValueError(f'there is no benchmark {name}; there are {", ".join(BENCHMARKS)}')
     for bag in arguments.bags:
-        with open_bag(bag) as reader:
-            require_event_topics(reader)
+        _check_bag(bag)
     found, status = [], 0
     try:
         for case in _cases(arguments):
@@ -85,6 +85,17 @@ def run(arguments) -> tuple[int, dict]:
         str(arguments.repeats)])
     return status, {'command': command, 'cases': found, 'repeats': arguments.repeats,
                     'interrupted': bool(status), **machine()}
+
+
+def _check_bag(path: Path) -> None:
+    """Raise BagError or PacketError for a bag whose first packet cannot be decoded."""
+    from depth_anyevent_ros.events.decoders import check_packet
+    with open_bag(path) as reader:
+        topic = require_event_topics(reader)[0]
+        first = next(iter(reader.messages([topic])), None)
+        if first is None:
+            raise BagError(f'{path} has no message of {topic}.')
+        check_packet(decode_event_packet(first))
 
 
 def _cases(arguments):
