@@ -3,6 +3,8 @@
 """Pictures of colour cameras as ROS messages carry them, to what networks see. No ROS."""
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 
@@ -19,6 +21,16 @@ LARGEST_SIDE = 16384
 
 class ImageError(ValueError):
     """A picture that cannot be used; the message says what was expected and what came."""
+
+
+def load_picture(path: Path) -> np.ndarray | None:
+    """
+    Return a picture of a file as bgr8 (height, width, 3), None for what is no picture. OSError.
+
+    cv2.imread ends the process over names that are no text.
+    """
+    data = np.fromfile(path, np.uint8)
+    return cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
 
 
 def decode_image(data, encoding: str, height: int, width: int, step: int,

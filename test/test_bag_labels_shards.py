@@ -55,9 +55,10 @@ def small_bag(path, odd_sizes=(), size=(HEIGHT, WIDTH), leap_s=0):
     events = Events(START_NS + leapt, rng.integers(0, WIDTH, len(times)).astype(np.uint16),
                     rng.integers(0, HEIGHT, len(times)).astype(np.uint16),
                     rng.integers(0, 2, len(times)).astype(np.uint8))
-    items = [(int(times[min(end, len(times)) - 1]) + MS, replace(packet, frame_id='camera'))
-             for end, packet in zip(range(200, 20_001, 200), packets_of(
-                 events, 'libcaer', range(200, 20_000, 200)))]
+    # Where time leaps a packet ends: none spans more than 1073 s.
+    cuts = sorted({*range(200, 20_000, 200), int(np.searchsorted(times, 2 * 10 ** 9))})
+    items = [(int(times[end - 1]) + MS, replace(packet, frame_id='camera'))
+             for end, packet in zip([*cuts, len(times)], packets_of(events, 'libcaer', cuts))]
     for number in range(36):
         height, width = size if number in odd_sizes else (HEIGHT, WIDTH)
         items.append(((300 + 100 * number) * MS, np.tile(
@@ -99,7 +100,8 @@ def test_a_leap_of_sensor_time_ends_a_sequence(tmp_path, leap_s, parts, capsys):
     bag = small_bag(tmp_path / 'bag', leap_s=leap_s)
     assert label(bag, tmp_path / 'labels') == 0, capsys.readouterr().err
     sequences = list(map(Sequence, find_sequences(tmp_path / 'labels')))
-    assert len(sequences) == parts and sum(map(len, sequences)) >= 30
+    # Some pictures are lost until it is clear that it is not their stamps that are wrong.
+    assert len(sequences) == parts and sum(map(len, sequences)) >= 25
     assert max(sequence.info['duration_ns'] for sequence in sequences) < (leap_s + 4) * 10 ** 9
     if parts > 1:
         assert all(sequence.info['duration_ns'] < 3 * 10 ** 9 for sequence in sequences)

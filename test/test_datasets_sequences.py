@@ -181,13 +181,14 @@ def test_two_do_not_write_the_same_sequence(tmp_path):
     write(tmp_path / 'two')  # nobody holds it any more
 
 
-def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path):
+@pytest.mark.parametrize('room', [20_000, 60_000, 100_000])
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, room):
     # A limit on the size of files stands for the disk: writing fails in the same way.
     program = (
         'import resource, signal, sys\n'
         'import test_datasets_sequences as tests\n'
         'signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n'
-        'resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))\n'
+        f'resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))\n'
         'try:\n'
         f'    tests.write({str(tmp_path / "one")!r})\n'
         'except OSError as error:\n'

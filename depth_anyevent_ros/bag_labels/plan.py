@@ -88,8 +88,8 @@ def make_plan(reader: BagReader, settings: LabelSettings) -> BagPlan:
     except CalibrationError as error:
         raise CalibrationError(
             f'{reader.path}: {error}. The options are --camera-info, --image-info (topics, or '
-            'files as camera_calibration writes them), --registration, --translation and '
-            f'--rotation. Topics: {topics.describe_topics(reader)}.') from error
+            'files as camera_calibration writes them), --registration, --scale, --translation '
+            f'and --rotation. Topics: {topics.describe_topics(reader)}.') from error
     if settled != 'same':
         notes.append(pose_note)
     size = packet.width, packet.height

@@ -19,6 +19,7 @@ from depth_anyevent_ros.atomic_file import replace_file
 from depth_anyevent_ros.bag_labels.labelling import BagLabelling
 from depth_anyevent_ros.bag_labels.offsets import best_offsets
 from depth_anyevent_ros.distillation.teacher_check import LEAST, MARGIN
+from depth_anyevent_ros.images import load_picture
 
 MOST_ROWS = 6  # examples of a bag
 ENOUGH_FRAMES = 20  # for a verdict on edges
@@ -133,7 +134,7 @@ def _sheet(labelling: BagLabelling, report: dict) -> np.ndarray:
     paths = labelling.examples()
     chosen = [paths[k] for k in np.linspace(0, len(paths) - 1, min(MOST_ROWS, len(paths)))
               .round().astype(int)] if paths else []
-    rows = [cv2.imread(str(path)) for path in chosen]
+    rows = [load_picture(path) for path in chosen]
     plots = _plots(labelling, report)
     width = max([row.shape[1] for row in rows] + [plots.shape[1]])
     return np.vstack([np.pad(row, ((0, 6), (0, width - row.shape[1]), (0, 0)),

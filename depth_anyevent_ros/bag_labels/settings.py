@@ -66,8 +66,14 @@ class LabelSettings:
             raise ValueError(f'batch must be from 1 to 256, not {self.batch}')
         if not 1 <= self.shard_s <= 600:
             raise ValueError(f'shard-seconds must be from 1 to 600, not {self.shard_s}')
-        if self.scale < 0 or self.rate_hz < 0 or self.start_s < 0:
-            raise ValueError('scale, rate and start must not be below 0')
+        for name, value, most in (('scale', self.scale, 1e9), ('rate', self.rate_hz, 1e6),
+                                  ('start', self.start_s, 1e9), ('end', self.end_s, 1e9)):
+            if not 0 <= value <= most:  # NaN is not, either
+                raise ValueError(f'{name} must be from 0 to {most:g}, not {value}')
+        for name, values in (('translation', self.translation), ('rotation', self.rotation),
+                             ('shift', [self.shift])):
+            if not all(abs(value) <= 1e9 for value in values):
+                raise ValueError(f'{name} must be numbers below 1e9, not {values}')
         if self.end_s and self.end_s <= self.start_s:
             raise ValueError(f'end must be behind start, not {self.end_s} and {self.start_s}')
 

@@ -27,6 +27,9 @@ def choose(reader: BagReader, wanted: str, candidates: list[str], what: str, opt
     """Return the topic to use; raise BagError with the topics found where it is unclear."""
     if wanted in candidates or (not wanted and len(candidates) == 1):
         return wanted or candidates[0]
+    if wanted in reader.topics:
+        raise BagError(f'{wanted} of {reader.path} is of type {reader.topics[wanted].type}, '
+                       f'which is none of {what}; its topics are {describe_topics(reader)}.')
     if not candidates or wanted:
         raise BagError(f'{reader.path} has no topic {wanted or "of " + what}; its topics are '
                        f'{describe_topics(reader)}.')
@@ -92,6 +95,9 @@ def read_camera(reader: BagReader, wanted: str, beside: str) -> tuple[CameraMode
     topic = wanted or beside.removesuffix('/compressed').rsplit('/', 1)[0] + '/camera_info'
     raw = first_message(reader, topic) if topic in reader.topics else None
     if raw is None or full_type_name(raw.type) != CAMERA_INFO:
+        if wanted:
+            raise BagError(f'{wanted} of {reader.path} has no {CAMERA_INFO}; its topics are '
+                           f'{describe_topics(reader)}.')
         return None, ''
     return CameraModel.from_info(decode(raw)), topic
 

@@ -10,11 +10,12 @@ import time
 from tqdm import tqdm
 
 from depth_anyevent_ros.bag_inference import choose_event_topic, infer_bag
-from depth_anyevent_ros.bag_labels.topics import read_camera
+from depth_anyevent_ros.bag_labels.topics import first_message, read_camera
 from depth_anyevent_ros.cli.writable import check_writable
-from depth_anyevent_ros.datasets.bags import open_bag, whole_bag
+from depth_anyevent_ros.datasets.bags import BagReader, decode, open_bag, whole_bag
 from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
 from depth_anyevent_ros.evaluation.depth_sheet import check_ending, DepthSheet
+from depth_anyevent_ros.geometry.camera import CameraModel
 from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.networks.runtime import PRECISIONS
 from depth_anyevent_ros.networks.runtimes import RUNTIMES
@@ -80,7 +81,10 @@ def run(arguments) -> tuple[int, dict]:
                                    arguments.device, arguments.precision, arguments.runtime)
         camera, calibration = read_camera(reader, arguments.camera_info, topic)
         estimator.calibrate(camera, arguments.rectify)
-        said = list(estimator.cautions())
+        unfit = _unfit(reader, topic, camera, estimator)
+        if unfit and arguments.camera_info:
+            raise ValueError(f'--camera-info {arguments.camera_info}: {unfit}')
+        said = list(dict.fromkeys([*estimator.cautions(), *([unfit] if unfit else [])]))
         for caution in said:
             print(f'note: {caution}', file=sys.stderr)
         sheet = DepthSheet() if picture else None
@@ -88,6 +92,10 @@ def run(arguments) -> tuple[int, dict]:
                 tqdm(total=reader.topics[topic].count, unit=' packets', disable=None) as bar:
             counts = infer_bag(reader, topic, estimator, writer, arguments.visualization,
                                sheet, bar.update)
+            if not counts['published'] and not counts['problem']:  # or an empty bag is left
+                raise ValueError('the events do not fill one window; is the bag shorter than the '
+                                 'window?' if counts['packets'] else
+                                 f'no message is on {topic}')
         # Whether a runtime can be had shows with the first window, and a GPU may vanish later.
         for warning in [*(c for c in estimator.cautions() if c not in said), *reader.warnings]:
             print(f'note: {warning}', file=sys.stderr)
@@ -101,11 +109,25 @@ def run(arguments) -> tuple[int, dict]:
           f'{arguments.output}')
     if problem:
         print(f'depth_anyevent infer: {problem}', file=sys.stderr)
-    elif not counts['published']:
-        print('depth_anyevent infer: the events do not fill one window; is the bag shorter than '
-              'the window?', file=sys.stderr)
     drawn = not picture or _drawn(sheet, picture, Path(arguments.bag).resolve().name, estimator)
     return (0 if drawn and counts['published'] and not problem else 1), result
+
+
+def _unfit(reader: BagReader, topic: str, camera: CameraModel | None,
+           estimator: DepthEstimator) -> str:
+    """Return why the calibration of a bag's events is of no use, '' where it is."""
+    if camera is None:
+        return ''
+    if not camera.calibrated:
+        return 'the camera is not calibrated: its camera matrix is zero'
+    first = first_message(reader, topic)
+    size = (camera.width, camera.height)
+    if first is not None:
+        packet = decode(first)
+        if (packet.width, packet.height) != size:
+            return (f'the calibration is for {size[0]}x{size[1]} pixels, but the events come from '
+                    f'{packet.width}x{packet.height}, so it is not used')
+    return estimator.calibration_problem
 
 
 def _drawn(sheet: DepthSheet, picture: Path, bag: str, estimator: DepthEstimator) -> bool:

@@ -13,6 +13,7 @@ import sys
 import traceback
 
 from depth_anyevent_ros.cli.interruption import INTERRUPTED, is_interruption
+from depth_anyevent_ros.atomic_file import replace_file
 from depth_anyevent_ros.cli.writable import check_apart, check_writable
 
 # A subcommand is a module of this name with HELP, EXAMPLES, add_arguments(parser) and
@@ -99,8 +100,12 @@ def write_json(path: str, result: dict) -> None:
     if path == '-':
         sys.stdout.write(text)
     else:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(text)
+        file = Path(path).resolve()  # a link stays one
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.exists() and not file.is_file():  # a pipe, or a terminal
+            file.write_text(text)
+        else:
+            replace_file(file, text.encode())
 
 
 def _parse(argv: list[str], name: str | None):

@@ -8,10 +8,13 @@ from pathlib import Path
 
 # Options of commands that name what is written.
 OUTPUTS = ('output', 'picture', 'light_plot', 'hot_pixels', 'json')
+# What is read, by options and without.
+INPUTS = ('bag', 'bags', 'checkpoint', 'compare', 'config', 'data', 'mean_map', 'camera_info',
+          'image_info', 'teacher')
 
 
 def check_apart(arguments) -> None:
-    """Raise ValueError where two options of a command name the same file to write."""
+    """Raise ValueError where two options of a command write one file, or write what is read."""
     options: dict[Path, str] = {}
     for name in OUTPUTS:
         file = getattr(arguments, name, None)
@@ -21,6 +24,22 @@ def check_apart(arguments) -> None:
         other = options.setdefault(Path(file).resolve(), option)
         if other != option:
             raise ValueError(f'{other} and {option} both name {file}: give each a name of its own')
+    for read in _inputs(arguments):
+        for file, option in options.items():
+            if file.is_file() and (file == read or read in file.parents):
+                raise ValueError(f'{option} names {file}, which is read: give it another name')
+
+
+def _inputs(arguments) -> list[Path]:
+    """Return the files and folders that a command reads, links resolved."""
+    found = []
+    for name in INPUTS:
+        value = getattr(arguments, name, None) or []
+        for item in [value] if isinstance(value, (str, os.PathLike)) else value:
+            path = Path(os.path.expanduser(item))
+            if path.exists():
+                found.append(path.resolve())
+    return found
 
 
 def check_writable(file: Path) -> None:

@@ -195,7 +195,8 @@ def require_event_topics(reader: BagReader) -> list[str]:
     topics = event_topics(reader)
     if not topics:
         raise BagError(f'{reader.path} has no topic of event packets ({EVENT_PACKET}); its '
-                       f'topics are {describe_topics(reader)}.')
+                       f'topics are {describe_topics(reader)}. '
+                       + ' '.join(reader.warnings))
     return topics
 
 

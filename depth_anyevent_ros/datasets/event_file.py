@@ -92,8 +92,9 @@ class EventFileWriter:
             data = self._output.file[f'events/{name}']
             data.resize(self.count + len(joined), axis=0)
             data[self.count:] = getattr(joined, name)
+            # At once: where a chunk found no room, HDF5 would read back what was never written.
+            self._output.check()
         self.count += len(joined)
-        self._output.check()
 
     def _index_until(self, end_ms: int, times_us: np.ndarray) -> None:
         """Add the index of all milliseconds before end_ms, times being those not yet written."""

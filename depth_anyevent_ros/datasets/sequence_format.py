@@ -51,6 +51,8 @@ def hdf5_errors(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise SequenceError(f'{path} is missing; the sequence is not whole.') from error
+    except PermissionError as error:
+        raise SequenceError(f'{path} may not be read: {error}.') from error
     except (OSError, RuntimeError, KeyError, TypeError, AttributeError) as error:
         raise SequenceError(f'{path} cannot be read: {error}. The file is damaged or was cut '
                             'short; make the sequence again.') from error

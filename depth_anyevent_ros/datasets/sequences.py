@@ -9,7 +9,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import cv2
 import h5py
 import numpy as np
 
@@ -22,6 +21,7 @@ from depth_anyevent_ros.datasets.sequence_writer import SequenceWriter
 from depth_anyevent_ros.events.types import Events
 from depth_anyevent_ros.geometry.camera import CalibrationError
 from depth_anyevent_ros.geometry.rectification import Rectification, rectification_of
+from depth_anyevent_ros.images import load_picture
 
 __all__ = ['find_sequences', 'Sequence', 'SequenceError', 'SequenceWriter']
 
@@ -113,7 +113,7 @@ class Sequence:
         if not self._has_images:
             return None
         path = self.path / IMAGE_FOLDER / image_name(index)
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
+        image = load_picture(path) if path.is_file() else None
         if image is None:
             raise SequenceError(f'{path} is missing or no picture; make the sequence again.')
         return image
@@ -189,7 +189,8 @@ def find_sequences(paths: str | Path | Iterable[str | Path]) -> list[Path]:
         here = _sequences_below(Path(path))
         if not here:
             reason = 'does not exist' if not Path(path).exists() else \
-                f'is neither a sequence (a folder with {INFO_FILE}) nor a folder of some'
+                (f'is neither a sequence (a folder with {INFO_FILE}) nor a folder of some; '
+                 '`depth_anyevent label BAG --format sequence` makes one of a bag')
             raise SequenceError(f'{path} {reason}.')
         for sequence in here:
             found.setdefault(sequence.resolve(), sequence)

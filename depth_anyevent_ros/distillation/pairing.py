@@ -23,6 +23,7 @@ from depth_anyevent_ros.packet_queue import packet_bytes
 
 Picture = TypeVar('Picture')
 MOST_PICTURES = 16  # that wait for events
+AHEAD_PICTURES = 2  # in a row, that may be wrong; of more it is sensor time that has leapt
 CLOCK_PICTURES = 15  # by which the clock of their stamps is told
 # A picture is older than the newest packet by its exposure and its way here, and seldom younger.
 YOUNGER_COUNTS = 2
@@ -53,6 +54,7 @@ class FramePairing(Generic[Picture]):
         self.pipeline = EventPipeline(
             representation_of, PlannedWindows(duration_ns, max_gap_ns), health_of)
         self._clock, self._max_bytes = clock, max_bytes
+        self._ahead = 0  # pictures in a row whose stamps are ahead of the packets
         self._nearer: deque[int] = deque(maxlen=CLOCK_PICTURES)  # to ROS than to sensor time, ns
         self._packets: deque[Packet] = deque()
         self._bytes = 0
@@ -93,7 +95,10 @@ class FramePairing(Generic[Picture]):
             self.counts['early_pictures'] += 1
             return
         t_end, newest = self._sensor_time(stamp_ns), self._newest()
-        if newest is not None and t_end > self.pipeline.clock.to_sensor(newest) + AHEAD_NS:
+        ahead = newest is not None \
+            and t_end > self.pipeline.clock.to_sensor(newest) + AHEAD_NS
+        self._ahead = self._ahead + 1 if ahead else 0
+        if 0 < self._ahead <= AHEAD_PICTURES:
             self.counts['unpaired_pictures'] += 1  # its events are none of the next ones
             return
         while self._pictures and self._pictures[-1][0] > t_end + AHEAD_NS:

@@ -11,7 +11,7 @@ import numpy as np
 
 from depth_anyevent_ros.datasets.sequences import Sequence, SequenceError
 from depth_anyevent_ros.evaluation.baselines import MAX_DEPTH_M
-from depth_anyevent_ros.evaluation.pictures import events_picture
+from depth_anyevent_ros.evaluation.pictures import events_picture, save_figure
 from depth_anyevent_ros.evaluation.scoring import Frame
 from depth_anyevent_ros.events.surface import rectified
 
@@ -90,8 +90,7 @@ class ContactSheet:
     def write(self, path: str | Path, heading: str) -> int:
         """Write the sheet as a picture (the ending says which kind); return its rows."""
         if self._rows:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            draw(list(self._rows.values()), heading).savefig(path, dpi=DPI)
+            save_figure(draw(list(self._rows.values()), heading), path, DPI)
         return len(self._rows)
 
     def _row(self, sequence: Sequence, frame: Frame, inverse_depth: np.ndarray,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from depth_anyevent_ros.evaluation.pictures import save_figure
 from depth_anyevent_ros.evaluation.report import overall, report
 from depth_anyevent_ros.evaluation.scoring import SequenceScores
 
@@ -92,5 +93,4 @@ def plot(path: str | Path, light: dict) -> None:
     axes.set_ylabel('mean relative error of depth')
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
+    save_figure(figure, path, 150)

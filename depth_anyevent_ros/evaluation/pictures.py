@@ -3,8 +3,14 @@
 """Depth and events as pictures for people."""
 from __future__ import annotations
 
+from io import BytesIO
+import os
+from pathlib import Path
+
 import cv2
 import numpy as np
+
+from depth_anyevent_ros.atomic_file import replace_file
 
 INVALID_COLOR = (90, 90, 90)  # bgr; a grey that the colour map does not contain
 
@@ -71,9 +77,19 @@ def window_picture(image: np.ndarray) -> np.ndarray:
     return tencode_picture(image) if len(image) == 3 else colorize(image.sum(0), -3, 3)
 
 
+def save_figure(figure, path: str | os.PathLike, dpi: int) -> None:
+    """Write a figure of matplotlib in one step; the ending says which kind. OSError."""
+    path, data = Path(path), BytesIO()
+    figure.savefig(data, format=path.suffix.lstrip('.').lower() or 'png', dpi=dpi)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, data.getvalue())
+
+
 def caption(picture: np.ndarray, text: str, height: int = 22) -> np.ndarray:
     """Return the bgr8 picture with a line of text on a white bar above it."""
     bar = np.full((height, picture.shape[1], 3), 255, np.uint8)
+    # A name of a file may hold bytes that are no text, on which OpenCV ends the process.
+    text = text.encode('utf-8', 'replace').decode()
     cv2.putText(bar, text, (4, height - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1,
                 cv2.LINE_AA)
     return np.vstack([bar, picture])
