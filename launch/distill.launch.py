@@ -22,6 +22,7 @@ NOT_GIVEN = {'platform': '', 'namespace': '', 'wait_for_subscribers': ''}
 LISTENERS = '2'  # to events: a bag that began with the first would be over for the second
 # Launch arguments that stand for parameters: the parameter, and its type.
 OVERRIDES = {'autostart': ('autostart', bool), 'checkpoint': ('checkpoint', str),
+             'camera_info_url': ('camera_info_url', str),
              'mode': ('mode', str), 'teacher': ('teacher.checkpoint', str),
              'teacher_device': ('teacher.device', str),
              'registration': ('registration.mode', str)}

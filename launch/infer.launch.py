@@ -22,8 +22,8 @@ CAMERA_INFO = '/event_camera/camera_info'
 # Launch arguments that name files of parameters, and where some may be named without a folder.
 FILES = {'params_file': '', 'platform': os.path.join(SHARE, 'config', 'platforms')}
 # Launch arguments that stand for parameters, by node.
-OVERRIDES = {'inference': {'autostart': bool, 'checkpoint': str, 'device': str,
-                           'weights_dir': str},
+OVERRIDES = {'inference': {'autostart': bool, 'camera_info_url': str, 'checkpoint': str,
+                           'device': str, 'weights_dir': str},
              'replay': {'bag': str, 'loop': bool, 'wait_for_subscribers': int}}
 
 
@@ -46,6 +46,9 @@ def generate_launch_description():
                                           'parameters that go before those of params_file.'),
         DeclareLaunchArgument('checkpoint', default_value='',
                               description='Weights of the student. Empty: as in params_file.'),
+        DeclareLaunchArgument('camera_info_url', default_value='',
+                              description='File of the calibration of the event camera, where no '
+                                          'driver publishes it. Empty: as in params_file (none).'),
         DeclareLaunchArgument('device', default_value='',
                               description='auto, cpu, cuda or cuda:N. Empty: as in params_file '
                                           '(auto).'),
