@@ -80,10 +80,11 @@ def file_name(sensor: str, width: int, height: int) -> str:
     """
     Return the name of a sensor's file; whatever the name of the sensor, it is no path.
 
-    Names that differ only in what a file's name cannot hold are told apart by their digest.
+    Names that differ only in what a file's name cannot hold are told apart by their digest; a
+    space is as good as `_`.
     """
     plain = re.sub(r'[^A-Za-z0-9_-]+', '_', sensor)[:LONGEST_NAME].strip('_') or 'sensor'
-    if sensor and plain != sensor:
+    if sensor and plain != sensor.replace(' ', '_'):
         digest = hashlib.sha256(sensor.encode('utf-8', 'surrogatepass')).hexdigest()
         plain = f'{plain}_{digest[:8]}'
     return f'{plain}_{width}x{height}.json'

@@ -235,7 +235,7 @@ def test_hot_pixels_are_remembered(tmp_path):
     assert health.mask.any()
     memory.save()
     [path] = (tmp_path / 'new' / 'state').iterdir()
-    assert path.name.startswith('front_camera_') and path.name.endswith('_120x90.json')
+    assert path.name == file_name('front/../camera', 120, 90)
     other = HotPixelMemory(tmp_path / 'new' / 'state', '', True, told.append).health_of(packet)
     np.testing.assert_array_equal(other.mask, health.mask)
     assert f'{len(HOT)} hot pixels' in told[0]

@@ -17,6 +17,7 @@ from depth_anyevent_ros.datasets.messages import encode_event_packet
 from depth_anyevent_ros.events.evt3_encoder import Evt3Encoder
 from depth_anyevent_ros.events.types import Events, Packet
 from depth_anyevent_ros.geometry.camera import CameraModel
+from depth_anyevent_ros.hot_pixel_memory import file_name
 from depth_anyevent_ros.nodes.inference_node import InferenceNode
 
 pytestmark = pytest.mark.ros
@@ -250,7 +251,7 @@ def test_new_hot_pixels_are_kept_when_the_node_ends(client, make_node, tmp_path)
         time.sleep(0.002)
     wait_for(lambda: values(client).get('hot pixels') == '1')
     node.trigger_deactivate()
-    file = tmp_path / 'front_camera_140x98.json'
+    file = tmp_path / file_name('front/camera', 140, 98)
     wait_for(file.exists)
     assert json.loads(file.read_text())['hot_pixels'] == [[33, 44]]
 
