@@ -199,7 +199,8 @@ DISTILLATION_PARAMETERS = (
     Parameter('image.clock', 'auto',
               'What the stamps of pictures count: sensor (the time of the events, as with '
               'libcaer_driver), ros, or auto: in which of the two they are nearer to the '
-              'newest packet.',
+              'newest packet, which cannot tell clocks apart that differ by less than the '
+              'pictures come late: set it where you know it.',
               choices=('auto', 'sensor', 'ros')),
     Parameter('label.rate_hz', 10.0, 'Labels a second at most; 0: one of every picture.',
               bounds=(0.0, 1000.0)),
