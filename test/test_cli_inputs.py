@@ -13,7 +13,7 @@ from ros_graph import write_calibration
 
 from depth_anyevent_ros.cli.main import execute
 from depth_anyevent_ros.datasets.bags import BagWriter
-from depth_anyevent_ros.geometry.camera import CameraModel
+from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel
 from depth_anyevent_ros.images import load_picture
 
 WIDTH, HEIGHT = 140, 98
@@ -58,7 +58,8 @@ def test_what_is_read_is_not_written(tmp_path, capsys, arguments):
 
 def test_a_result_may_lie_beside_what_is_read(tmp_path):
     bag = write_bag(tmp_path / 'bag')
-    assert run('inspect', bag, '--json', bag / 'result.json') == 0
+    for _ in range(2):
+        assert run('inspect', bag, '--json', bag / 'result.json') == 0
     assert (bag / 'result.json').exists()
 
 
@@ -94,6 +95,15 @@ def test_a_named_calibration_of_no_use_is_an_error(tmp_path, capsys, changes, wo
                         np.array([0.1, 0, 0, 0, 0]), 'plumb_bob'), **changes))
     assert run('infer', '--bag', bag, '--output', tmp_path / 'out', '--camera-info', named) == 1
     assert words in capsys.readouterr().err and not (tmp_path / 'out').exists()
+
+
+def test_a_damaged_calibration_in_a_bag_is_told_and_left(tmp_path, monkeypatch, capsys):
+    def refuse(*_):
+        raise CalibrationError('a region of interest that cannot be')
+    monkeypatch.setattr('depth_anyevent_ros.cli.infer.read_camera', refuse)
+    bag = write_bag(tmp_path / 'bag')
+    assert run('infer', '--bag', bag, '--output', tmp_path / 'out') == 0
+    assert 'that cannot be' in capsys.readouterr().err
 
 
 def test_names_that_are_no_text_are_drawn(tmp_path):

@@ -15,7 +15,7 @@ from depth_anyevent_ros.cli.writable import check_writable
 from depth_anyevent_ros.datasets.bags import BagReader, decode, open_bag, whole_bag
 from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
 from depth_anyevent_ros.evaluation.depth_sheet import check_ending, DepthSheet
-from depth_anyevent_ros.geometry.camera import CameraModel
+from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel
 from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.networks.runtime import PRECISIONS
 from depth_anyevent_ros.networks.runtimes import RUNTIMES
@@ -79,9 +79,15 @@ def run(arguments) -> tuple[int, dict]:
         topic = choose_event_topic(reader, arguments.topic)
         estimator = DepthEstimator(load_student(arguments.checkpoint), settings,
                                    arguments.device, arguments.precision, arguments.runtime)
-        camera, calibration = read_camera(reader, arguments.camera_info, topic)
+        camera, calibration, unread = None, '', ''
+        try:
+            camera, calibration = read_camera(reader, arguments.camera_info, topic)
+        except CalibrationError as error:
+            if arguments.camera_info:
+                raise
+            unread = f'the calibration in the bag is not used: {error}'
         estimator.calibrate(camera, arguments.rectify)
-        unfit = _unfit(reader, topic, camera, estimator)
+        unfit = unread or _unfit(reader, topic, camera, estimator)
         if unfit and arguments.camera_info:
             raise ValueError(f'--camera-info {arguments.camera_info}: {unfit}')
         said = list(dict.fromkeys([*estimator.cautions(), *([unfit] if unfit else [])]))

@@ -100,12 +100,13 @@ def write_json(path: str, result: dict) -> None:
     if path == '-':
         sys.stdout.write(text)
     else:
-        file = Path(path).resolve()  # a link stays one
+        file = Path(path)
+        if file.exists() and not (file.is_file() and os.access(file.resolve().parent, os.W_OK)):
+            file.write_text(text)  # a pipe, a terminal, or what cannot be replaced
+            return
+        file = file.resolve()  # a link stays one
         file.parent.mkdir(parents=True, exist_ok=True)
-        if file.exists() and not file.is_file():  # a pipe, or a terminal
-            file.write_text(text)
-        else:
-            replace_file(file, text.encode())
+        replace_file(file, text.encode())
 
 
 def _parse(argv: list[str], name: str | None):

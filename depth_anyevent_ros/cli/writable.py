@@ -12,6 +12,10 @@ OUTPUTS = ('output', 'picture', 'light_plot', 'hot_pixels', 'json')
 INPUTS = ('bag', 'bags', 'checkpoint', 'compare', 'config', 'data', 'mean_map', 'camera_info',
           'image_info', 'teacher')
 
+# Of bags, sequences and weights; a result may lie beside them, and be written again.
+DATA_NAMES = ('metadata.yaml', 'sequence.json')
+DATA_ENDINGS = ('.db3', '.mcap', '.h5', '.safetensors', '.pth')
+
 
 def check_apart(arguments) -> None:
     """Raise ValueError where two options of a command write one file, or write what is read."""
@@ -26,8 +30,13 @@ def check_apart(arguments) -> None:
             raise ValueError(f'{other} and {option} both name {file}: give each a name of its own')
     for read in _inputs(arguments):
         for file, option in options.items():
-            if file.is_file() and (file == read or read in file.parents):
+            if file.is_file() and (file == read or (read in file.parents and _is_data(file))):
                 raise ValueError(f'{option} names {file}, which is read: give it another name')
+
+
+def _is_data(file: Path) -> bool:
+    """Return whether a file in a folder that is read is one of those that are."""
+    return file.name in DATA_NAMES or file.suffix in DATA_ENDINGS or file.parent.name == 'images'
 
 
 def _inputs(arguments) -> list[Path]:

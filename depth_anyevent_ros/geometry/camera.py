@@ -116,8 +116,8 @@ class CameraModel:
         x, y, width, height = roi.x_offset, roi.y_offset, roi.width, roi.height
         if not (x or y or width or height):
             width, height = self.width, self.height
-        if (width, height, across, down) == (self.width, self.height, 1, 1) and not (x or y):
-            return self
+        if (width, height, across, down) == (self.width, self.height, 1, 1):
+            return self  # wherever it begins: some drivers tell of the picture itself
         if x + width > self.width or y + height > self.height or across > width or down > height:
             raise CalibrationError(
                 f'a region of interest of {width}x{height} pixels at ({x}, {y}) with binning '

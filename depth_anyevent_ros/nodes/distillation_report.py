@@ -14,7 +14,8 @@ from depth_anyevent_ros.nodes.diagnostics import Report
 SILENCE_S = 3.0
 PROBLEM_SHOWN_S = 10.0
 UNLABELLED_S = 5.0  # of pictures
-TRAINER_SILENCE_S = 30.0  # it tells its status every few seconds, also while it has no work
+# It tells its status every second, but while it decides, which takes long on a slow CPU.
+TRAINER_SILENCE_S = 120.0
 # What becomes of pictures that are not labelled, as it is counted.
 FATES = {
     'unpaired_pictures': 'no window of events ends with them: look at their stamps, and at the '
@@ -134,7 +135,8 @@ class DistillationReport:
     def _fate(self, stream: LabelStream) -> str:
         """Return what becomes of the pictures where none was labelled for a while, else ''."""
         now, counts = self._counts[-1]
-        span_s = max(UNLABELLED_S, 2 * stream.period_ns / 1e9)
+        teacher_ms = stream.teacher_ms.percentile(50) or 0.0
+        span_s = max(UNLABELLED_S, 2 * stream.period_ns / 1e9, 3 * teacher_ms / 1e3)
         while len(self._counts) > 1 and self._counts[1][0] <= now - span_s:
             self._counts.popleft()
         begin, before = self._counts[0]
