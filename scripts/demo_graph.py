@@ -50,7 +50,7 @@ class Listener:
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         for status in msg.status:
-            node = status.name.partition(':')[0]
+            node = status.name.partition(':')[0].rpartition('/')[2]  # without its namespace
             self._status[node] = {item.key: item.value for item in status.values}
 
     def values(self, node: str) -> dict[str, str]:
