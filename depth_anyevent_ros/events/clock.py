@@ -28,6 +28,24 @@ SMALL_STEP_NS = 50_000_000
 SMALL_STEP_STAYS_NS = 2 * 10**9
 
 
+class _Lateness:
+    """Tells where arrivals are late by least_ns or more, all of them for longer than stays_ns."""
+
+    def __init__(self, least_ns: int, stays_ns: int):
+        self._least_ns, self._stays_ns = least_ns, stays_ns
+        self._since: int | None = None
+
+    def stays(self, sensor_ns: int, late_ns: int) -> bool:
+        """Take an arrival at a sensor time, and by how much it is late."""
+        if late_ns < self._least_ns:
+            self._since = None
+        elif self._since is None:
+            self._since = sensor_ns
+        else:
+            return sensor_ns - self._since > self._stays_ns
+        return False
+
+
 class SensorClock:
     """
     The map from sensor time to ROS time, both in ns.
@@ -47,8 +65,8 @@ class SensorClock:
         self._anchor = (0, 0)
         self._drift = 0.0
         self._early = CONFIRMED_WITHIN  # arrivals since one that was too early
-        self._late_since: int | None = None
-        self._all_late_since: int | None = None
+        self._step = _Lateness(STEP_NS, STEP_STAYS_NS)
+        self._small_step = _Lateness(SMALL_STEP_NS, SMALL_STEP_STAYS_NS)
         self._last_stamp = 0
 
     @property
@@ -65,11 +83,15 @@ class SensorClock:
         """Take an arrival into account; a stamp of 0 says nothing, and older than the last too."""
         if stamp_ns == 0 or (self._hull and sensor_ns <= self._hull[-1][0]):
             return
-        if self._hull and not self._believed(sensor_ns, stamp_ns - self.to_ros(sensor_ns)):
-            return
         if self._hull:
+            now = self.to_ros(sensor_ns)
+            if not self._believed(stamp_ns - now):
+                return
             # The last packet ended with what was sensed before sensor_ns.
-            self._watch_for_small_step(sensor_ns, self._last_stamp - self.to_ros(sensor_ns))
+            if self._step.stays(sensor_ns, stamp_ns - now) \
+                    or self._small_step.stays(sensor_ns, self._last_stamp - now):
+                self.steps += 1
+                self.reset()
         self._last_stamp = stamp_ns
         hull = self._hull
         point = (sensor_ns, stamp_ns - sensor_ns)
@@ -92,30 +114,13 @@ class SensorClock:
         since = ros_ns - offset - t
         return t + since - round(since * self._drift / (1 + self._drift))
 
-    def _believed(self, sensor_ns: int, late_ns: int) -> bool:
+    def _believed(self, late_ns: int) -> bool:
         """Return whether an arrival that is late_ns above the line counts."""
         self._early += 1
         if late_ns < -TOO_EARLY_NS and self._early > CONFIRMED_WITHIN:
             self._early = 0
             return False
-        if late_ns < STEP_NS:
-            self._late_since = None
-        elif self._late_since is None:
-            self._late_since = sensor_ns
-        elif sensor_ns - self._late_since > STEP_STAYS_NS:
-            self.steps += 1
-            self.reset()
         return True
-
-    def _watch_for_small_step(self, sensor_ns: int, late_ns: int) -> None:
-        """Take how late a packet was after what it ended with."""
-        if late_ns < SMALL_STEP_NS:
-            self._all_late_since = None
-        elif self._all_late_since is None:
-            self._all_late_since = sensor_ns
-        elif sensor_ns - self._all_late_since > SMALL_STEP_STAYS_NS:
-            self.steps += 1
-            self.reset()
 
     def _fit(self) -> None:
         """Lay the line below the record: its slope from the hull edge over the middle."""
