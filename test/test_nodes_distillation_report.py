@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from simulated_drive import drive_messages
 
 from depth_anyevent_ros.distillation.label_stream import LabelStream, Picture
 from depth_anyevent_ros.distillation.labelling import Labeller
@@ -16,19 +17,13 @@ from depth_anyevent_ros.events.types import Packet
 from depth_anyevent_ros.geometry.registration import SameView
 from depth_anyevent_ros.nodes import distillation_report
 from depth_anyevent_ros.nodes.distillation_report import DistillationReport
-from depth_anyevent_ros.simulation.output import Counts, driver_messages, EVENTS, IMAGE, observed
-from depth_anyevent_ros.simulation.recording import DriverConfig
-from depth_anyevent_ros.simulation.worlds import make_world
+from depth_anyevent_ros.simulation.output import IMAGE
 
 
 @pytest.fixture(scope='module')
 def drive():
     """Return packets and pictures of a drive, in the order in which they arrive."""
-    world = make_world('car', 3, 800_000_000, level=0.5, max_motion_px=6.0, binning=2)
-    simulation = observed(world.simulation, 40.0, True)
-    return [message for message in driver_messages(
-        simulation, DriverConfig(seed=3, ros_start_ns=10**18), Counts())
-        if message.topic in (EVENTS, IMAGE)]
+    return drive_messages(40.0)
 
 
 @pytest.fixture
