@@ -12,8 +12,8 @@ from pathlib import Path
 import sys
 import traceback
 
-from depth_anyevent_ros.cli.interruption import INTERRUPTED, is_interruption
 from depth_anyevent_ros.atomic_file import replace_file
+from depth_anyevent_ros.cli.interruption import INTERRUPTED, is_interruption
 from depth_anyevent_ros.cli.writable import check_apart, check_writable
 
 # A subcommand is a module of this name with HELP, EXAMPLES, add_arguments(parser) and
