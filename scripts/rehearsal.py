@@ -24,7 +24,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from depth_anyevent_ros.datasets.bags import decode, decode_event_packet, open_bag
+from depth_anyevent_ros.datasets.bags import (
+    decode, decode_event_packet, first_message, open_bag)
 from depth_anyevent_ros.datasets.samples import Samples
 from depth_anyevent_ros.depth_estimator import event_input
 from depth_anyevent_ros.distillation.anchor import anchor_samples, anchor_sequences, SCENES
@@ -91,7 +92,7 @@ class Recording:
         self.path, self._config, self._period_ns = path, config, round(1e9 / rate_hz)
         with open_bag(path) as reader:
             self._event, self._color = (
-                CameraModel.from_info(decode(next(iter(reader.messages([topic])))))
+                CameraModel.from_info(decode(first_message(reader, topic)))
                 for topic in (EVENTS_INFO, IMAGE_INFO))
         pose = json.loads((path / 'simulation.json').read_text())['color_to_event']
         self._rig = Rig('auto', self._event, self._color,

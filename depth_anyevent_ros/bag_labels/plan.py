@@ -13,7 +13,8 @@ from depth_anyevent_ros.bag_labels import topics
 from depth_anyevent_ros.bag_labels.settings import LabelSettings
 from depth_anyevent_ros.bag_labels.shard_reader import Shard
 from depth_anyevent_ros.datasets.bag_writer import TF_STATIC
-from depth_anyevent_ros.datasets.bags import BagError, BagReader, decode_event_packet
+from depth_anyevent_ros.datasets.bags import (
+    BagError, BagReader, decode_event_packet, first_message)
 from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel
 from depth_anyevent_ros.geometry.depth import MetricScale
 from depth_anyevent_ros.geometry.rig import Rig
@@ -67,8 +68,8 @@ def make_plan(reader: BagReader, settings: LabelSettings) -> BagPlan:
     events = topics.choose_events(reader, settings.events)
     image = topics.choose_image(reader, settings.teacher_topic or settings.image,
                                 bool(settings.teacher_topic))
-    first_events = topics.first_message(reader, events)
-    first_image = topics.first_message(reader, image)
+    first_events = first_message(reader, events)
+    first_image = first_message(reader, image)
     for name, first in ((events, first_events), (image, first_image)):
         if first is None:
             raise BagError(f'{reader.path} has no message on {name}; its topics are '

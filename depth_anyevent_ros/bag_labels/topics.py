@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from depth_anyevent_ros.datasets.bags import (
-    BagError, BagReader, decode, describe_topics, RawMessage, require_event_topics)
+    BagError, BagReader, decode, describe_topics, first_message, RawMessage,
+    require_event_topics)
 from depth_anyevent_ros.datasets.bag_writer import TF_STATIC
 from depth_anyevent_ros.datasets.messages import full_type_name
 from depth_anyevent_ros.geometry.calibration_file import read_calibration
@@ -58,11 +59,6 @@ def choose_image(reader: BagReader, wanted: str, maps: bool = False) -> str:
     found = [name for name in found
              if name in raw or name.removesuffix('/compressed') not in raw]
     return choose(reader, '', found, 'pictures', '--image')
-
-
-def first_message(reader: BagReader, topic: str) -> RawMessage | None:
-    """Return the first message of a topic."""
-    return next(iter(reader.messages([topic])), None)
 
 
 def read_picture(raw: RawMessage) -> np.ndarray:

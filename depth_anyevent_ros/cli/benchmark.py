@@ -13,8 +13,8 @@ import sys
 import traceback
 
 from depth_anyevent_ros.cli.interruption import INTERRUPTED, is_interruption
-from depth_anyevent_ros.datasets.bags import (BagError, decode_event_packet, open_bag,
-                                              require_event_topics)
+from depth_anyevent_ros.datasets.bags import (
+    BagError, decode_event_packet, first_message, open_bag, require_event_topics)
 from depth_anyevent_ros.networks.value_checks import integer
 
 HELP = """\
@@ -92,7 +92,7 @@ def _check_bag(path: Path) -> None:
     from depth_anyevent_ros.events.decoders import check_packet
     with open_bag(path) as reader:
         topic = require_event_topics(reader)[0]
-        first = next(iter(reader.messages([topic])), None)
+        first = first_message(reader, topic)
         if first is None:
             raise BagError(f'{path} has no message of {topic}.')
         check_packet(decode_event_packet(first))

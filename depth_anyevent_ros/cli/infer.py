@@ -10,9 +10,10 @@ import time
 from tqdm import tqdm
 
 from depth_anyevent_ros.bag_inference import choose_event_topic, infer_bag
-from depth_anyevent_ros.bag_labels.topics import first_message, read_camera
+from depth_anyevent_ros.bag_labels.topics import read_camera
 from depth_anyevent_ros.cli.writable import check_writable
-from depth_anyevent_ros.datasets.bags import BagReader, decode, open_bag, whole_bag
+from depth_anyevent_ros.datasets.bags import (
+    BagReader, decode, first_message, open_bag, whole_bag)
 from depth_anyevent_ros.depth_estimator import DepthEstimator, WindowSettings
 from depth_anyevent_ros.evaluation.depth_sheet import check_ending, DepthSheet
 from depth_anyevent_ros.geometry.camera import CalibrationError, CameraModel

@@ -31,8 +31,8 @@ from depth_anyevent_ros.datasets.sqlite_storage import SqliteFile
 
 __all__ = [
     'BagError', 'BagReader', 'BagWriter', 'decode', 'decode_event_packet', 'describe_topics',
-    'encode_event_packet', 'event_topics', 'open_bag', 'RawMessage', 'require_event_topics',
-    'TopicInfo', 'whole_bag']
+    'encode_event_packet', 'event_topics', 'first_message', 'open_bag', 'RawMessage',
+    'require_event_topics', 'TopicInfo', 'whole_bag']
 
 STORAGES = {'sqlite3': SqliteFile, 'mcap': McapFile}
 
@@ -194,10 +194,15 @@ def require_event_topics(reader: BagReader) -> list[str]:
     """Return event_topics(reader); raise BagError with the topics found where there is none."""
     topics = event_topics(reader)
     if not topics:
-        raise BagError(f'{reader.path} has no topic of event packets ({EVENT_PACKET}); its '
-                       f'topics are {describe_topics(reader)}. '
-                       + ' '.join(reader.warnings))
+        said = (f'{reader.path} has no topic of event packets ({EVENT_PACKET}); its topics are '
+                f'{describe_topics(reader)}.')
+        raise BagError(' '.join([said, *reader.warnings]))
     return topics
+
+
+def first_message(reader: BagReader, topic: str) -> RawMessage | None:
+    """Return the first message of a topic, None where there is none."""
+    return next(iter(reader.messages([topic])), None)
 
 
 def describe_topics(reader: BagReader) -> str:
