@@ -88,3 +88,16 @@ def test_packets_without_stamps_leave_pictures_in_ros_time_alone(watch, drive):
     report = watch(unstamped)
     assert report.level == 'warn' and 'stamps' in report.message
     assert report.values['picture clock'] == 'sensor'
+
+
+def test_what_is_remembered_stays_bounded_while_no_picture_comes(monkeypatch):
+    monkeypatch.setattr(distillation_report, 'UNLABELLED_S', 0.05)
+    pairing = FramePairing(lambda width, height: Representation(70, 98), 50_000_000, 200_000_000)
+    labeller = Labeller(lambda picture: picture, PictureQuality(), lambda *_: SameView(130, 173))
+    stream = LabelStream(pairing, labeller, 0, lambda: True, lambda label: None, print)
+    report = DistillationReport()
+    report.watch(stream, None, {})
+    for _ in range(60):
+        report.collect()
+        time.sleep(0.005)
+    assert len(report._counts) < 20

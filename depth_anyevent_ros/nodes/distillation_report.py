@@ -86,8 +86,7 @@ class DistillationReport:
         if trainer is not None:
             values |= {f'frames {name}': count for name, count in trainer.counts.items()}
             values |= self._training()
-        self._counts.append((time.monotonic(), {**stream.counts, **stream.pairing.counts,
-                                                **stream.labeller.counts}))
+        self._remember(stream)
         level, message = self._judge(stream, trainer)
         return Report(level, message, values)
 
@@ -132,20 +131,30 @@ class DistillationReport:
             return 'ok', 'training is paused'
         return 'ok', f'learning; {self._status.get("promotions", 0)} students promoted'
 
+    def _remember(self, stream: LabelStream) -> None:
+        """Keep the counters of now, and as many of before as `_fate` looks back to."""
+        now = time.monotonic()
+        self._counts.append((now, {**stream.counts, **stream.pairing.counts,
+                                   **stream.labeller.counts}))
+        while len(self._counts) > 1 and self._counts[1][0] <= now - _span_s(stream):
+            self._counts.popleft()
+
     def _fate(self, stream: LabelStream) -> str:
         """Return what becomes of the pictures where none was labelled for a while, else ''."""
-        now, counts = self._counts[-1]
-        teacher_ms = stream.teacher_ms.percentile(50) or 0.0
-        span_s = max(UNLABELLED_S, 2 * stream.period_ns / 1e9, 3 * teacher_ms / 1e3)
-        while len(self._counts) > 1 and self._counts[1][0] <= now - span_s:
-            self._counts.popleft()
-        begin, before = self._counts[0]
+        (begin, before), (now, counts) = self._counts[0], self._counts[-1]
         grown = {name: count - before.get(name, 0) for name, count in counts.items()}
-        if now - begin < span_s or grown['labels'] or grown['unwanted'] or not grown['pictures']:
+        if now - begin < _span_s(stream) or grown['labels'] or grown['unwanted'] \
+                or not grown['pictures']:
             return ''
         most = max((name for name in grown if name in FATES or name.startswith('refused: ')),
                    key=lambda name: grown[name])
         return FATES.get(most, most) if grown[most] else ''
+
+
+def _span_s(stream: LabelStream) -> float:
+    """Return for how long there may be no label, by what is asked for and how fast it goes."""
+    teacher_ms = stream.teacher_ms.percentile(50) or 0.0
+    return max(UNLABELLED_S, 2 * stream.period_ns / 1e9, 3 * teacher_ms / 1e3)
 
 
 def _rounded(value: float | None) -> float | str:
