@@ -35,13 +35,15 @@ COLUMNS = ('picture', 'events', 'true depth', 'frozen student', "teacher's label
 def draw(path: Path, bag: Path, scores: Scores, promotions_s: list[float],
          heading: str) -> None:
     """Draw the plot, and rows of pictures below it."""
-    figure = Figure(figsize=(11, 9.6), facecolor='white', layout='constrained')
-    figure.suptitle(heading, fontsize=10)
-    grid = figure.add_gridspec(ROWS + 1, len(COLUMNS), height_ratios=[1.6] + [1] * ROWS)
-    _plot(figure.add_subplot(grid[0, :]), scores.moments, promotions_s)
     end_s = scores.moments[-1].time_s
-    chosen = [min(scores.moments, key=lambda m, at=at: abs(m.time_s - at))
-              for at in np.linspace(0.06, 0.97, ROWS) * end_s]
+    nearest = [min(range(len(scores.moments)), key=lambda k: abs(scores.moments[k].time_s - at))
+               for at in np.linspace(0.06, 0.97, ROWS) * end_s]
+    chosen = [scores.moments[k] for k in dict.fromkeys(nearest)]  # fewer in a short drive
+    rows = len(chosen)
+    figure = Figure(figsize=(11, 3.2 + 1.6 * rows), facecolor='white', layout='constrained')
+    figure.suptitle(heading, fontsize=10)
+    grid = figure.add_gridspec(rows + 1, len(COLUMNS), height_ratios=[1.6] + [1] * rows)
+    _plot(figure.add_subplot(grid[0, :]), scores.moments, promotions_s)
     events, pictures = _events(bag), _pictures(bag)
     for line, moment in enumerate(chosen, 1):
         for column, (picture, colors) in enumerate(_row(
@@ -68,7 +70,8 @@ def _plot(axes, moments: list[Moment], promotions_s: list[float]) -> None:
         errors = np.array([moment.errors[name] for moment in moments])
         # Looking back only, so that what is shown at a time was known then.
         means = [errors[(times > t - SMOOTHING_S) & (times <= t)].mean() for t in times]
-        axes.plot(times, means, color=color, label=LABELS[name])
+        axes.plot(times, means, color=color, label=LABELS[name],
+                  marker=None if len(times) > 1 else '.')
     for index, time_s in enumerate(promotions_s):
         axes.axvline(time_s, color='#444444', linewidth=0.8, linestyle=':',
                      label='new weights' if index == 0 else None)
