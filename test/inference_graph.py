@@ -54,7 +54,7 @@ def play(client, begin, end, **fields):
 
 
 def play_until(client, condition, begin=0):
-    """Publish packets at the pace of their stream until the condition holds."""
+    """Publish packets until the condition holds; return the number of the next one."""
     wait_for(lambda: listens(client), what='the node to subscribe')
     numbers = itertools.count(begin)
 
@@ -62,6 +62,7 @@ def play_until(client, condition, begin=0):
         client.events.publish(message(next(numbers)))
         return condition()
     wait_for(holds)
+    return next(numbers)
 
 
 def status(client):

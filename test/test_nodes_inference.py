@@ -174,6 +174,17 @@ def test_packets_that_never_fill_a_window_are_told(client, make_node, monkeypatc
     assert status(client)[0] == 1
 
 
+def test_a_window_is_waited_for_anew_after_a_silence(client, make_node, monkeypatch):
+    monkeypatch.setattr(inference_report, 'SILENCE_S', 0.5)
+    monkeypatch.setattr(inference_report, 'WINDOWLESS_S', 1.2)
+    make_node(window__mode='count', window__count=1_000_000)
+    listen(client)
+    sent = play_until(client, lambda: 'UNTRAINED' in status(client)[1])
+    wait_for(lambda: 'no event packet for 2 s' in status(client)[1])
+    play_until(client, lambda: 'no event packet' not in status(client)[1], sent)
+    assert 'UNTRAINED' in status(client)[1]
+
+
 def test_transitions_by_a_manager_and_reset(client, make_node):
     node = make_node(autostart=False)
     change = f'/{client.name}/change_state'

@@ -92,6 +92,8 @@ class InferenceReport:
         if not worker.alive:
             return 'error', 'the inference thread has ended; restart the node'
         silent_s = (time.monotonic_ns() - worker.last_packet_ns) / 1e9
+        if silent_s > SILENCE_S:
+            self._progress = 0, 0.0  # a window is waited for from the next packet on
         if time.monotonic() - self._problem_time < PROBLEM_SHOWN_S:
             return 'error', self._problem
         if worker.last_packet_ns == 0:
