@@ -10,7 +10,7 @@ import torch
 from depth_anyevent_ros.datasets.samples import Samples
 from depth_anyevent_ros.distillation import online as online_module, training_step
 from depth_anyevent_ros.distillation.online import OnlineConfig, OnlineLearner, where_to_learn
-from depth_anyevent_ros.distillation.promotion import PromotionConfig
+from depth_anyevent_ros.distillation.promotion import judge, PromotionConfig
 from depth_anyevent_ros.distillation.replay_buffer import BufferConfig, LabelledFrame
 from depth_anyevent_ros.networks import runtime
 from depth_anyevent_ros.networks.checkpoint import untrained_student
@@ -258,6 +258,25 @@ def test_blocks_with_hardly_any_label_decide_nothing(student):
     verdict = online.consider()
     assert verdict.promote and f'on {len(held_out) - silent} blocks' in verdict.reason
     assert online.unjudged == silent and online.kept_back == 0
+
+
+def test_looks_of_a_decision_count_the_blocks_that_tell(student, monkeypatch):
+    looks = []
+
+    def look(running, *rest):
+        looks.append((rest[-1], len(running)))  # blocks before, and now
+        return judge(running, *rest)
+    monkeypatch.setattr(online_module, 'judge', look)
+    online = learner(student, promotion=replace(CONFIG.promotion, least_blocks=2, most_blocks=5))
+    taken = (frame if frame.time_ns // 10**8 % 16 < 8 else replace(  # one held-out block in two
+        frame, inverse_depth=np.full(SIZE, np.nan, np.float16)) for frame in frames(10**4))
+    while len(looks) < 5:
+        verdict = decided(online, taken, 1.0)
+    assert looks == [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)] and verdict.decided
+    decided(online, taken, 1.0)
+    online.forget(1, 0)
+    decided(online, taken, 1.0)
+    assert looks[5:] == [(0, 1), (0, 1)]
 
 
 def test_a_state_has_no_encoder_and_may_have_one(student):

@@ -38,21 +38,22 @@ def test_in_the_end_no_gain_is_a_decision():
     assert verdict.decided and not verdict.promote and 'does not agree better' in verdict.reason
 
 
-def decision(rng, gain, spread):
-    """Return the end of a decision that looks at 6, 12 and 18 blocks."""
+def decision(rng, gain, spread, looks=(6, 12, 18)):
+    """Return the end of a decision that looks at so many blocks, one after the other."""
     running = rng.lognormal(-1, 0.4, 18)
     candidate = gain * running * np.exp(spread * rng.normal(size=18) - spread ** 2 / 2)
-    for count in (6, 12, 18):
-        verdict = judge(running[:count], candidate[:count], 1, 1, 1)
+    for before, count in zip((0, *looks), looks):
+        verdict = judge(running[:count], candidate[:count], 1, 1, 1, before=before)
         if verdict.decided:
             break
     return verdict
 
 
-def test_chance_is_rarely_promoted_however_often_it_is_looked_at():
+@pytest.mark.parametrize('looks', [(6, 12, 18), (3, 6, 9, 12, 15, 18)])
+def test_chance_is_rarely_promoted_however_often_it_is_looked_at(looks):
     rng = np.random.default_rng(0)
     for spread, most in ((0.05, 0.045), (0.1, 0.05), (0.2, 0.06)):
-        found = [decision(rng, 1.0, spread) for _ in range(1500)]
+        found = [decision(rng, 1.0, spread, looks) for _ in range(1500)]
         assert np.mean([verdict.promote for verdict in found]) <= most
         assert np.mean(['agrees worse' in verdict.reason for verdict in found]) <= most
 
@@ -63,10 +64,23 @@ def test_what_is_better_by_a_tenth_is_mostly_promoted():
 
 
 def test_what_looks_may_err_in_is_kept_for_the_last():
-    spent = [tail(blocks) for blocks in (6, 12, 18)]
+    spent = [tail(blocks, before) for before, blocks in ((0, 6), (6, 12), (12, 18))]
     assert spent == pytest.approx([0.025 * 1.2 * share / 9 for share in (1, 3, 5)])
-    assert tail(40) == tail(18) and tail(13) < spent[2]
-    assert tail(4, PromotionConfig(least_blocks=4, most_blocks=4)) == pytest.approx(0.03)
+    assert tail(40, 12) == tail(18, 12) and tail(13, 6) < spent[2]
+    assert tail(4, 0, PromotionConfig(least_blocks=4, most_blocks=4)) == pytest.approx(0.03)
+
+
+@pytest.mark.parametrize('looks', [(6, 12, 18), (5, 9, 15, 22), (3, 6, 9, 12, 15, 18)])
+def test_all_looks_together_may_err_in_what_is_stated(looks):
+    seen = [count for count in looks if count >= 6]
+    assert sum(tail(count, before) for before, count in zip((0, *looks), looks)
+               if count in seen) == pytest.approx(0.03)
+
+
+def test_blocks_that_tell_nothing_more_are_no_look():
+    verdict = judge(RUNNING, 0.5 * RUNNING, 1, 1, 1, before=len(RUNNING))
+    assert not verdict.promote and not verdict.decided
+    assert 'no more held-out blocks tell than the 12 before' in verdict.reason
 
 
 def test_few_blocks_decide_nothing():

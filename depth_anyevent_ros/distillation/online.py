@@ -131,6 +131,7 @@ class OnlineLearner:
         self._states: dict[str, RecurrentState | None] = {}
         self.steps = self.promotions = self.kept_back = self._since_start = 0
         self._size_changes = self._looked_at = 0
+        self._judged = 0  # held-out blocks at the last look of the decision in hand
         self.unjudged = 0  # held-out blocks whose labels know too little to compare students by
         self.anchor_first = self.anchor_running = self._anchor_error(self.running)
 
@@ -155,6 +156,7 @@ class OnlineLearner:
         if self.buffer.counts['size_changes'] != self._size_changes:
             # Blocks and states of two sizes cannot be side by side.
             self._size_changes = self.buffer.counts['size_changes']
+            self._judged = 0  # none of those is left
             self._start_lanes_anew()
         self._optimizer.zero_grad(set_to_none=True)
         losses = {'stream': self._learn('stream', self.buffer.training, config.lanes,
@@ -187,10 +189,13 @@ class OnlineLearner:
             np.array([self._disagreement(network, block) for block in blocks])
             for network in (self.running, self._candidate))
         verdict = replace(judge(running, candidate, self.anchor_running, anchor,
-                                self.anchor_first, self.config.promotion), share=share)
+                                self.anchor_first, self.config.promotion, self._judged),
+                          share=share)
         self._looked_at = self.buffer.counts['held_out_blocks']
         if not verdict.decided:
+            self._judged = max(self._judged, len(blocks))
             return verdict
+        self._judged = 0
         self.unjudged += len(self.buffer.held_out) - len(blocks)
         self.buffer.use_up_held_out()
         if verdict.promote:
@@ -209,6 +214,7 @@ class OnlineLearner:
         """Drop labels as `ReplayBuffer`, and what was learned since the last promotion."""
         self.buffer.forget(stretch, since_ns)
         self._looked_at = self.buffer.counts['held_out_blocks'] - len(self.buffer.held_out)
+        self._judged = 0  # what will be looked at is another candidate
         for network in (self._network, self._average):
             network.load_state_dict(self.running.state_dict())
         self._optimizer, self._since_start = self._new_optimizer(), 0

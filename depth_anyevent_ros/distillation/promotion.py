@@ -57,15 +57,15 @@ class Verdict:
 
 def judge(running: np.ndarray, candidate: np.ndarray, anchor_running: float,
           anchor_candidate: float, anchor_first: float,
-          config: PromotionConfig = PromotionConfig()) -> Verdict:
+          config: PromotionConfig = PromotionConfig(), before: int = 0) -> Verdict:
     """
     Compare two students on the same held-out blocks, and on the anchor set.
 
     running, candidate: mean disagreement with the teacher, one value a block. anchor_*: errors
-    against truth. Blocks and not frames are what is counted, since frames of a block are alike;
-    neighbouring blocks are taken for independent. The interval is that of a ratio of means by
-    Student's distribution, at the level that `tail` says. An error that is no finite number keeps
-    the candidate back.
+    against truth. before: blocks at the last look of this decision, see `tail`. Blocks and not
+    frames are what is counted, since frames of a block are alike; neighbouring blocks are taken
+    for independent. The interval is that of a ratio of means by Student's distribution, at the
+    level that `tail` says. An error that is no finite number keeps the candidate back.
     """
     running, candidate = np.asarray(running, float), np.asarray(candidate, float)
     step = anchor_candidate / anchor_running if anchor_running > 0 else np.inf
@@ -73,9 +73,12 @@ def judge(running: np.ndarray, candidate: np.ndarray, anchor_running: float,
     if len(running) < config.least_blocks:
         return Verdict(False, False, f'{len(running)} held-out blocks are too few to decide; '
                        f'{config.least_blocks} are needed', np.nan, np.nan, np.nan, step, total)
+    if len(running) <= before:
+        return Verdict(False, False, f'no more held-out blocks tell than the {before} before',
+                       np.nan, np.nan, np.nan, step, total)
     ratio = candidate.sum() / running.sum()
     deviation = (candidate - ratio * running).std(ddof=1) / math.sqrt(len(running))
-    half = student_quantile(1 - tail(len(running), config), len(running) - 1) \
+    half = student_quantile(1 - tail(len(running), before, config), len(running) - 1) \
         * deviation / running.mean()
     low, high = ratio - half, ratio + half
     found = f'{ratio:.3f} of the error ({low:.3f} to {high:.3f}) on {len(running)} blocks'
@@ -99,14 +102,15 @@ def judge(running: np.ndarray, candidate: np.ndarray, anchor_running: float,
     return Verdict(promote, decided, reason, ratio, low, high, step, total)
 
 
-def tail(blocks: int, config: PromotionConfig = PromotionConfig()) -> float:
+def tail(blocks: int, before: int = 0, config: PromotionConfig = PromotionConfig()) -> float:
     """
     Return how likely a look at so many blocks may see a better candidate where there is none.
 
     A decision looks several times, at more blocks each time, and may err at each. What it may err
     in grows with the square of the blocks, so that most is left for the last look, which sees
-    most; early ones tell large gains.
+    most; early ones tell large gains. before: blocks at the last look; fewer than least_blocks
+    were none.
     """
-    now = min(blocks / config.most_blocks, 1)
-    before = max(now - config.least_blocks / config.most_blocks, 0)
-    return OVERLAP * (1 - config.confidence) / 2 * (now ** 2 - before ** 2)
+    spent = before if before >= config.least_blocks else 0
+    now, then = (min(count / config.most_blocks, 1) for count in (blocks, spent))
+    return OVERLAP * (1 - config.confidence) / 2 * (now ** 2 - then ** 2)
