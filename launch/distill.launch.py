@@ -16,38 +16,22 @@ from launch_ros.parameter_descriptions import ParameterValue
 PACKAGE = 'depth_anyevent_ros'
 SHARE = get_package_share_directory(PACKAGE)
 parameter_files = runpy.run_path(os.path.join(SHARE, 'launch', 'parameter_files.py'))
+shared = runpy.run_path(os.path.join(SHARE, 'launch', 'shared_arguments.py'))
 CACHE = os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), PACKAGE)
 # What infer.launch.py declares is not known yet where these are settled.
 NOT_GIVEN = {'platform': '', 'namespace': '', 'wait_for_subscribers': ''}
 LISTENERS = '2'  # to events: a bag that began with the first would be over for the second
 # Launch arguments that stand for parameters: the parameter, and its type.
-OVERRIDES = {'autostart': ('autostart', bool), 'checkpoint': ('checkpoint', str),
-             'camera_info_url': ('camera_info_url', str),
-             'mode': ('mode', str), 'teacher': ('teacher.checkpoint', str),
-             'teacher_device': ('teacher.device', str),
-             'registration': ('registration.mode', str)}
+OVERRIDES = {**shared['OVERRIDES'], 'autostart': ('autostart', bool),
+             'checkpoint': ('checkpoint', str), 'mode': ('mode', str)}
 
 
 def generate_launch_description():
     """Start what infer.launch.py starts, and the distillation node; further arguments are its."""
     return LaunchDescription([
-        DeclareLaunchArgument('image', default_value='/camera/image_raw',
-                              description='Topic of the pictures. Compressed ones are looked for '
-                                          'below it, as image.transport says.'),
-        DeclareLaunchArgument('image_info', default_value='/camera/camera_info',
-                              description="Topic of the colour camera's calibration."),
         DeclareLaunchArgument('mode', default_value='',
                               description='label: publish labels only. distill: train too. '
                                           'Empty: as in params_file (distill).'),
-        DeclareLaunchArgument('teacher', default_value='',
-                              description='Weights of the teacher. Empty: as in params_file (the '
-                                          'tiny one of this package).'),
-        DeclareLaunchArgument('teacher_device', default_value='',
-                              description='auto, cpu, cuda or cuda:N. Empty: as in params_file '
-                                          '(auto).'),
-        DeclareLaunchArgument('registration', default_value='',
-                              description='same, rotation, depth or auto. Empty: as in '
-                                          'params_file (auto).'),
         DeclareLaunchArgument('work_dir', default_value='',
                               description='Folder of the state of training. Another one begins '
                                           'anew. Empty: as in params_file '
@@ -60,9 +44,7 @@ def generate_launch_description():
                               default_value=os.path.join(SHARE, 'config', 'distillation.yaml'),
                               description='Parameters of the nodes, as config/distillation.yaml '
                                           'and config/inference.yaml list them.'),
-        DeclareLaunchArgument('rviz_config',
-                              default_value=os.path.join(SHARE, 'config', 'rviz', 'distill.rviz'),
-                              description='Configuration file of RViz.'),
+        *shared['teacher_arguments'](),
         OpaqueFunction(function=_settle),
         IncludeLaunchDescription(PythonLaunchDescriptionSource(
             os.path.join(SHARE, 'launch', 'infer.launch.py'))),
@@ -91,9 +73,7 @@ def _settle(context):
 
 def _distillation(context):
     """Return the node; a function, since empty arguments must not hide values of params_file."""
-    given = {parameter: ParameterValue(LaunchConfiguration(name), value_type=kind)
-             for name, (parameter, kind) in OVERRIDES.items()
-             if LaunchConfiguration(name).perform(context)}
+    given = shared['given'](context, OVERRIDES)
     image = LaunchConfiguration('image')
     platform = LaunchConfiguration('platform').perform(context)  # a file, by infer.launch.py
     return [LifecycleNode(

@@ -16,9 +16,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 PACKAGE = 'depth_anyevent_ros'
 SHARE = get_package_share_directory(PACKAGE)
 parameter_files = runpy.run_path(os.path.join(SHARE, 'launch', 'parameter_files.py'))
-# Where both camera drivers publish, hence also the names in most bags.
-EVENTS = '/event_camera/events'
-CAMERA_INFO = '/event_camera/camera_info'
+shared = runpy.run_path(os.path.join(SHARE, 'launch', 'shared_arguments.py'))
 # Launch arguments that name files of parameters, and where some may be named without a folder.
 FILES = {'params_file': '', 'platform': os.path.join(SHARE, 'config', 'platforms')}
 # Launch arguments that stand for parameters, by node.
@@ -32,11 +30,6 @@ def generate_launch_description():
     return LaunchDescription([
         DeclareLaunchArgument('namespace', default_value='',
                               description='Namespace of the nodes and of their outputs.'),
-        DeclareLaunchArgument('events', default_value=EVENTS,
-                              description='Topic of the event packets. A name without a slash '
-                                          'in front is inside the namespace.'),
-        DeclareLaunchArgument('camera_info', default_value=CAMERA_INFO,
-                              description="Topic of the event camera's calibration."),
         DeclareLaunchArgument('params_file',
                               default_value=os.path.join(SHARE, 'config', 'inference.yaml'),
                               description='Parameters of the nodes, as config/inference.yaml '
@@ -46,9 +39,6 @@ def generate_launch_description():
                                           'parameters that go before those of params_file.'),
         DeclareLaunchArgument('checkpoint', default_value='',
                               description='Weights of the student. Empty: as in params_file.'),
-        DeclareLaunchArgument('camera_info_url', default_value='',
-                              description='File of the calibration of the event camera, where no '
-                                          'driver publishes it. Empty: as in params_file (none).'),
         DeclareLaunchArgument('device', default_value='',
                               description='auto, cpu, cuda or cuda:N. Empty: as in params_file '
                                           '(auto).'),
@@ -60,9 +50,6 @@ def generate_launch_description():
                                           'Empty: as in params_file (true).'),
         DeclareLaunchArgument('use_sim_time', default_value='false',
                               description='true: take the time from /clock.'),
-        DeclareLaunchArgument('log_level', default_value='info',
-                              description='debug, info, warn, error, or one for a single '
-                                          'logger: inference:=debug.'),
         DeclareLaunchArgument('bag', default_value='',
                               description='A bag to replay at once; empty: none.'),
         DeclareLaunchArgument('loop', default_value='',
@@ -71,8 +58,7 @@ def generate_launch_description():
         DeclareLaunchArgument('wait_for_subscribers', default_value='',
                               description='How many nodes must listen to the events before the '
                                           'bag begins. Empty: as in params_file (1).'),
-        DeclareLaunchArgument('rviz', default_value='false',
-                              description='true: open RViz.'),
+        *shared['event_camera_arguments'](),
         _include('transport.launch.py'),
         OpaqueFunction(function=_find_files),
         # Before the nodes, since launch leaves those behind that run when it misses RViz.
@@ -103,15 +89,13 @@ def _nodes(context):
         remappings=[('events', events), ('camera_info', camera_info)])
     replay = _node(
         context, executable='replay_node', name='replay', parameters=_given(context, 'replay'),
-        remappings=[(EVENTS, events), (CAMERA_INFO, camera_info)])
+        remappings=[(shared['EVENTS'], events), (shared['CAMERA_INFO'], camera_info)])
     return [inference, replay] if LaunchConfiguration('bag').perform(context) else [inference]
 
 
 def _given(context, node):
     """Return the parameters of a node that launch arguments set."""
-    return {name: ParameterValue(LaunchConfiguration(name), value_type=kind)
-            for name, kind in OVERRIDES[node].items()
-            if LaunchConfiguration(name).perform(context)}
+    return shared['given'](context, {name: (name, kind) for name, kind in OVERRIDES[node].items()})
 
 
 def _node(context, parameters, **kwargs):

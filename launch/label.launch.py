@@ -19,10 +19,9 @@ from launch_ros.parameter_descriptions import ParameterValue
 PACKAGE = 'depth_anyevent_ros'
 SHARE = get_package_share_directory(PACKAGE)
 parameter_files = runpy.run_path(os.path.join(SHARE, 'launch', 'parameter_files.py'))
+shared = runpy.run_path(os.path.join(SHARE, 'launch', 'shared_arguments.py'))
 # Launch arguments that stand for parameters of the distillation node: the parameter, its type.
-OVERRIDES = {'teacher': ('teacher.checkpoint', str), 'teacher_device': ('teacher.device', str),
-             'registration': ('registration.mode', str),
-             'transport': ('image.transport', str)}
+OVERRIDES = {**shared['OVERRIDES'], 'transport': ('image.transport', str)}
 
 
 def generate_launch_description():
@@ -33,26 +32,9 @@ def generate_launch_description():
                                           '.mcap file.'),
         DeclareLaunchArgument('output', default_value='',
                               description='Folder in which a bag of the same name is made.'),
-        DeclareLaunchArgument('events', default_value='/event_camera/events',
-                              description='Topic of the event packets in the bag.'),
-        DeclareLaunchArgument('camera_info', default_value='/event_camera/camera_info',
-                              description="Topic of the event camera's calibration."),
-        DeclareLaunchArgument('image', default_value='/camera/image_raw',
-                              description='Topic of the pictures in the bag.'),
-        DeclareLaunchArgument('image_info', default_value='/camera/camera_info',
-                              description="Topic of the colour camera's calibration."),
         DeclareLaunchArgument('transport', default_value='',
                               description='raw, or compressed for pictures on image/compressed. '
                                           'Empty: as in params_file (raw).'),
-        DeclareLaunchArgument('teacher', default_value='',
-                              description='Weights of the teacher. Empty: as in params_file (the '
-                                          'tiny one of this package).'),
-        DeclareLaunchArgument('teacher_device', default_value='',
-                              description='auto, cpu, cuda or cuda:N. Empty: as in params_file '
-                                          '(auto).'),
-        DeclareLaunchArgument('registration', default_value='',
-                              description='same, rotation, depth or auto. Empty: as in '
-                                          'params_file (auto).'),
         DeclareLaunchArgument('params_file',
                               default_value=os.path.join(SHARE, 'config', 'distillation.yaml'),
                               description='Parameters of the distillation node, as '
@@ -66,12 +48,7 @@ def generate_launch_description():
         DeclareLaunchArgument('quiet_s', default_value='5.0',
                               description='It ends when the bag has been played and nothing has '
                                           'come for so many seconds.'),
-        DeclareLaunchArgument('log_level', default_value='info',
-                              description='debug, info, warn or error.'),
-        DeclareLaunchArgument('rviz', default_value='false', description='true: open RViz.'),
-        DeclareLaunchArgument('rviz_config',
-                              default_value=os.path.join(SHARE, 'config', 'rviz', 'distill.rviz'),
-                              description='Configuration file of RViz.'),
+        *shared['event_camera_arguments'](), *shared['teacher_arguments'](),
         IncludeLaunchDescription(PythonLaunchDescriptionSource(
             os.path.join(SHARE, 'launch', 'transport.launch.py'))),
         OpaqueFunction(function=_check),
@@ -100,13 +77,11 @@ def _nodes(context):
     """Return all nodes; a function, since empty arguments must not hide values of params_file."""
     events = LaunchConfiguration('events')
     image = LaunchConfiguration('image')
-    given = {parameter: ParameterValue(LaunchConfiguration(name), value_type=kind)
-             for name, (parameter, kind) in OVERRIDES.items()
-             if LaunchConfiguration(name).perform(context)}
     labeller = LifecycleNode(
         package=PACKAGE, executable='distillation_node', name='distillation', output='screen',
         namespace='', parameters=[LaunchConfiguration('params_file'),
-                                  {'mode': 'label', 'label.rate_hz': 0.0, **given}],
+                                  {'mode': 'label', 'label.rate_hz': 0.0,
+                                   **shared['given'](context, OVERRIDES)}],
         remappings=[('events', events), ('camera_info', LaunchConfiguration('camera_info')),
                     ('image', image), ('image/compressed', [image, '/compressed']),
                     ('image/camera_info', LaunchConfiguration('image_info'))],

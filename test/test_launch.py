@@ -27,6 +27,7 @@ from depth_anyevent_ros.nodes.parameters import (
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
 TREES = {file.name: ast.parse(file.read_text(encoding='utf-8')) for file in FILES}
+SHARED = ast.parse((ROOT / 'launch' / 'shared_arguments.py').read_text(encoding='utf-8'))
 RVIZ_PLUGINS = {f'rviz_default_plugins/{name}' for name in (
     'Grid', 'Image', 'PointCloud2', 'TF', 'Orbit', 'Interact', 'MoveCamera', 'Select',
     'FocusCamera', 'Measure')} | {f'rviz_common/{name}' for name in ('Displays', 'Views', 'Time')}
@@ -60,9 +61,13 @@ def nodes_of(tree: ast.AST):
 
 
 def arguments_of(tree: ast.AST) -> dict[str, dict]:
-    """Return the keywords of the declared launch arguments by name."""
-    return {node.args[0].value: keywords
-            for node, keywords in calls(tree, 'DeclareLaunchArgument')}
+    """Return the keywords of the declared launch arguments by name, shared ones among them."""
+    called = {node.func.slice.value for node in ast.walk(tree) if isinstance(node, ast.Call)
+              and isinstance(node.func, ast.Subscript) and node.func.value.id == 'shared'}
+    parts = [tree, *(part for part in SHARED.body
+                     if isinstance(part, ast.FunctionDef) and part.name in called)]
+    return {node.args[0].value: keywords for part in parts
+            for node, keywords in calls(part, 'DeclareLaunchArgument')}
 
 
 def constant(tree: ast.Module, name: str):
@@ -73,12 +78,21 @@ def constant(tree: ast.Module, name: str):
     raise LookupError(name)
 
 
-def overrides(tree: ast.Module) -> dict[str, dict[str, str]]:
-    """Return OVERRIDES of infer.launch.py, with the names of types for types."""
+def overrides(tree: ast.Module) -> dict:
+    """Return OVERRIDES of a launch file, with the names of types for types."""
     value = next(statement.value for statement in tree.body if isinstance(statement, ast.Assign)
                  and statement.targets[0].id == 'OVERRIDES')
-    return {node.value: {name.value: kind.id for name, kind in zip(table.keys, table.values)}
-            for node, table in zip(value.keys, value.values)}
+    return _read(value)
+
+
+def _read(value: ast.AST):
+    if isinstance(value, ast.Dict):
+        found = {}
+        for key, item in zip(value.keys, value.values):  # without a key: **shared['OVERRIDES']
+            found |= overrides(SHARED) if key is None else {key.value: _read(item)}
+        return found
+    return [_read(item) for item in value.elts] if isinstance(value, ast.Tuple) else \
+        getattr(value, 'value', None) or value.id
 
 
 def flatten(section: dict, prefix: str = '') -> dict[str, object]:
@@ -96,13 +110,13 @@ def test_there_are_launch_files():
             'transport.launch.py'} <= set(TREES)
 
 
-@pytest.mark.parametrize('name', TREES)
-def test_launch_files_import_only_launch(name):
-    imported = {alias.name.split('.')[0] for node in ast.walk(TREES[name])
+@pytest.mark.parametrize('tree', [*TREES.values(), SHARED], ids=[*TREES, 'shared'])
+def test_launch_files_import_only_launch(tree):
+    imported = {alias.name.split('.')[0] for node in ast.walk(tree)
                 if isinstance(node, ast.Import) for alias in node.names}
-    imported |= {node.module.split('.')[0] for node in ast.walk(TREES[name])
+    imported |= {node.module.split('.')[0] for node in ast.walk(tree)
                  if isinstance(node, ast.ImportFrom)}
-    assert imported <= {'os', 'runpy', 'ament_index_python', 'launch', 'launch_ros'}
+    assert imported <= {'__future__', 'os', 'runpy', 'ament_index_python', 'launch', 'launch_ros'}
 
 
 @pytest.mark.parametrize('name', TREES)
@@ -126,8 +140,8 @@ def test_arguments_of_the_contract():
     assert set(arguments_of(TREES['infer.launch.py'])) >= {
         'namespace', 'events', 'camera_info', 'checkpoint', 'device', 'params_file',
         'use_sim_time', 'autostart', 'log_level', 'rviz', 'bag'}
-    assert constant(TREES['infer.launch.py'], 'EVENTS') == '/event_camera/events'
-    assert constant(TREES['infer.launch.py'], 'CAMERA_INFO') == '/event_camera/camera_info'
+    assert constant(SHARED, 'EVENTS') == '/event_camera/events'
+    assert constant(SHARED, 'CAMERA_INFO') == '/event_camera/camera_info'
 
 
 @pytest.mark.parametrize('name', TREES)
@@ -173,19 +187,24 @@ def test_parameters_exist():
     assert set_here == {'use_sim_time'}
 
 
-def test_parameters_of_distill_launch_exist():
-    tree = TREES['distill.launch.py']
+@pytest.mark.parametrize('name, set_by_itself', [
+    ('distill.launch.py', {'work_dir', 'weights_dir'}),
+    ('label.launch.py', {'mode', 'label.rate_hz'})])
+def test_parameters_of_the_distillation_node_exist(name, set_by_itself):
+    tree = TREES[name]
     table = {parameter.name: parameter for parameter in DISTILLATION_PARAMETERS}
-    declared = arguments_of(tree) | arguments_of(TREES['infer.launch.py'])
-    value = next(statement.value for statement in tree.body if isinstance(statement, ast.Assign)
-                 and statement.targets[0].id == 'OVERRIDES')
-    for key, pair in zip(value.keys, value.values):
-        parameter = table[pair.elts[0].value]
-        assert type(parameter.default).__name__ == pair.elts[1].id
-        assert declared[key.value]['default_value'].value == ''
-    node, = nodes_of(tree)
+    declared = arguments_of(tree)
+    if name == 'distill.launch.py':
+        declared |= arguments_of(TREES['infer.launch.py'])
+    found = overrides(tree)
+    assert set(found) >= {'camera_info_url', 'teacher', 'teacher_device', 'registration'}
+    for argument, (parameter, kind) in found.items():
+        assert type(table[parameter].default).__name__ == kind
+        assert declared[argument]['default_value'].value == ''
+    node = next(keywords for keywords in nodes_of(tree)
+                if keywords['executable'].value == 'distillation_node')
     set_here = {key.value for key in node['parameters'].elts[-1].keys if key is not None}
-    assert set_here - {'use_sim_time'} == {'work_dir', 'weights_dir'} <= set(table)
+    assert set_here - {'use_sim_time'} == set_by_itself <= set(table)
     remapped = [pair.elts[0].value for pair in node['remappings'].elts]
     assert set(remapped) == set(topics.DISTILLATION_INPUTS) - {topics.TEACHER}
 
@@ -262,14 +281,14 @@ def test_platforms_have_a_launch_file_each():
 
 
 def test_remapped_topics_exist():
-    pairs = {keywords['name'].value: [(getattr(pair.elts[0], 'value', None) or pair.elts[0].id,
-                                       pair.elts[1].id) for pair in keywords['remappings'].elts]
+    pairs = {keywords['name'].value: [(ast.unparse(pair.elts[0]), pair.elts[1].id)
+                                      for pair in keywords['remappings'].elts]
              for keywords in nodes_of(TREES['infer.launch.py'])}
     inputs = [topics.EVENTS, topics.CAMERA_INFO]
     assert set(inputs) <= set(topics.INFERENCE_INPUTS)
     # The arguments, and the variables that hold their values, are named as the topics are.
-    assert pairs['inference'] == list(zip(inputs, inputs))
-    assert pairs['replay'] == list(zip(['EVENTS', 'CAMERA_INFO'], inputs))
+    assert pairs['inference'] == list(zip(map(repr, inputs), inputs))
+    assert pairs['replay'] == list(zip(["shared['EVENTS']", "shared['CAMERA_INFO']"], inputs))
 
 
 def test_transport_settings():
