@@ -43,6 +43,7 @@ from depth_anyevent_ros.nodes.image_subscription import ImageSubscription
 from depth_anyevent_ros.nodes.label_publisher import LabelPublisher
 from depth_anyevent_ros.nodes.lifecycle import AutostartNode, run
 from depth_anyevent_ros.nodes.parameters import DISTILLATION_PARAMETERS
+from depth_anyevent_ros.nodes.silence_warning import SilenceWarning
 from depth_anyevent_ros.nodes.steady_timer import create_steady_timer
 
 SENSOR_SIZE_AT_WARM_UP = (346, 260)  # DAVIS346; the loops are compiled for every size
@@ -67,6 +68,7 @@ class DistillationNode(AutostartNode):
         self._events: EventSubscription | None = None
         self._images: ImageSubscription | None = None
         self._infos: list[CalibrationSubscription] = []
+        self._silence: list[SilenceWarning] = []
         self._files: dict[str, CameraModel | None] = {}
         self._calibrations: dict[str, CalibrationChoice] = {}
         self._tf: ExtrinsicsFromTf | None = None
@@ -145,6 +147,8 @@ class DistillationNode(AutostartNode):
         self._images = ImageSubscription(self, self.value('teacher.source'),
                                          self.value('image.transport'), self._stream.put)
         self._events = EventSubscription(self, self._on_events, self.value('events.reliability'))
+        self._silence = [SilenceWarning(self, self._events, 'event packet'),
+                         SilenceWarning(self, self._images, 'picture')]
         self.get_logger().info(f'Listening to {self._events.topic} and {self._images.topic}.')
 
     def deactivate(self) -> None:
@@ -158,7 +162,7 @@ class DistillationNode(AutostartNode):
             self._trainer.stop()
         self._report.forget()
         self._events = self._images = self._stream = self._trainer = None
-        self._infos, self._paused = [], False
+        self._infos, self._silence, self._paused = [], [], False
 
     def release(self) -> None:
         """Free teacher and publishers."""
@@ -296,8 +300,8 @@ class DistillationNode(AutostartNode):
     def _adapt(self) -> None:
         if self._events is not None:
             self._events.adapt()
-        for info in self._infos:
-            info.adapt()
+        for part in (*self._infos, *self._silence):
+            part.adapt()
 
     def _on_problem(self, sentence: str) -> None:
         self._report.problem(sentence)

@@ -30,15 +30,19 @@ class EventSubscription:
     With reliability `auto` it begins reliable. A best-effort publisher, as the camera drivers
     are, does not match that; adapt(), to be called a few times a second, then subscribes as best
     effort, and goes back when all publishers that are there are reliable. topic: the name after
-    remapping. callback: gets an EventPacket, or its bytes if raw.
+    remapping. callback: gets an EventPacket, or its bytes if raw. subscription, heard: as a
+    Listener has them.
     """
+
+    name = EVENTS
 
     def __init__(self, node: Node, callback: Callable, reliability: str,
                  raw: bool = False):
         self._node, self._callback, self._raw = node, callback, raw
         self._auto = reliability == 'auto'
         self.topic = node.resolve_topic_name(EVENTS)
-        self._subscription = None
+        self.subscription = None
+        self.heard = False
         self._subscribe(self._wanted() or (
             ReliabilityPolicy.BEST_EFFORT if reliability == 'best_effort'
             else ReliabilityPolicy.RELIABLE))
@@ -56,7 +60,7 @@ class EventSubscription:
 
     def destroy(self) -> None:
         """End the subscription."""
-        self._node.destroy_subscription(self._subscription)
+        self._node.destroy_subscription(self.subscription)
 
     def _wanted(self) -> ReliabilityPolicy | None:
         """Return the reliability that hears all publishers, None where it is not to be chosen."""
@@ -68,17 +72,21 @@ class EventSubscription:
                 else ReliabilityPolicy.RELIABLE)
 
     def _subscribe(self, reliability: ReliabilityPolicy) -> None:
-        if self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
+        if self.subscription is not None:
+            self._node.destroy_subscription(self.subscription)
             self._node.get_logger().info(
                 f'Subscribing to {self.topic} as {reliability.name.lower()}, as it is published.')
         self._reliability = reliability
         profile = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=DEPTH,
                              reliability=reliability)
-        self._subscription = self._node.create_subscription(
-            EventPacket, EVENTS, self._callback, profile, raw=self._raw,
+        self.subscription = self._node.create_subscription(
+            EventPacket, EVENTS, self._hear, profile, raw=self._raw,
             qos_overriding_options=QoSOverridingOptions(OVERRIDES),
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._mismatch))
+
+    def _hear(self, msg: EventPacket | bytes) -> None:
+        self.heard = True
+        self._callback(msg)
 
     def _mismatch(self, _info) -> None:
         if not self._auto:

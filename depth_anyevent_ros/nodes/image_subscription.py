@@ -22,31 +22,31 @@ class ImageSubscription:
     Hands pictures on as they come, encoded; best effort, which hears every publisher.
 
     source: `checkpoint` for pictures, `topic` for maps. topic: the name after remapping.
-    frame_id: of the last picture.
+    frame_id: of the last picture. name, subscription, heard: as a Listener has them.
     """
 
     def __init__(self, node: Node, source: str, transport: str, take: Callable[[Picture], None]):
         self._node, self._take = node, take
         if source == 'topic':
-            name, kind, read = topics.TEACHER, Image, read_map
+            self.name, kind, read = topics.TEACHER, Image, read_map
         elif transport == 'compressed':
-            name, kind, read = topics.IMAGE_COMPRESSED, CompressedImage, read_compressed
+            self.name, kind, read = topics.IMAGE_COMPRESSED, CompressedImage, read_compressed
         else:
-            name, kind, read = topics.IMAGE, Image, read_image
+            self.name, kind, read = topics.IMAGE, Image, read_image
         self._read = read
-        self.topic = node.resolve_topic_name(name)
-        self.frame_id = ''
-        self._subscription = node.create_subscription(
-            kind, name, self._on_message, qos_profile_sensor_data,
+        self.topic = node.resolve_topic_name(self.name)
+        self.frame_id, self.heard = '', False
+        self.subscription = node.create_subscription(
+            kind, self.name, self._on_message, qos_profile_sensor_data,
             qos_overriding_options=QoSOverridingOptions.with_default_policies())
 
     def destroy(self) -> None:
         """End the subscription."""
-        self._node.destroy_subscription(self._subscription)
+        self._node.destroy_subscription(self.subscription)
 
     def _on_message(self, msg) -> None:
         stamp = msg.header.stamp
-        self.frame_id = msg.header.frame_id
+        self.frame_id, self.heard = msg.header.frame_id, True
         self._take(Picture(stamp.sec * 10**9 + stamp.nanosec, lambda: self._read(msg),
                            len(msg.data), time.monotonic_ns()))
 

@@ -25,6 +25,7 @@ from depth_anyevent_ros.nodes.event_subscription import EventSubscription
 from depth_anyevent_ros.nodes.inference_report import InferenceReport
 from depth_anyevent_ros.nodes.lifecycle import AutostartNode, run
 from depth_anyevent_ros.nodes.parameters import INFERENCE_PARAMETERS
+from depth_anyevent_ros.nodes.silence_warning import SilenceWarning
 from depth_anyevent_ros.nodes.steady_timer import create_steady_timer
 from depth_anyevent_ros.nodes.weights_subscription import WeightsSubscription
 from depth_anyevent_ros.packet_queue import PacketQueue
@@ -48,6 +49,7 @@ class InferenceNode(AutostartNode):
         self._publisher: DepthPublisher | None = None
         self._worker: StreamWorker | None = None
         self._events: EventSubscription | None = None
+        self._silence: SilenceWarning | None = None
         self._weights: WeightsSubscription | None = None
         self._calibration = CalibrationChoice()
         self._camera_info: CalibrationSubscription | None = None
@@ -103,6 +105,7 @@ class InferenceNode(AutostartNode):
             self, os.path.expanduser(self.value('weights_dir')), self._worker)
         self._events = EventSubscription(self, lambda msg: queue.put(to_packet(msg)),
                                          self.value('events.reliability'))
+        self._silence = SilenceWarning(self, self._events, 'event packet')
         self.get_logger().info(f'Listening to {self._events.topic}.')
 
     def deactivate(self) -> None:
@@ -129,6 +132,7 @@ class InferenceNode(AutostartNode):
     def _adapt(self) -> None:
         if self._events is not None:
             self._events.adapt()
+            self._silence.adapt()
             self._camera_info.adapt()
             self._look_after_stream()
 
