@@ -41,6 +41,7 @@ STATUS_EVERY_S = 1.0
 WAITING = 256  # messages that wait for a step to end; beyond it the pipe fills
 NICENESS = 10
 STATE = 'state.safetensors'
+FORMER = 'former_state.safetensors'  # what was in the way of beginning anew
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class TrainerProcess:
         self._to_hand_over = False
         self._saved: dict[str, Any] = {}  # the facts of the state that was saved last
         self._forgotten: int | None = None  # the number of what no saved state lacks yet
-        self._decided_at = 0
+        self._decided_at = self._begun_anew = 0
         self._rest_until = 0.0
         checkpoint = load_student(settings.student)
         sequences = anchor_sequences(Path(settings.anchor_dir), settings.anchor_scenes,
@@ -230,18 +231,40 @@ class TrainerProcess:
         return ''
 
     def _resume(self) -> None:
-        """Go on from the state of an earlier run, if there is one of this student."""
-        path = Path(self._settings.state_dir, STATE)
+        """
+        Go on from the state of an earlier run of this student.
+
+        One that cannot be gone on from is kept as the former state, in place of what that was; but
+        where the former is of this student the two change places, as when a parameter that named
+        the wrong checkpoint is put right.
+        """
+        path, former = (Path(self._settings.state_dir, name) for name in (STATE, FORMER))
         if not path.exists():
             return
+        problem = self._restore(path)
+        if not problem:
+            return
+        problem = f'{path} cannot be gone on from: {problem}'
+        if former.is_file() and not self._restore(former):
+            other = path.with_name(f'other_{STATE}')  # each is whole under some name all the time
+            os.replace(path, other)
+            os.replace(former, path)
+            os.replace(other, former)
+            self._say(f'{problem}. {former} could, and the two have changed places.')
+            return
+        os.replace(path, former)
+        self._begun_anew = 1
+        self._say(f'Beginning anew, since {problem}. It is kept as {former}.')
+
+    def _restore(self, path: Path) -> str:
+        """Go on from a state; return why not where it does not fit, '' where it does."""
         try:
             tensors, facts = load_state(path)
             announcement, waits = facts.pop('announcement'), facts.pop('to_hand_over', False)
             self._learner.restore(tensors, facts)
         except (ValueError, KeyError, RuntimeError) as error:
-            self._say(f'Beginning anew, since {path} cannot be gone on from: {error}')
             self._learner = self._begin()  # some of the weights may be those of the file
-            return
+            return str(error)
         self._announcement, self._to_hand_over = announcement, waits
         self._decided_at = self._learner.steps
         self._say(f'Going on from step {self._learner.steps}.')
@@ -249,6 +272,7 @@ class TrainerProcess:
         if rate != facts['learning_rate']:
             self._say(f'The learning rate is {rate:g}, as train.learning_rate says now, and not '
                       f'the {facts["learning_rate"]:g} that the state was left with.')
+        return ''
 
     def _status(self) -> dict[str, Any]:
         learner, buffer = self._learner, self._learner.buffer
@@ -257,7 +281,7 @@ class TrainerProcess:
                   for name in ('stream', 'anchor', 'gradient_norm')} if self._losses else {}
         return {'steps': learner.steps, 'paused': self._paused, 'losses': losses,
                 'promotions': learner.promotions, 'kept_back': learner.kept_back,
-                'unjudged': learner.unjudged,
+                'unjudged': learner.unjudged, 'begun_anew': self._begun_anew,
                 'learning_rate': learner.learning_rate,
                 'anchor_first': learner.anchor_first, 'anchor_running': learner.anchor_running,
                 'buffer_bytes': buffer.nbytes, 'buffer_most': buffer.max_bytes,
