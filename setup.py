@@ -46,5 +46,5 @@ setup(
     maintainer_email='depth-anyevent-ros@users.noreply.example',
     description='Dense depth from event cameras, taught by a vision foundation model',
     license='Apache-2.0',
-    entry_points={'console_scripts': [f'depth_anyevent = {NAME}.cli.main:main']},
+    entry_points={'console_scripts': [f'depth_anyevent = {NAME}.cli.entry:main']},
 )

@@ -310,6 +310,23 @@ def test_an_interruption_within_a_compiled_loop_is_one(monkeypatch, capsys):
     assert capsys.readouterr().err == 'Interrupted.\n'
 
 
+@pytest.mark.parametrize('module', ['depth_anyevent_ros.cli.main', 'json', 'tempfile'])
+def test_an_interruption_while_imports_run_is_one(module):
+    # The launcher of ros2 run, with a Ctrl-C as it comes to a module.
+    code = ('import os, runpy, signal, sys\n'
+            'signal.signal(signal.SIGINT, signal.default_int_handler)\n'
+            'class CtrlC:\n'
+            '    def find_spec(name, *_):\n'
+            '        if name == sys.argv[2]:\n'
+            '            os.kill(os.getpid(), signal.SIGINT)\n'
+            'sys.meta_path.insert(0, CtrlC)\n'
+            'runpy.run_path(sys.argv[1], run_name="__main__")')
+    launcher = ROOT / 'scripts' / 'launchers' / 'depth_anyevent'
+    done = subprocess.run([sys.executable, '-c', code, launcher, module], cwd=ROOT,
+                          capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, 'Interrupted.\n')
+
+
 def test_debug_shows_the_traceback(capsys):
     assert run('inspect', '/nowhere', '--debug') == 1
     assert 'Traceback' in capsys.readouterr().err
