@@ -15,6 +15,13 @@ def replace_file(path: str | os.PathLike, data: bytes) -> None:
     Raises OSError where the disk refuses; the file is then as it was, and nothing is left.
     """
     path = Path(path)
+    try:
+        _replace(path, data)
+    except OSError as error:  # it names the temporary file, or none
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _replace(path: Path, data: bytes) -> None:
     handle, temporary = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='.part', dir=path.parent)
     try:
         with os.fdopen(handle, 'wb') as file:

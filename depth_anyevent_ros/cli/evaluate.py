@@ -11,6 +11,7 @@ import time
 import numpy as np
 from tqdm import tqdm
 
+from depth_anyevent_ros.cli.system_errors import explain
 from depth_anyevent_ros.cli.writable import check_writable
 from depth_anyevent_ros.datasets.sequences import find_sequences
 from depth_anyevent_ros.evaluation import light
@@ -113,7 +114,7 @@ def run(arguments) -> tuple[int, dict]:
         try:
             light.plot(arguments.light_plot, result['light'])
         except (ValueError, OSError) as error:  # nor here
-            print(f'depth_anyevent evaluate: {error}', file=sys.stderr)
+            print(f'depth_anyevent evaluate: {explain(error)}', file=sys.stderr)
             return 1, result
     return 0, result
 
@@ -179,7 +180,10 @@ def _written(sheet: ContactSheet, path: str, heading: str) -> bool:
     try:
         reason = '' if sheet.write(path, heading) else 'none of the sequences chosen for the ' \
             'contact sheet could be scored, so that it is not written: give more --rows.'
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        print(f'depth_anyevent evaluate: {explain(error)}', file=sys.stderr)
+        return False
+    except ValueError as error:
         reason = str(error)
     if reason:
         print(f'depth_anyevent evaluate: {path}: {reason}', file=sys.stderr)

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from depth_anyevent_ros.bag_inference import choose_event_topic, infer_bag
 from depth_anyevent_ros.bag_labels.topics import read_camera
+from depth_anyevent_ros.cli.system_errors import explain
 from depth_anyevent_ros.cli.writable import check_writable
 from depth_anyevent_ros.datasets.bags import (
     BagReader, decode, first_message, open_bag, whole_bag)
@@ -145,5 +146,5 @@ def _drawn(sheet: DepthSheet, picture: Path, bag: str, estimator: DepthEstimator
             print(f'See {picture}')
         return True
     except OSError as error:
-        print(f'depth_anyevent infer: {picture}: {error}', file=sys.stderr)
+        print(f'depth_anyevent infer: {explain(error)}', file=sys.stderr)
         return False

@@ -14,6 +14,7 @@ import traceback
 
 from depth_anyevent_ros.atomic_file import replace_file
 from depth_anyevent_ros.cli.interruption import INTERRUPTED, is_interruption
+from depth_anyevent_ros.cli.system_errors import explain
 from depth_anyevent_ros.cli.writable import check_apart, check_writable
 
 # A subcommand is a module of this name with HELP, EXAMPLES, add_arguments(parser) and
@@ -47,7 +48,7 @@ def execute(argv: list[str]) -> int:
         # Threads of torch that spin while they wait take the time of those that read and write:
         # 17 s instead of 25 s for 600 labels on two cores. Read when torch is imported.
         os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
-    debug = '--debug' in argv
+    debug, arguments = '--debug' in argv, None
     try:
         parser, arguments = _parse(argv, name)
         if arguments.command is None:
@@ -88,7 +89,8 @@ def execute(argv: list[str]) -> int:
             expected = isinstance(error, (ValueError, OSError)) or no_memory
             kind = '' if expected else f'{type(error).__name__}: '
             advice = ' Run it with less at a time, or on the CPU (--help).' if no_memory else ''
-            print(f'depth_anyevent {name}: {kind}{error}{advice}', file=sys.stderr)
+            print(f'depth_anyevent {name}: {kind}{explain(error, arguments)}{advice}',
+                  file=sys.stderr)
             if not expected:
                 print('This should not happen; --debug shows where it did.', file=sys.stderr)
         return 1

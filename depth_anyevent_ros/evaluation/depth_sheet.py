@@ -97,7 +97,7 @@ class DepthSheet:
             path.parent.mkdir(parents=True, exist_ok=True)
             done, data = cv2.imencode(path.suffix or '.png', self.draw(heading))
             if not done:
-                raise OSError('the picture could not be encoded')
+                raise OSError(f'{path}: the picture could not be encoded')
             replace_file(path, data.tobytes())
         return len(self.moments())
 
