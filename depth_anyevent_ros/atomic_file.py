@@ -3,6 +3,7 @@
 """Files that a reader sees as a whole or not at all."""
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 import tempfile
@@ -12,10 +13,12 @@ def replace_file(path: str | os.PathLike, data: bytes) -> None:
     """
     Write a file in one step, and have it and its name on the disk.
 
-    Raises OSError where the disk refuses; the file is then as it was, and nothing is left.
+    Raises OSError where the disk refuses, or a device or folder is there; all is then as it was.
     """
     path = Path(path)
     try:
+        if path.exists() and not path.is_file():  # root may replace /dev/null itself
+            raise OSError(errno.EINVAL, 'is no plain file')
         _replace(path, data)
     except OSError as error:  # it names the temporary file, or none
         raise OSError(error.errno, error.strerror, str(path)) from error

@@ -125,6 +125,14 @@ def test_a_result_is_whole_or_not_there(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ['bag', 'result.json']
 
 
+def test_what_is_no_plain_file_is_not_replaced(tmp_path, capsys):
+    bag, pipe = write_bag(tmp_path / 'bag'), tmp_path / 'pipe'
+    os.mkfifo(pipe)  # as /dev/null, which root may replace
+    assert run('inspect', bag, '--hot-pixels', pipe) == 1
+    assert f'{pipe}: is no plain file' in capsys.readouterr().err
+    assert pipe.is_fifo()
+
+
 @pytest.mark.parametrize('option, value', [
     ('--rate', 'nan'), ('--rate', '-1'), ('--end', 'inf'), ('--start', '1e300'),
     ('--shift', 'nan'), ('--scale', '-2')])

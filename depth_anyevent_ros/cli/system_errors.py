@@ -21,6 +21,7 @@ REMEDIES = {
     errno.ENOENT: 'look at how it is spelled, and whether its folder is there',
     errno.ENOTDIR: 'what lies above it has to be a folder: name another place',
     errno.EISDIR: 'name a file, not a folder',
+    errno.EINVAL: 'name another',
     errno.ENAMETOOLONG: 'give it a shorter name',
     errno.EMFILE: 'let more files be open (ulimit -n 4096), and begin again',
     errno.ENOMEM: 'run it with less at a time, or end other programs',
