@@ -88,6 +88,17 @@ def test_compact_samples_are_within_a_255th(tmp_path):
     np.testing.assert_allclose(compact.image / 255, exact.image, atol=0.5 / 255 + 1e-6)
 
 
+@pytest.mark.parametrize('distortion', [(0.0,) * 5, (-0.2, 0.03, 0.001, 0.002, 0.0)])
+def test_a_compact_tencode_that_is_resized_goes_beyond_0_and_1(tmp_path, distortion):
+    sequence = Sequence(write_sequence(tmp_path / 's', distortion=distortion))
+    config = InputConfig(height=126, width=140, placement='resize')
+    exact = load_samples(sequence, config, 126, 140, compact=False).image
+    assert exact.min() < -0.1 and exact.max() > 1.1
+    compact = load_samples(sequence, config, 126, 140).image
+    assert compact.itemsize == 2
+    np.testing.assert_allclose(compact.astype(np.float32) / 255, exact, atol=1e-3)
+
+
 def test_pictures_and_voxel_grids(tmp_path):
     sequence = Sequence(write_sequence(tmp_path / 's'))
     rgb = load_samples(sequence, InputConfig('rgb', placement='resize'), 35, 42)

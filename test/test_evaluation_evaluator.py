@@ -7,10 +7,12 @@ from evaluation_data import HEIGHT, MANY, PERIOD_NS, slope, WIDTH, write_labels
 import numpy as np
 import pytest
 
+from depth_anyevent_ros.datasets.samples import render_inputs
 from depth_anyevent_ros.evaluation.evaluator import (
     chosen_labels, evaluate_sequence, EvaluationSettings, in_pause, predict, UnusableSequence)
 from depth_anyevent_ros.evaluation.report import report, table
 from depth_anyevent_ros.networks.checkpoint import Checkpoint, untrained_student
+from depth_anyevent_ros.networks.input_size import input_size
 from depth_anyevent_ros.networks.runtime import TorchRuntime
 
 ALL = EvaluationSettings(rate_hz=20)
@@ -84,6 +86,19 @@ def test_a_teacher_sees_images_and_still_knows_of_few_events(tmp_path):
     frames = list(predict(sequence, runtime, ALL))
     assert [frame.few for frame in frames] == [False, True]
     assert not np.array_equal(frames[0].prediction, frames[1].prediction)
+
+
+@pytest.mark.parametrize('changes', [
+    {}, {'placement': 'resize'}, {'placement': 'resize', 'time_normalization': 'first_last'}])
+def test_a_checkpoint_sees_what_it_sees_live(tmp_path, changes):
+    sequence = write_labels(tmp_path / 'a', [slope()] * 3)
+    runtime, seen = model(height=70, width=84, **changes), []
+    runtime.infer = lambda image: seen.append(image) or slope()
+    list(predict(sequence, runtime, ALL))
+    config = runtime.config.input
+    expected = render_inputs(sequence, config, *input_size(config, WIDTH, HEIGHT), compact=False)
+    for image, (exact, _) in zip(seen, expected):
+        np.testing.assert_allclose(image, exact, atol=0.003)
 
 
 @pytest.mark.parametrize('protocol', ['clean', 'paper'])

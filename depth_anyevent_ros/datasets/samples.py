@@ -41,11 +41,12 @@ class Samples:
     """
     The labels of a sequence, in order, on a grid of h x w cells.
 
-    image: (N, C, h, w), the input of each label before mean and std. Compact: uint8 of 255 times
-    the value for Tencode and RGB, float16 for voxel grids; else float32. inverse_depth: float16
-    (N, h, w), 1/m, 0 infinitely far, NaN unknown. events: int64 (N,), events in each window.
-    times_ns: int64 (N,), the ends of the windows. usable: bool (N,), false for labels without
-    depth to learn from. relative: a teacher's labels, up to scale and shift, without a unit.
+    image: (N, C, h, w), the input of each label before mean and std. Compact: 255 times the value
+    for Tencode and RGB, uint8, but float16 for a Tencode that is resized; float16 of the value for
+    voxel grids; else float32 of the value. inverse_depth: float16 (N, h, w), 1/m, 0 infinitely
+    far, NaN unknown. events: int64 (N,), events in each window. times_ns: int64 (N,), the ends of
+    the windows. usable: bool (N,), false for labels without depth to learn from. relative: a
+    teacher's labels, up to scale and shift, without a unit.
     """
 
     name: str
@@ -103,13 +104,12 @@ def render_inputs(sequence: Sequence, config: InputConfig, height: int, width: i
     where the files are damaged.
     """
     labels = range(len(sequence)) if labels is None else labels
-    store = _compacted if compact else np.asarray
     if config.representation == 'rgb':
-        for index in labels:
-            yield store(_picture(sequence, index, height, width)), 0
-        return
-    for image, count in _event_images(sequence, config, height, width, labels):
-        yield store(image), count
+        images = ((_picture(sequence, index, height, width), 0) for index in labels)
+    else:
+        images = _event_images(sequence, config, height, width, labels)
+    for image, count in images:
+        yield _compacted(image, config) if compact else image, count
 
 
 def usable_labels(inverse_depth: np.ndarray, relative: bool) -> np.ndarray:
@@ -243,10 +243,13 @@ class _WindowReader:
         return self._block.part(first, last)
 
 
-def _compacted(image: np.ndarray) -> np.ndarray:
-    """Return uint8 for values in [0, 1], float16 for those of a voxel grid."""
-    if image.shape[0] != 3:
+def _compacted(image: np.ndarray, config: InputConfig) -> np.ndarray:
+    """Return an image of float32 as `Samples` keeps it."""
+    if config.representation == 'voxel':
         return image.astype(np.float16)
+    if config.representation == 'tencode' and config.placement == 'resize':
+        # Bicubic interpolation goes beyond 0 and 1, which whatever runs gives the network too.
+        return (image * 255).astype(np.float16)
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 

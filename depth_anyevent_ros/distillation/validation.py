@@ -141,7 +141,8 @@ def _input_picture(image: np.ndarray) -> np.ndarray:
     # Tencode is 0 or 1 in its first and last channel, and never 1 in both.
     if np.isin(image[[0, 2]], (0, 1)).all() and not (image[0] * image[2]).any():
         return tencode_picture(image)
-    return (image[::-1].transpose(1, 2, 0) * 255).astype(np.uint8)
+    # A Tencode that is resized goes beyond 0 and 1.
+    return (np.clip(image[::-1].transpose(1, 2, 0), 0, 1) * 255).astype(np.uint8)
 
 
 def _depth_picture(inverse_depth: np.ndarray) -> np.ndarray:

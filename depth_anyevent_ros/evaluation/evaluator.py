@@ -87,8 +87,8 @@ def predict(sequence: Sequence, runtime: TorchRuntime,
     fewest = FEW_EVENTS_PER_PIXEL * sequence.camera.width * sequence.camera.height
     runtime.reset()
     inputs = render_inputs(sequence, config, *size, chosen.tolist())
+    scale = 1 if config.representation == 'voxel' else 255  # as `Samples` keeps them
     for label, (image, count) in zip(chosen.tolist(), inputs):
-        scale = 255 if image.dtype == np.uint8 else 1
         if not settings.memory:
             runtime.reset()
         prediction = runtime.infer(np.ascontiguousarray(image, np.float32) / np.float32(scale))
