@@ -51,6 +51,13 @@ def test_the_error_is_that_which_the_protocol_scores(tmp_path, protocol):
                                rtol=1e-3, atol=1e-5)
 
 
+def test_a_picture_that_is_missing_changes_no_figure(tmp_path):
+    sequence = write_labels(tmp_path / 'a', [slope()], image=True)
+    (sequence.path / 'image' / '000000.png').unlink()
+    scores, (row,) = rows_of(sequence, [slope()], 'clean')
+    assert len(scores) == 1 and row.image is None
+
+
 def test_a_prediction_without_numbers_has_the_error_that_it_is_scored_by(tmp_path):
     label, broken = slope(), slope()
     label[:3] = np.nan

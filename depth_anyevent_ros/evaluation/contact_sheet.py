@@ -100,7 +100,10 @@ class ContactSheet:
         camera, events = sequence.camera, sequence.events(begin_ns, end_ns)
         if sequence.rectification:
             events = rectified(events, sequence.rectification.coordinates)
-        image = sequence.picture(frame.label)
+        try:
+            image = sequence.picture(frame.label)
+        except SequenceError:  # a student needs none, and its figures do not hang on the sheet
+            image = None
         with np.errstate(divide='ignore'):
             truth = 1 / inverse_depth
         title = (f'{sequence.name}, {end_ns / 1e9:.1f} s: mean relative error '
