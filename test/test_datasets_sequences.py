@@ -292,6 +292,10 @@ def edit_info(path, **values):
     (lambda p: edit_info(p, camera={'width': 3}), 'does not describe its camera'),
     (lambda p: edit_info(p, camera={'width': 8, 'height': HEIGHT, 'k': np.eye(3).tolist()}),
      'inverse_depth of shape'),
+    *((lambda p, pauses=pauses: edit_info(p, pauses=pauses), 'pauses .*; expected a list')
+      for pauses in (None, [1, 2], [[1, 2, 3]], [[1, '2']], {'begin': 1})),
+    *((lambda p, level=level: edit_info(p, level=level), 'level of light .*above 0')
+      for level in ('dusk', 0, -1.0, True, float('nan'))),
     (lambda p: (p / 'events.h5').unlink(), 'events.h5 is missing'),
     (lambda p: (p / 'labels.h5').unlink(), 'labels.h5 is missing'),
     (lambda p: truncate(p / 'events.h5', 0.7), 'damaged or was cut short'),

@@ -174,7 +174,26 @@ def _read_info(folder: Path) -> dict[str, Any]:
     missing = [name for name in REQUIRED_INFO if name not in info]
     if missing:
         raise SequenceError(f'{path} lacks {", ".join(missing)}.')
-    return {'name': folder.name, **INFO_DEFAULTS, **info}
+    info = {'name': folder.name, **INFO_DEFAULTS, **info}
+    _check_values(info, path)
+    return info
+
+
+def _check_values(info: dict[str, Any], path: Path) -> None:
+    """Raise SequenceError for values by which an evaluation could not sort its frames."""
+    pauses, level = info['pauses'], info['level']
+    if not isinstance(pauses, list) or not all(
+            isinstance(pause, list) and len(pause) == 2 and all(map(_is_number, pause))
+            for pause in pauses):
+        raise SequenceError(f'{path} has pauses {pauses!r:.80}; expected a list of [begin, end] '
+                            'in ns, [] where there are none.')
+    if level is not None and not (_is_number(level) and level > 0):
+        raise SequenceError(f'{path} has a level of light {level!r:.80}; expected a number above '
+                            '0, or null where it is not known.')
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def find_sequences(paths: str | Path | Iterable[str | Path]) -> list[Path]:
