@@ -19,6 +19,17 @@ with workers(2) as map_:
     list(map_(exec, ['import os, time; print(os.getpid(), flush=True); time.sleep(120)'] * 2))
 """
 
+INTERRUPTED = """
+from depth_anyevent_ros.distillation.sample_sets import workers
+try:
+    with workers(2) as map_:
+        results = map_(exec, ['print("working", flush=True); import time; time.sleep(1)'] * 2)
+        print('begun', flush=True)
+        list(results)
+except KeyboardInterrupt:
+    print('interrupted')
+"""
+
 
 def alive(pid):
     try:
@@ -47,3 +58,19 @@ def test_processes_end_with_one_that_is_killed():
     finally:
         for pid in filter(alive, found):
             os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize('words', [['begun'], ['begun', 'working', 'working']],
+                         ids=['while they begin', 'while they work'])
+def test_an_interrupt_of_all_processes_is_told_by_the_first_alone(words):
+    process = subprocess.Popen([sys.executable, '-c', INTERRUPTED], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        assert [process.stdout.readline().strip() for _ in words] == words
+        time.sleep(0.3)  # in which those that begin are importing
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        output, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0 and errors == ''
+    assert output.splitlines()[-1] == 'interrupted'

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import multiprocessing
 import os
 from pathlib import Path
+import signal
 import threading
 
 from tqdm import tqdm
@@ -60,7 +61,15 @@ def workers(processes: int) -> Iterator[Map]:
     # Spawned, since torch's threads may hold locks that a fork would never see released.
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent) as pool:
-        yield pool.map
+        def map_(function: Callable, items: Iterable) -> Iterator:
+            # The processes begin here and inherit what is blocked. A terminal sends Ctrl-C to all
+            # of them, and each would print where it was; who began them is told, and ends them.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                return pool.map(function, items)
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        yield map_
 
 
 def _end_with_parent() -> None:
