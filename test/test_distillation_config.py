@@ -41,7 +41,15 @@ def test_a_run_of_an_earlier_version_is_not_another_one():
     assert changed_keys(config, former) == []
     assert changed_keys(config, {**former, 'precision': 'bf16'}) == []
     former['network']['features'] = 16
-    assert changed_keys(config, {**former, 'output': 'elsewhere'}) == ['network']
+    assert changed_keys(config, {**former, 'output': 'elsewhere'}) == ['network.features']
+
+
+def test_a_run_may_go_on_with_another_number_of_processes_that_load():
+    former = training_config(LEAST).to_dict()
+    data = {**LEAST['data'], 'processes': 4}
+    assert changed_keys(training_config({**LEAST, 'data': data}), former) == []
+    data['validation'] = ['more']
+    assert changed_keys(training_config({**LEAST, 'data': data}), former) == ['data.validation']
 
 
 def test_assignments_go_before_the_file():

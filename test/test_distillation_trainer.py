@@ -121,7 +121,7 @@ def test_the_checkpoint_says_where_it_comes_from(data, whole):
         assert (folder / name).stat().st_size > 0
     with pytest.raises(TrainingError, match='--resume'):
         train(data, folder)
-    with pytest.raises(TrainingError, match='another loss, seed'):
+    with pytest.raises(TrainingError, match='another loss.temporal, seed:'):
         train(data, folder, resume=True, seed=1, loss={})
 
 

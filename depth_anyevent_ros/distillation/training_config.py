@@ -3,7 +3,7 @@
 """The configuration of a training run, as read from config/training. Imports no torch."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 import re
@@ -20,7 +20,8 @@ from depth_anyevent_ros.networks.value_checks import choice, integer, number
 
 BUNDLED = 'bundled'  # the student in models/, as a start
 TEACHER = 'teacher='  # prefix of data.labels
-MAY_DIFFER = ('output', 'threads', 'device', 'precision', 'save_every')  # when a run is resumed
+# When a run is resumed.
+MAY_DIFFER = ('output', 'threads', 'device', 'precision', 'save_every', 'data.processes')
 
 
 @dataclass(frozen=True)
@@ -307,11 +308,20 @@ def changed_keys(config: TrainingConfig, former: Mapping[str, Any]) -> list[str]
     """
     Return the keys in which a run differs from what `to_dict` said, but for MAY_DIFFER.
 
-    former may come from an earlier version: what it does not name is as it was then.
+    Those of sections are as of assignments, such as loss.gradient. former may come from an
+    earlier version: what it does not name is as it was then.
     """
-    before = training_config(former).to_dict()
-    return [key for key, value in config.to_dict().items()
-            if key not in MAY_DIFFER and value != before[key]]
+    before, now = (dict(_assignable(item.to_dict())) for item in (training_config(former), config))
+    return [key for key, value in now.items() if key not in MAY_DIFFER and value != before[key]]
+
+
+def _assignable(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield keys and values, those of a section each by its own."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from ((f'{key}.{name}', item) for name, item in value.items())
+        else:
+            yield key, value
 
 
 def _last_stage_side(stages, side: str):
