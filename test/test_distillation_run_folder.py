@@ -7,6 +7,7 @@ import json
 import pytest
 from tiny_sequences import write_sequence
 import torch
+import yaml
 
 from depth_anyevent_ros.distillation.run_folder import RunFolder
 from depth_anyevent_ros.distillation.trainer import Trainer
@@ -16,6 +17,26 @@ from depth_anyevent_ros.distillation.training_state import load_state, TrainingE
 CONFIG = training_config({
     'name': 'student', 'data': {'train': ['.']}, 'network': {'preset': 'tiny'},
     'stages': [{'height': 70, 'width': 84, 'steps': 1}]})
+
+
+@pytest.mark.parametrize('name, text', [
+    ('config.yaml', '# why this rate\n' + yaml.safe_dump(CONFIG.to_dict(), sort_keys=False)),
+    ('config.yaml', 'robot: one'), ('mean_map.npz', ''), ('log.jsonl', '')])
+def test_what_no_run_left_in_the_folder_is_not_replaced(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(TrainingError, match=f'holds {name}, which no training run left there'):
+        RunFolder(tmp_path, 'student').create(CONFIG, False)
+    assert (tmp_path / name).read_text() == text
+
+
+def test_a_run_that_ended_before_its_first_state_makes_room_for_another(tmp_path):
+    folder = RunFolder(tmp_path, 'student')
+    folder.create(CONFIG, False)
+    folder.log({'step': 1})
+    folder.mean_map.touch()
+    folder.create(replace(CONFIG, seed=1), False)
+    assert not folder.entries() and not folder.mean_map.exists()
+    assert 'seed: 1' in (tmp_path / 'config.yaml').read_text()
 
 
 def test_a_log_that_cannot_be_written_is_named(tmp_path):

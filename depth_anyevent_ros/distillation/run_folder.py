@@ -21,7 +21,9 @@ import numpy as np
 import yaml
 
 from depth_anyevent_ros.atomic_file import remove_left_overs
-from depth_anyevent_ros.distillation.training_config import TrainingConfig
+from depth_anyevent_ros.distillation.strict_mapping import ConfigError
+from depth_anyevent_ros.distillation.training_config import (
+    read_training_config, TrainingConfig)
 from depth_anyevent_ros.distillation.training_state import (
     TrainingError, write_atomically, writing)
 from depth_anyevent_ros.folder_lock import hold_folder
@@ -37,6 +39,7 @@ class RunFolder:
         self.mean_map = self.path / 'mean_map.npz'
         self.final = self.path / f'{name}.safetensors'
         self._log = self.path / 'log.jsonl'
+        self._config = self.path / 'config.yaml'
 
     def hold(self, resume: bool) -> TextIO:
         """
@@ -56,17 +59,34 @@ class RunFolder:
         return file
 
     def create(self, config: TrainingConfig, resume: bool) -> None:
-        """Make the folder; TrainingError where a run lies in it that is not to be resumed."""
+        """
+        Make the folder.
+
+        TrainingError where a run lies in it that is not to be resumed, or what no run left there.
+        """
         if not resume and (self.state.exists() or self.final.exists()):
             raise TrainingError(f'{self.path} holds a training run: go on with it by --resume, '
                                 'or name another folder as output=.')
         self.path.mkdir(parents=True, exist_ok=True)
         if not resume:
+            self._check_left_by_a_run()
             # Of a run that ended before its first state, maybe on other data.
             for left_over in (self._log, self.mean_map):
                 left_over.unlink(missing_ok=True)
-        text = yaml.safe_dump(config.to_dict(), sort_keys=False)
-        write_atomically(self.path / 'config.yaml', text.encode())
+        write_atomically(self._config, _text(config).encode())
+
+    def _check_left_by_a_run(self) -> None:
+        """Raise TrainingError where a file of a name that a run writes comes from someone else."""
+        try:
+            if _text(read_training_config(self._config)) == self._config.read_text():
+                return
+        except (ConfigError, OSError):  # none, or none of a run
+            pass
+        found = [path.name for path in (self._config, self._log, self.mean_map) if path.exists()]
+        if found:
+            raise TrainingError(f'{self.path} holds {" and ".join(found)}, which no training run '
+                                'left there, and which this one would replace: name another '
+                                'folder as output=.')
 
     def log(self, entry: Mapping) -> None:
         """Append a line to the log, with null for numbers that are not finite."""
@@ -116,6 +136,10 @@ class RunFolder:
         data = io.BytesIO()
         figure.savefig(data, format='png', dpi=110)
         write_atomically(self.path / 'loss.png', data.getvalue())
+
+
+def _text(config: TrainingConfig) -> str:
+    return yaml.safe_dump(config.to_dict(), sort_keys=False)
 
 
 def _line(entry: Mapping) -> str:
