@@ -3,7 +3,7 @@
 """The weights that a run starts from, and which of them it trains."""
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from tqdm import tqdm
 
@@ -12,6 +12,8 @@ from depth_anyevent_ros.networks.checkpoint import Checkpoint, CheckpointError
 from depth_anyevent_ros.networks.config import InputConfig
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.initialization import initialize_weights
+
+SIZE = 'height', 'width'  # of the input, which the stages of a run say
 
 
 def start_from(network: DepthNetwork, shown: InputConfig, start: Checkpoint, name: str,
@@ -29,9 +31,10 @@ def start_from(network: DepthNetwork, shown: InputConfig, start: Checkpoint, nam
     if found.hold and not wanted.hold:
         raise CheckpointError(f'{name} has gates that hold, but the run trains a network without: '
                               'set network.hold=true.')
+    seen = [(f'input.{key}', getattr(start.config.input, key), getattr(shown, key))
+            for key in (item.name for item in fields(InputConfig)) if key not in SIZE]
     for setting, before, now in (
-            ('network.noise_filter', found.noise_filter, wanted.noise_filter),
-            ('input.cell_threshold', start.config.input.cell_threshold, shown.cell_threshold)):
+            ('network.noise_filter', found.noise_filter, wanted.noise_filter), *seen):
         if before != now:
             tqdm.write(f'{setting} of {name} is {before}, of this run {now}: that of the run '
                        'counts.')
