@@ -194,6 +194,12 @@ def test_what_is_assigned_counts_in_every_run_of_an_ablation(tmp_path):
         (False, 8, 2.0), (True, 8, 2.0)]
 
 
+@pytest.mark.parametrize('output', ['', '""', '5'])
+def test_the_folder_of_an_ablation_is_a_text(output):
+    with pytest.raises(ConfigError, match='output must name a folder'):
+        ablation_runs(FOLDER / 'memory.yaml', [f'output={output}'])
+
+
 def test_values_of_an_axis_have_names(tmp_path):
     values = yaml.safe_load((FOLDER / 'memory.yaml').read_text())
     values['ablation']['axes']['flip'] = {True: {}, False: {'augmentation.flip': False}}

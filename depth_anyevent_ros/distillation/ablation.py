@@ -42,7 +42,9 @@ def ablation_runs(path: str | Path, assignments: Iterable[str] = ()
     """
     values = with_assignments(read_yaml(path), assignments)
     before, axes = _plan(values.pop('ablation'))
-    output = str(values.get('output', 'out/ablation'))
+    output = values.get('output', 'out/ablation')
+    if not isinstance(output, str) or not output:
+        raise ConfigError(f'output must name a folder, not {output!r:.80}.')
     runs = [({}, _config(values, output, name, changes)) for name, changes in before.items()]
     for choice in itertools.product(*axes.values()):
         chosen = dict(zip(axes, choice))
