@@ -81,3 +81,13 @@ def test_labels_of_a_teacher_with_small_numbers_stay_usable(tmp_path):
     assert spread > 1e-3 > 100 * small
     np.testing.assert_allclose(faint.inverse_depth, 1e-4 * plain.inverse_depth.astype(float),
                                rtol=2e-3, atol=1e-7)
+
+
+def test_a_teacher_says_nothing_of_what_the_lens_did_not_see(tmp_path):
+    sequence = Sequence(write_sequence(tmp_path / 's', unknown=False,
+                                       distortion=(0.2, 0.05, 0.0, 0.0, 0.0)))
+    samples = load_samples(sequence, InputConfig(height=70, width=84), 70, 84)
+    unknown = np.isnan(samples.inverse_depth)
+    assert 0.1 < unknown.mean() < 0.3
+    found = TeacherLabels(linear_teacher(tmp_path / 'teacher.safetensors', 1))(sequence, samples)
+    np.testing.assert_array_equal(np.isnan(found.inverse_depth), unknown)

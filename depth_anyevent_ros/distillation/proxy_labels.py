@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from depth_anyevent_ros.datasets.samples import (
-    render_inputs, SampleError, Samples, usable_labels)
+    area_average, render_inputs, SampleError, Samples, usable_labels)
 from depth_anyevent_ros.datasets.sequences import Sequence
 from depth_anyevent_ros.distillation.sample_sets import with_labels
 from depth_anyevent_ros.networks.checkpoint import CheckpointError, load_checkpoint
@@ -41,6 +41,11 @@ class TeacherLabels:
         for index, (picture, _) in enumerate(pictures):
             found = self._runtime.infer(picture.astype(np.float32) / 255)
             labels[index] = cv2.resize(found, (width, height), interpolation=cv2.INTER_AREA)
+        if sequence.rectification:
+            # Where the lens saw nothing the picture is black, and what a teacher says made up.
+            everything = np.ones((camera.height, camera.width), np.float32)
+            seen = area_average(sequence.rectification.inverse_depth(everything), height, width)
+            labels[:, np.isnan(seen)] = np.nan
         usable = usable_labels(labels, True)
         if not usable.any():
             raise SampleError(f'{sequence.path} has no label to learn from: the teacher sees '
