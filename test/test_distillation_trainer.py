@@ -154,13 +154,16 @@ def test_a_full_disk_leaves_the_last_state_whole(data, tmp_path, monkeypatch, na
     monkeypatch.undo()
 
 
-def test_a_stage_does_not_go_on_in_other_sequences(tmp_path, monkeypatch):
-    """Lanes know sequences by number, which others would have silently."""
-    folder, output = tmp_path / 'train', tmp_path / 'run'
+@pytest.mark.parametrize('kind', ['training', 'validation'])
+def test_a_stage_does_not_go_on_in_other_sequences(tmp_path, monkeypatch, kind):
+    """Lanes know sequences by number, and errors on others say not which weights are best."""
+    folder, output = tmp_path / kind, tmp_path / 'run'
     for name in 'abc':
-        write_sequence(folder / name)
+        write_sequence(tmp_path / 'training' / name)
+        write_sequence(tmp_path / 'validation' / name)
     small = {'stages': [{'height': 56, 'width': 70, 'steps': 5, 'lanes': 1, 'clip': 2}],
-             'data': {'train': [str(folder)]}}
+             'data': {'train': [str(tmp_path / 'training')],
+                      'validation': [str(tmp_path / 'validation')]}}
     fill_disk(monkeypatch, 'state.safetensors', 1)
     with pytest.raises(TrainingError, match='No space'):
         train(tmp_path, output, **small)
@@ -168,8 +171,8 @@ def test_a_stage_does_not_go_on_in_other_sequences(tmp_path, monkeypatch):
     shutil.move(folder / 'b', tmp_path / 'b')
     write_sequence(folder / 'b', labels=9)
     write_sequence(folder / 'd')
-    with pytest.raises(TrainingError, match='from step 3.* no longer there: b of 12 labels; new: '
-                                            'b of 9 labels, d of 12 labels. Put back.*output='):
+    with pytest.raises(TrainingError, match=f'from step 3.*{kind} .* no longer there: b of 12 lab'
+                       'els; new: b of 9 labels, d of 12 labels. Put back.*output='):
         train(tmp_path, output, resume=True, **small)
     shutil.rmtree(folder / 'b')
     shutil.rmtree(folder / 'd')

@@ -70,7 +70,8 @@ class Trainer:
         self._size: tuple[int, int] | None = None  # of the input in the last step
         self._best: dict | None = None
         self._saved_lanes: dict | None = None
-        self._saved_sequences: list | None = None  # which the saved lanes number
+        # Which the saved lanes number, and on which the best was found.
+        self._saved_sequences: dict[str, list | None] = {}
         self._folder, self._to_resume = RunFolder(config.output, config.name), resume
 
     def train(self) -> dict:
@@ -239,7 +240,8 @@ class Trainer:
             'config': self.config.to_dict(), 'best': self._best,
             'size': self._size, 'scaler': self._scaler.state_dict(),
             'lanes': None if stage_done else lanes.state(),
-            'sequences': None if stage_done else data.sequences})
+            'sequences': None if stage_done else data.sequences,
+            'validation_sequences': data.validator and data.validator.sequences})
         self._saved_step = self._step
 
     def _resume(self) -> None:
@@ -257,21 +259,26 @@ class Trainer:
         self._saved_step = self._step
         self._former_seconds = facts.get('seconds', 0.0)  # which earlier versions did not save
         self._saved_lanes = facts['lanes']
-        self._saved_sequences = facts['sequences']
+        self._saved_sequences = {'training': facts['sequences'],
+                                 # Which earlier versions did not save.
+                                 'validation': facts.get('validation_sequences')}
         self._size = tuple(facts['size'])
         if facts['scaler']:  # none where the run was in another precision, on another device
             self._scaler.load_state_dict(facts['scaler'])
         self._folder.cut_log(self._step)
 
     def _check_sequences(self, data: StageData) -> None:
-        """Raise TrainingError where saved lanes would go on in other sequences."""
-        saved, self._saved_sequences = self._saved_sequences, None
-        changed = saved and changed_sequences(saved, data.sequences)
-        if changed:
-            raise TrainingError(
-                f'The run in {self.config.output} cannot go on from step {self._step}, since its '
-                f'training sequences changed: {changed}. Put back what was there, or begin anew '
-                'with another output=; init= a checkpoint takes its weights over.')
+        """Raise TrainingError where lanes would go on in others, or others say what is best."""
+        now = {'training': data.sequences,
+               'validation': data.validator.sequences if data.validator else []}
+        saved, self._saved_sequences = self._saved_sequences, {}
+        for kind, before in saved.items():
+            changed = before and changed_sequences(before, now[kind])
+            if changed:
+                raise TrainingError(
+                    f'The run in {self.config.output} cannot go on from step {self._step}, since '
+                    f'its {kind} sequences changed: {changed}. Put back what was there, or begin '
+                    'anew with another output=; init= a checkpoint takes its weights over.')
 
     def _begin_stage(self, data: StageData) -> None:
         """Carry the weights over to another size of the input."""

@@ -62,6 +62,11 @@ class Validator:
             resize_map(map_of_world(maps, samples[index].world), *samples[index].size)
         ] * len(self._frames[index]))
 
+    @property
+    def sequences(self) -> list[list]:
+        """Names and numbers of labels of the sequences, in order, as JSON values."""
+        return [[item.name, len(item)] for item in self._samples]
+
     def run(self, network: DepthNetwork, prepare: Callable[[Tensor], Tensor]
             ) -> ValidationResult:
         """
