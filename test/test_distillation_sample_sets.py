@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from depth_anyevent_ros.datasets.samples import SampleError
 from depth_anyevent_ros.distillation.sample_sets import workers
 
 # Tasks that take longer than the test waits, and say which process has begun them.
@@ -42,6 +43,12 @@ def alive(pid):
 def test_results_come_in_order(processes):
     with workers(processes) as map_:
         assert list(map_(abs, [-3, 2, -1])) == [3, 2, 1]
+
+
+def test_a_process_that_is_ended_from_outside_is_told_in_a_sentence():
+    with pytest.raises(SampleError, match='ended from outside.* set data.processes lower'):
+        with workers(2) as map_:
+            list(map_(exec, ['import os, signal; os.kill(os.getpid(), signal.SIGKILL)']))
 
 
 def test_processes_end_with_one_that_is_killed():

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 import multiprocessing
@@ -54,7 +55,11 @@ class SampleSet:
 
 @contextmanager
 def workers(processes: int) -> Iterator[Map]:
-    """Give a map of so many processes, or the builtin one."""
+    """
+    Give a map of so many processes, or the builtin one.
+
+    Raises SampleError where one of them is ended from outside.
+    """
     if processes == 1:
         yield map
         return
@@ -69,7 +74,12 @@ def workers(processes: int) -> Iterator[Map]:
                 return pool.map(function, items)
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        yield map_
+        try:
+            yield map_
+        except BrokenProcessPool as error:
+            raise SampleError('A process that loads sequences was ended from outside, as the '
+                              'system does where memory runs out: set data.processes lower.'
+                              ) from error
 
 
 def _end_with_parent() -> None:
