@@ -1,17 +1,21 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The processes that load sequences."""
+"""The samples of a stage in memory, and the processes that load them."""
 import os
 from pathlib import Path
 import signal
 import subprocess
 import sys
 import time
+import weakref
 
 import pytest
+from tiny_sequences import write_sequence
 
 from depth_anyevent_ros.datasets.samples import SampleError
+from depth_anyevent_ros.distillation import trainer
 from depth_anyevent_ros.distillation.sample_sets import workers
+from depth_anyevent_ros.distillation.training_config import training_config
 
 # Tasks that take longer than the test waits, and say which process has begun them.
 PROGRAM = """
@@ -81,3 +85,22 @@ def test_an_interrupt_of_all_processes_is_told_by_the_first_alone(words):
         process.kill()
     assert process.returncode == 0 and errors == ''
     assert output.splitlines()[-1] == 'interrupted'
+
+
+@pytest.mark.usefixtures('torch_settings')
+def test_the_frames_of_a_stage_make_room_for_those_of_the_next(tmp_path, monkeypatch):
+    found, load = [], trainer.load_stage
+
+    def load_stage(*given):
+        assert not any(image() is not None for image in found)
+        data = load(*given)
+        found.extend(weakref.ref(item.image) for item in data.train.samples)
+        return data
+
+    write_sequence(tmp_path / 's')
+    monkeypatch.setattr(trainer, 'load_stage', load_stage)
+    trainer.Trainer(training_config({
+        'name': 's', 'output': str(tmp_path / 'run'), 'network': {'preset': 'tiny'},
+        'data': {'train': [str(tmp_path / 's')], 'validation': [str(tmp_path / 's')]},
+        'stages': [{'height': 56, 'width': 70, 'steps': 1, 'lanes': 1, 'clip': 1}] * 2})).train()
+    assert len(found) == 2

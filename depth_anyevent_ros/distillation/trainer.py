@@ -90,6 +90,7 @@ class Trainer:
             stage_begin, stage_end = stage_end, stage_end + stage.steps
             if self._step >= stage_end and index < len(self.config.stages) - 1:
                 continue
+            data = None  # the frames of the stage before make room for those to come
             data = load_stage(self.config, stage, sequences, self._folder)
             skipped = dict(data.skipped)
             self._check_sequences(data)
