@@ -194,6 +194,18 @@ def test_what_is_assigned_counts_in_every_run_of_an_ablation(tmp_path):
         (False, 8, 2.0), (True, 8, 2.0)]
 
 
+def test_folders_may_begin_with_the_users_own(monkeypatch):
+    monkeypatch.setenv('HOME', '/own')
+    data = {'train': ['~/a', 'b'], 'validation': '~/c'}
+    config = training_config({**LEAST, 'output': '~/run', 'data': data})
+    assert config.output == '/own/run' and config.data.validation == ('/own/c',)
+    assert config.data.train == ('/own/a', 'b')
+    teacher, *others = (config for _, config in ablation_runs(FOLDER / 'ablation.yaml',
+                                                              ['output=~/run']))
+    assert teacher.output == '/own/run/teacher'
+    assert others[1].data.teacher == '/own/run/teacher/teacher.safetensors'
+
+
 @pytest.mark.parametrize('output', ['', '""', '5'])
 def test_the_folder_of_an_ablation_is_a_text(output):
     with pytest.raises(ConfigError, match='output must name a folder'):

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 import itertools
 import json
+import os
 from pathlib import Path
 
 from depth_anyevent_ros.atomic_file import replace_file
@@ -45,6 +46,7 @@ def ablation_runs(path: str | Path, assignments: Iterable[str] = ()
     output = values.get('output', 'out/ablation')
     if not isinstance(output, str) or not output:
         raise ConfigError(f'output must name a folder, not {output!r:.80}.')
+    output = os.path.expanduser(output)
     runs = [({}, _config(values, output, name, changes)) for name, changes in before.items()]
     for choice in itertools.product(*axes.values()):
         chosen = dict(zip(axes, choice))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
+import os
 from pathlib import Path
 import re
 from typing import Any
@@ -46,7 +47,8 @@ class DataConfig:
             if not isinstance(paths, (list, tuple)) or \
                     not all(isinstance(path, str) and path for path in paths):
                 raise ConfigError(f'data.{name} must be a list of folders, not {paths!r:.80}.')
-            object.__setattr__(self, name, tuple(paths))
+            # No shell has seen what stands in a file.
+            object.__setattr__(self, name, tuple(map(os.path.expanduser, paths)))
         if not self.train:
             raise ConfigError('data.train must name one sequence or more.')
         if self.labels != 'truth' and not (isinstance(self.labels, str)
@@ -221,6 +223,7 @@ class TrainingConfig:
                               f'{self.name!r:.80}.')
         if not self.output:
             raise ConfigError('output must name a folder.')
+        object.__setattr__(self, 'output', os.path.expanduser(self.output))
         integer('seed', self.seed, 0, 2 ** 31 - 1)
         integer('threads', self.threads, 0, 1024)
         integer('save_every', self.save_every, 1, 10_000_000)
