@@ -135,25 +135,25 @@ def resize_map(values: np.ndarray, height: int, width: int) -> np.ndarray:
 
 class HeldPrediction:
     """
-    The model's prediction of the last window that had something to say.
+    The number of the model's prediction of the last window that had something to say.
 
     For a window with many events it is the prediction of the window before. In a pause, or
     where there are few events, it is the last prediction before that began, held throughout.
     """
 
     def __init__(self):
-        self._held: np.ndarray | None = None
-        self._previous: np.ndarray | None = None
+        self._held: int | None = None
+        self._previous: int | None = None
 
-    def next(self, prediction: np.ndarray, quiet: bool) -> np.ndarray | None:
+    def next(self, number: int, quiet: bool) -> int | None:
         """
-        Return the prediction held for this window, None where there is none yet.
+        Return the number of the prediction held for this window, None where there is none yet.
 
-        prediction: the model's for this window, to be held later. quiet: this window lies in a
-        pause or has few events.
+        number: that of the model's for this window, to be held later. quiet: this window lies in
+        a pause or has few events.
         """
         if not quiet:
-            held, self._held, self._previous = self._previous, prediction, prediction
+            held, self._held, self._previous = self._previous, number, number
             return held
-        self._previous = prediction
+        self._previous = number
         return self._held

@@ -15,6 +15,7 @@ from depth_anyevent_ros.evaluation.alignment import align, fill, Moments
 from depth_anyevent_ros.evaluation.baselines import (
     HeldPrediction, MIN_PIXELS, resize_map, UNKNOWN_WORLD)
 from depth_anyevent_ros.evaluation.boundary import boundary_mask, BoundaryF1
+from depth_anyevent_ros.evaluation.kept_predictions import KeptPredictions
 from depth_anyevent_ros.evaluation.metrics import rank_correlation, SCORES, scores_of
 
 # What is scored, always in this order; the first is the model, the others its baselines.
@@ -42,6 +43,16 @@ class Frame(NamedTuple):
     label: int
     few: bool
     paused: bool
+
+
+class _Scored(NamedTuple):
+    """A frame that was scored; its prediction, and the one held for it, are known by number."""
+
+    label: int
+    few: bool
+    paused: bool
+    number: int
+    last: int | None
 
 
 @dataclass
@@ -92,21 +103,23 @@ def score_sequence(sequence, frames: Iterable[Frame], protocol,
     """
     scorer = _Scorer(sequence, protocol, mean_map, metric)
     held = HeldPrediction()
-    usable: list[tuple[Frame, np.ndarray | None]] = []
+    usable: list[_Scored] = []
     rows = []
-    for frame in frames:
-        last = held.next(frame.prediction, frame.few or frame.paused)
-        row = scorer.score(frame, last, see)
-        if row is not None:
-            usable.append((frame, last))
-            rows.append(row)
-    fixed = scorer.fixed(usable)
+    with KeptPredictions() as kept:
+        for frame in frames:
+            number = kept.add(frame.prediction)
+            last = held.next(number, frame.few or frame.paused)
+            row = scorer.score(frame, None if last is None else kept[last], see)
+            if row is not None:
+                usable.append(_Scored(frame.label, frame.few, frame.paused, number, last))
+                rows.append(row)
+        fixed = scorer.fixed(usable, kept)
     stacked = [np.array(values) for values in zip(*rows)] if rows else _no_rows()
     return SequenceScores(
         sequence.name, sequence.world or UNKNOWN_WORLD, sequence.info.get('level'),
         stacked[0], fixed, *stacked[1:],
-        few=np.array([frame.few for frame, _ in usable], bool),
-        paused=np.array([frame.paused for frame, _ in usable], bool),
+        few=np.array([frame.few for frame in usable], bool),
+        paused=np.array([frame.paused for frame in usable], bool),
         skipped=scorer.skipped, non_finite=scorer.non_finite, unknown=scorer.unknown)
 
 
@@ -144,7 +157,8 @@ class _Scorer:
         scores = np.full((len(CANDIDATES), len(PARTS), len(SCORES)), np.nan)
         ranks, f1_scores = np.full((2, len(CANDIDATES)), np.nan)
         negative, metric = False, np.full(len(SCORES), np.nan)
-        for c, values in enumerate(self._candidates(frame, last, truth.mask)):
+        for c, values in enumerate(
+                self._candidates(frame.prediction, last, truth.mask)):
             if values is None:
                 continue
             alignment = align(values, truth.target, self._protocol.non_negative)
@@ -183,15 +197,17 @@ class _Scorer:
             return moving
         return rectification.inverse_depth(moving.astype(np.float32)) > 0
 
-    def fixed(self, usable: list[tuple[Frame, np.ndarray | None]]) -> np.ndarray:
+    def fixed(self, usable: list[_Scored], kept: KeptPredictions) -> np.ndarray:
         """Return the scores with one alignment for all frames, (F, candidates, SCORES)."""
         result = np.full((len(usable), len(CANDIDATES), len(SCORES)), np.nan)
         alignments = [m.solve(self._protocol.non_negative) if m.count else None
                       for m in self._moments]
-        for f, (frame, last) in enumerate(usable):
+        for f, frame in enumerate(usable):
+            last = None if frame.last is None else kept[frame.last]
             truth = self._protocol.truth(self._sequence.label(frame.label))
             everything = np.ones((1, len(truth.depth)), bool)
-            for c, values in enumerate(self._candidates(frame, last, truth.mask, count=False)):
+            for c, values in enumerate(
+                    self._candidates(kept[frame.number], last, truth.mask, count=False)):
                 if values is not None:
                     # The stand-in of a prediction to hold is aligned as what it is.
                     a = alignments[CONSTANT if c == HOLD_LAST and last is None else c]
@@ -199,10 +215,10 @@ class _Scorer:
                     result[f, c] = self._means(depth, truth.depth, everything)[0]
         return result
 
-    def _candidates(self, frame: Frame, last: np.ndarray | None, mask: np.ndarray,
+    def _candidates(self, prediction: np.ndarray, last: np.ndarray | None, mask: np.ndarray,
                     count: bool = True):
         """Yield the values of each candidate where the truth is valid, (n,), None for none."""
-        yield self._values(frame.prediction, mask, count)
+        yield self._values(prediction, mask, count)
         nothing = np.zeros(int(np.count_nonzero(mask)))
         yield nothing
         yield None if self._mean_map is None else self._map_values(mask)
