@@ -9,8 +9,10 @@ import threading
 
 import numpy as np
 import pytest
+from rosbags.interfaces import QosDurability, QosReliability
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
 from rosbags.typesys import get_types_from_msg, get_typestore, Stores
+import yaml
 
 from depth_anyevent_ros.datasets import bag_writer
 from depth_anyevent_ros.datasets.bags import (
@@ -18,6 +20,7 @@ from depth_anyevent_ros.datasets.bags import (
     open_bag, RawMessage)
 from depth_anyevent_ros.events.types import Packet
 from depth_anyevent_ros.geometry.camera import CameraModel
+from depth_anyevent_ros.geometry.transform import Transform
 
 TOPIC = '/event_camera/events'
 EVENT_PACKET = 'event_camera_msgs/msg/EventPacket'
@@ -304,6 +307,28 @@ def test_writer_refuses(tmp_path):
             writer.write_image('/image', np.zeros((2, 3)), '64FC1', 0, '', 0)
         with pytest.raises(BagError, match='begun with the type'):
             writer.write_image(TOPIC, np.zeros((2, 3), np.uint8), 'mono8', 0, '', 0)
+
+
+@pytest.mark.parametrize('storage', FORMATS)
+def test_static_transforms_are_latched_for_who_plays_the_bag(tmp_path, storage):
+    with BagWriter(tmp_path / 'bag', storage) as writer:
+        writer.write_static_transform('events', 'color', Transform.identity(), 0)
+        writer.write_event_packet(TOPIC, make_packet(0), 0)
+    with Reader(tmp_path / 'bag') as reader:
+        offered = {made.topic: [(profile.durability, profile.reliability)
+                                for profile in made.ext.offered_qos_profiles]
+                   for made in reader.connections}
+    # Listeners of tf2 hear nothing of a publisher that is not transient local.
+    assert offered == {
+        '/tf_static': [(QosDurability.TRANSIENT_LOCAL, QosReliability.RELIABLE)], TOPIC: []}
+    said = yaml.safe_load((tmp_path / 'bag' / 'metadata.yaml').read_text())
+    topics = said['rosbag2_bagfile_information']['topics_with_message_count']
+    # As ros2 bag record writes it.
+    assert yaml.safe_load(topics[0]['topic_metadata']['offered_qos_profiles']) == [{
+        'history': 1, 'depth': 1, 'reliability': 1, 'durability': 1, 'liveliness': 1,
+        **{name: {'sec': 9223372036, 'nsec': 854775807}
+           for name in ('deadline', 'lifespan', 'liveliness_lease_duration')},
+        'avoid_ros_namespace_conventions': False}]
 
 
 def test_what_was_written_before_an_error_stays(tmp_path):

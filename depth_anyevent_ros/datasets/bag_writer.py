@@ -11,7 +11,8 @@ import sqlite3
 from typing import Any
 
 import numpy as np
-from rosbags.interfaces import Connection
+from rosbags.interfaces import (
+    Connection, Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime)
 from rosbags.rosbag2 import StoragePlugin, Writer
 import yaml
 
@@ -26,6 +27,10 @@ from depth_anyevent_ros.geometry.transform import Transform
 
 PLUGINS = {'sqlite3': StoragePlugin.SQLITE3, 'mcap': StoragePlugin.MCAP}
 TF_STATIC = '/tf_static'
+FOREVER = QosTime(9223372036, 854775807)
+# As tf2 publishes it, and as its listeners ask for: `ros2 bag play` offers what a bag says.
+LATCHED = Qos(QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL,
+              FOREVER, FOREVER, QosLiveliness.AUTOMATIC, FOREVER, False)
 COMMIT_BYTES = 8 << 20  # of messages, that are lost at most where the process is killed
 # Version 8 is the latest whose QoS is one string, as the readers of Humble and Iron expect it.
 METADATA_VERSION = 8
@@ -108,8 +113,9 @@ class BagWriter:
                            f'take a message of type {message_type}.')
         with self._refusals():
             if connection is None:
-                connection = self._writer.add_connection(topic, message_type,
-                                                         typestore=typestore())
+                connection = self._writer.add_connection(
+                    topic, message_type, typestore=typestore(),
+                    offered_qos_profiles=[LATCHED] if topic == TF_STATIC else [])
                 self._connections[topic] = connection
             self._writer.write(connection, timestamp_ns, data)
             self._pending += len(data)
