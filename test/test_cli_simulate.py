@@ -261,7 +261,12 @@ def test_an_output_without_a_name_is_refused(capsys, monkeypatch, tmp_path, outp
 
 @pytest.mark.parametrize('arguments, words', [
     (['--turn', '5', '0', '0', '--format', 'sequence'], 'cameras that stand apart'),
-    (('--count', '0'), '1 or more'), (('--duration', '0'), 'duration'),
+    (('--count', '0'), '--count has to be within 1 and 100000'),
+    (('--count', '10000000000'), '--count has'), (('--jobs', '0'), '--jobs has'),
+    (('--jobs', '257'), '--jobs has to be within 1 and 256'), (('--duration', '0'), 'duration'),
+    (('--rate', '1e6'), 'rate_hz'), (('--rate', '1e-300'), 'rate_hz'),
+    (('--max-motion-px', '1e306'), 'max_motion_px'), (('--max-motion-px', '1e-9'), 'max_motion'),
+    (('--level', '1e39'), 'level'), (('--level', 'nan'), 'level'), (('--rate', 'nan'), 'rate_hz'),
     (('--rate', '-3'), 'rate_hz'), (('--level', '-1'), 'level'), (('--seed', '-1'), 'seed'),
     (('--baseline', '11'), 'baseline within 10 m'), (('--baseline', 'nan'), 'baseline within'),
     (('--turn', '0', '400', '0'), 'turn has to be within 360'),

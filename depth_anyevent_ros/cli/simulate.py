@@ -29,6 +29,8 @@ PATIENCE_S = 5.0
 # Recordings that a process makes one after the other: to start it and to load what is compiled
 # takes longer than a short one. The bar moves when they are done.
 MOST_IN_A_PROCESS = 8
+# Far more than are of use: a list of all of them is made, and each process takes some 200 MB.
+MOST_RECORDINGS, MOST_JOBS = 100_000, 256
 SHARES = 4  # of the work, for each process at least, so that none is left waiting at the end
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 HELP = """\
@@ -103,8 +105,10 @@ def run(arguments) -> tuple[int, dict]:
     first = Recording(images=not arguments.no_images, flow=arguments.flow,
                       pauses=tuple(map(tuple, arguments.pause)),
                       turn_deg=tuple(arguments.turn), **options)
-    if arguments.jobs < 1 or (arguments.count is not None and arguments.count < 1):
-        raise ValueError('--count and --jobs have to be 1 or more')
+    for option, value, most in (('--count', arguments.count, MOST_RECORDINGS),
+                                ('--jobs', arguments.jobs, MOST_JOBS)):
+        if value is not None and not 1 <= value <= most:
+            raise ValueError(f'{option} has to be within 1 and {most}, got {value}')
     begin = time.monotonic()
     if arguments.count is None:
         results, skipped = _simulate_all({first: arguments.output}, 1), 0

@@ -25,6 +25,9 @@ from depth_anyevent_ros.simulation.worlds import make_world, World
 FORMATS = {'bag': 'sqlite3', 'mcap': 'mcap', 'sequence': None}
 ENCODINGS = ('evt3', *ENCODERS)
 MOST_BASELINE_M = 10.0  # further apart two cameras are on no rig, and see little alike
+# Beyond these a simulation would not end within days, fill memory, or leave what floats can hold.
+BOUNDS = {'rate_hz': (0.01, 1000.0), 'max_motion_px': (0.01, 100.0), 'max_step_ms': (0.1, 50.0),
+          'level': (1e-9, 10.0)}
 
 
 @dataclass(frozen=True)
@@ -84,11 +87,10 @@ class Recording:
         if not 0 < self.duration_s < 4000:
             raise ValueError('the duration has to be positive and below 4000 s, got '
                              f'{self.duration_s:g} s')
-        if not 0.1 <= self.max_step_ms <= 50:
-            raise ValueError('max_step_ms has to be within 0.1 and 50, got '
-                             f'{self.max_step_ms:g}')
-        if self.level is not None and self.level <= 0:
-            raise ValueError(f'the level of light has to be positive, got {self.level:g}')
+        for name, (low, high) in BOUNDS.items():
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise ValueError(f'{name} has to be within {low:g} and {high:g}, got {value:g}')
 
     @property
     def name(self) -> str:
