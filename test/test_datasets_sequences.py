@@ -165,8 +165,10 @@ def test_a_sequence_is_whole_or_not_there(tmp_path):
     write(tmp_path / 'one', extras=False)
     assert [path.name for path in tmp_path.iterdir()] == ['one']
     assert not (tmp_path / 'one' / 'image').exists()
-    with pytest.raises(SequenceError, match='exists already'):
-        SequenceWriter(tmp_path / 'one', INFO)
+    (tmp_path / 'link').symlink_to(tmp_path / 'nothing')
+    for name in ('one', 'link'):
+        with pytest.raises(SequenceError, match='exists already'):
+            SequenceWriter(tmp_path / name, INFO)
 
 
 def test_two_do_not_write_the_same_sequence(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class SequenceWriter:
         self._folder = PartFolder(self.path)
         self._part = self._folder.path
         # Asked by who holds the folder, so that none can come in between.
-        if self.path.exists():
+        if os.path.lexists(self.path):  # a link that leads nowhere cannot be renamed over either
             self._folder.remove()
             raise SequenceError(f'{self.path} exists already and is not overwritten; give '
                                 'another path or remove it first.')
