@@ -267,6 +267,7 @@ def test_an_output_without_a_name_is_refused(capsys, monkeypatch, tmp_path, outp
     (('--rate', '1e6'), 'rate_hz'), (('--rate', '1e-300'), 'rate_hz'),
     (('--max-motion-px', '1e306'), 'max_motion_px'), (('--max-motion-px', '1e-9'), 'max_motion'),
     (('--level', '1e39'), 'level'), (('--level', 'nan'), 'level'), (('--rate', 'nan'), 'rate_hz'),
+    (('--rate', '9.9', '--format', 'sequence'), 'has no label'),
     (('--rate', '-3'), 'rate_hz'), (('--level', '-1'), 'level'), (('--seed', '-1'), 'seed'),
     (('--baseline', '11'), 'baseline within 10 m'), (('--baseline', 'nan'), 'baseline within'),
     (('--turn', '0', '400', '0'), 'turn has to be within 360'),

@@ -91,6 +91,10 @@ class Recording:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise ValueError(f'{name} has to be within {low:g} and {high:g}, got {value:g}')
+        if FORMATS[self.format] is None and self.duration_s * self.rate_hz < 1 - 1e-6:
+            raise ValueError(f'a sequence of {self.duration_s:g} s with {self.rate_hz:g} labels a '
+                             'second has no label, and is of no use: make it longer or raise the '
+                             'rate')
 
     @property
     def name(self) -> str:
