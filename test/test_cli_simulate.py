@@ -307,13 +307,36 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, kind):
     assert not list(tmp_path.iterdir())
 
 
-def test_an_interruption_leaves_only_what_is_whole(tmp_path):
+def simulate_in_two(tmp_path):
+    """Start three long recordings in two processes; return the command when both are busy."""
     process = simulate_process('--world', 'drone', '--duration', '60', '--count', '3',
                                '--jobs', '2', '--format', 'sequence', '--output', tmp_path)
-    end = time.monotonic() + 60
-    while len(list(tmp_path.glob('*.part/labels.h5'))) < 2 and time.monotonic() < end:
+    wait_for(lambda: len(list(tmp_path.glob('*.part/labels.h5'))) == 2)
+    return process
+
+
+def wait_for(condition, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    assert condition()
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGKILL])
+def test_processes_end_with_the_command_that_started_them(tmp_path, number):
+    process = simulate_in_two(tmp_path)
+    process.send_signal(number)
+    process.wait(10)
+    process.stderr.close()
+    wait_for(lambda: not list(tmp_path.iterdir()))
+    time.sleep(1.0)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('send', [os.kill, os.killpg])  # the latter as a terminal does
+def test_an_interruption_leaves_only_what_is_whole(tmp_path, send):
+    process = simulate_in_two(tmp_path)
+    send(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130 and 'Interrupted' in errors, errors
     assert not list(tmp_path.iterdir())

@@ -9,7 +9,6 @@ from dataclasses import replace
 import json
 import os
 from pathlib import Path
-import signal
 import subprocess
 import sys
 import threading
@@ -172,24 +171,33 @@ class _Processes:
         self._batches, self._jobs, self._bar = _batches(missing, jobs), jobs, bar
         self._running: dict[subprocess.Popen, list[Path]] = {}
         self._lock, self._stopped = threading.Lock(), False
+        # However this process ends, the pipe ends with it, and by that they know.
+        self._read_end, self._write_end = os.pipe()
 
     def results(self) -> list[dict]:
         """Return the results; the first failure stops the others."""
-        with ThreadPoolExecutor(self._jobs) as pool:
-            futures = {pool.submit(self._simulate, batch): batch for batch in self._batches}
-            try:
-                for future in as_completed(futures):
-                    future.result()
-                    self._bar.update(sum(item.duration_s for item in futures[future]))
-            except BaseException:
-                self._stop()
-                pool.shutdown(cancel_futures=True)
-                raise
+        try:
+            with ThreadPoolExecutor(self._jobs) as pool:
+                return self._results(pool)
+        finally:
+            os.close(self._read_end)
+            os.close(self._write_end)
+
+    def _results(self, pool: ThreadPoolExecutor) -> list[dict]:
+        futures = {pool.submit(self._simulate, batch): batch for batch in self._batches}
+        try:
+            for future in as_completed(futures):
+                future.result()
+                self._bar.update(sum(item.duration_s for item in futures[future]))
+        except BaseException:
+            self._stop()
+            pool.shutdown(cancel_futures=True)
+            raise
         return [future.result() for future in futures]
 
     def _simulate(self, batch: dict[Recording, Path]) -> dict:
         first, paths = next(iter(batch)), list(batch.values())
-        code = 'from depth_anyevent_ros.cli.main import main; main()'
+        code = 'from depth_anyevent_ros.cli.child import main; main()'
         words = [*first.command(), '--count', str(len(batch)), '--output', str(paths[0].parent),
                  '--json', '-']
         search = os.pathsep.join([str(PACKAGE_ROOT), os.environ.get('PYTHONPATH', '')])
@@ -197,8 +205,8 @@ class _Processes:
             if self._stopped:
                 raise RuntimeError('stopped')
             process = subprocess.Popen(
-                [sys.executable, '-c', code, *words], stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE, text=True,
+                [sys.executable, '-c', code, *words], stdin=self._read_end,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                 env={**os.environ, 'PYTHONPATH': search.rstrip(os.pathsep)})
             self._running[process] = paths
         output, errors = process.communicate()
@@ -211,12 +219,12 @@ class _Processes:
         return json.loads(output)
 
     def _stop(self) -> None:
-        """End the processes as Ctrl-C does, so that they remove what they began."""
+        """Interrupt the processes, so that they remove what they began."""
         with self._lock:
             self._stopped = True
             running = dict(self._running)
         for process in running:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
         end = time.monotonic() + PATIENCE_S
         for process, paths in running.items():
             try:
