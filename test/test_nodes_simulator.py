@@ -258,6 +258,22 @@ def test_stopping_ends_both_threads_at_once():
     assert time.monotonic() - begin < 1 and threading.active_count() == before
 
 
+def test_stopping_does_not_wait_for_what_takes_long():
+    before, go_on = threading.active_count(), threading.Event()
+
+    def compiling():
+        go_on.wait(30)
+        yield from even(1, 0.01)
+
+    player = SimulationPlayer(compiling(), lambda _: None, lambda _: None, lambda: True, Log())
+    player.start()
+    begin = time.monotonic()
+    player.stop()
+    assert time.monotonic() - begin < 10
+    go_on.set()
+    wait_for(lambda: threading.active_count() == before)
+
+
 def test_parameters_name_all_worlds_and_are_documented():
     choices = {parameter.name: parameter.choices for parameter in SIMULATOR_PARAMETERS}
     assert choices['world'] == WORLDS and choices['split'] == SPLITS

@@ -16,6 +16,7 @@ MESSAGES_AHEAD = 300
 # Before the first goes out; until there are, loops may have to be compiled.
 MESSAGES_BEFORE = 10
 POLL_S = 0.05
+PATIENCE_S = 1.0
 CLOCK_PERIOD_S = 0.01
 # Later than this, the rest is put off instead of being made up for in a burst.
 LATE_S = 0.02
@@ -40,9 +41,14 @@ class RunAhead:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread after the message in hand."""
+        """
+        End the thread after the message in hand.
+
+        That may take half a minute while loops are being compiled, which nobody is kept waiting
+        for: the thread then ends by itself.
+        """
         self._stop.set()
-        self._thread.join()
+        self._thread.join(PATIENCE_S)
 
     @property
     def ahead(self) -> int:
