@@ -229,7 +229,7 @@ def main() -> int:
         '  ./scripts/demo.sh\n'
         '  ./scripts/demo.sh --world drone --seconds 240')
     parser.add_argument('--world', choices=WORLDS, default='car',
-                        help='a drive or a flight (default: %(default)s)')
+                        help='a drive, a flight or a desk (default: %(default)s)')
     parser.add_argument('--seconds', type=float, default=120.0, metavar='S',
                         help='length of it (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=511, metavar='N',

@@ -1,6 +1,6 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The worlds of a car and a drone: held-out factors, repeatability, pauses, free ways."""
+"""The worlds of a car, a drone and a desk: held-out factors, repeatability, pauses, free ways."""
 from dataclasses import fields, replace
 import itertools
 import json
@@ -29,15 +29,15 @@ def worlds() -> dict[tuple[str, str], World]:
 
 
 def names(split: str, kinds: tuple[str, ...]) -> set[str]:
-    parts = FACTORS[split].car, FACTORS[split].drone
-    return {name for part in parts for kind in kinds for name in getattr(part, kind, ())}
+    return {name for world in WORLDS for kind in kinds
+            for name in getattr(getattr(FACTORS[split], world), kind, ())}
 
 
 def ranges(split: str) -> dict[str, tuple]:
     """Return every range of numbers by its path; lights and speeds of each world apart."""
     found = {}
-    for prefix, part in (('', FACTORS[split]), ('car.', FACTORS[split].car),
-                         ('drone.', FACTORS[split].drone)):
+    for prefix, part in (('', FACTORS[split]), *(
+            (f'{world}.', getattr(FACTORS[split], world)) for world in WORLDS)):
         for field in fields(part):
             value = getattr(part, field.name)
             if isinstance(value, tuple) and isinstance(value[0], tuple):
@@ -48,9 +48,9 @@ def ranges(split: str) -> dict[str, tuple]:
 @pytest.mark.parametrize('one, other', list(itertools.combinations(SPLITS, 2)))
 def test_splits_share_nothing(one, other):
     for kinds in (('facades', 'walls', 'grounds', 'objects'), ('layouts',),
-                  ('flights', 'vibrations')):
+                  ('flights', 'vibrations', 'handlings')):
         assert names(one, kinds) and not names(one, kinds) & names(other, kinds)
-    assert ranges(one).keys() == ranges(other).keys() and len(ranges(one)) == 19
+    assert ranges(one).keys() == ranges(other).keys() and len(ranges(one)) == 23
     for name, spans in ranges(one).items():
         for (a, b), (c, d) in itertools.product(spans, ranges(other)[name]):
             assert a < b and c < d and (b < c or d < a), name
@@ -72,7 +72,7 @@ def test_what_is_drawn_lies_in_the_split(worlds):
                 value = abs(value) if name == 'yaw_deg' else value
                 assert any(low <= value <= high for low, high in own[name]), (split, name)
                 checked += 1
-        assert checked >= 10
+        assert checked >= (8 if world == 'desk' else 10)
         view = 2 * np.degrees(np.arctan(173 / made.simulation.camera.k[0, 0]))
         assert view == pytest.approx(made.factors['field_of_view_deg'])
         sensor = made.simulation.sensor
@@ -161,9 +161,10 @@ def test_paths_are_smooth(worlds):
         assert steps[:, :3].max() < 40 and steps[:, 3:].max() < 60, (world, split)
 
 
-def test_the_drone_keeps_clear(worlds):
+@pytest.mark.parametrize('world', ['drone', 'desk'])
+def test_the_camera_keeps_clear(worlds, world):
     for split in SPLITS:
-        simulation = worlds['drone', split].simulation
+        simulation = worlds[world, split].simulation
         scene = simulation.scene
         still = [[thing for thing in things if not thing.body]
                  for things in (scene.rectangles, scene.boxes, scene.ellipsoids)]

@@ -33,9 +33,10 @@ MOST_RECORDINGS, MOST_JOBS = 100_000, 256
 SHARES = 4  # of the work, for each process at least, so that none is left waiting at the end
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 HELP = """\
-Simulate a car in a street or a drone in a building, with an event camera and a colour camera,
-into a rosbag2 bag or into a sequence folder for training and evaluation. Everything follows from
-world, seed and options: the same ones give the same bytes, on the same kind of processor."""
+Simulate a car in a street, a drone in a building or a camera that is moved before a desk, with
+an event camera and a colour camera, into a rosbag2 bag or into a sequence folder for training and
+evaluation. Everything follows from world, seed and options: the same ones give the same bytes, on
+the same kind of processor."""
 EXAMPLES = """\
   depth_anyevent simulate --world car --seed 1 --duration 10 --sensor davis346 --output car_1
   depth_anyevent simulate --world drone --seed 100 --count 20 --duration 20 --format sequence \\

@@ -8,7 +8,9 @@ import subprocess
 
 import torch
 
-SIMULATED = 'simulated scenes (car and drone worlds of this package)'
+from depth_anyevent_ros.simulation.worlds import WORLDS
+
+SIMULATED = 'simulated scenes ({} worlds of this package)'
 
 
 def provenance(config, data, command: str, step: int, metrics: dict | None,
@@ -21,8 +23,9 @@ def provenance(config, data, command: str, step: int, metrics: dict | None,
     worlds = sorted({samples.world for samples in data.train.samples} - {''})
     named = []
     if worlds:
-        simulated = set(worlds) <= {'car', 'drone'}
-        named.append(SIMULATED if simulated else f'sequences of {", ".join(worlds)}')
+        simulated = set(worlds) <= set(WORLDS)
+        named.append(SIMULATED.format(' and '.join(worlds)) if simulated
+                     else f'sequences of {", ".join(worlds)}')
     labelled = any(samples.relative for samples in data.train.samples)
     if any(not samples.world for samples in data.train.samples):
         named.append(f'sequences of {"labelled bags" if labelled else "unknown origin"}')

@@ -137,8 +137,8 @@ REPLAY_PARAMETERS = (
 
 SIMULATOR_PARAMETERS = (
     AUTOSTART,
-    Parameter('world', 'car', 'What is simulated: a street seen from a car, or a building '
-              'seen from a drone.', choices=('car', 'drone')),
+    Parameter('world', 'car', 'What is simulated: a street seen from a car, a building '
+              'seen from a drone, or a table.', choices=('car', 'drone', 'desk')),
     Parameter('seed', 1, 'The same seed gives the same world.', bounds=(0, 1000000000)),
     Parameter('split', 'train', 'Which worlds: those to train on, or those held out.',
               choices=('train', 'validation', 'test')),

@@ -82,6 +82,28 @@ class DroneFactors:
 
 
 @dataclass(frozen=True)
+class DeskFactors:
+    """
+    A table with things on it, and the camera before it.
+
+    layouts: kinds of layouts_desk.py. crossed: share of the tables that are put together from all
+    of these. handlings: ways to move, of desk.py. walls, grounds, objects: texture families.
+    speed_mps: of the camera. flicker, flicker_hz, level: as in a building.
+    """
+
+    layouts: tuple[str, ...]
+    handlings: tuple[str, ...]
+    walls: tuple[str, ...]
+    grounds: tuple[str, ...]
+    objects: tuple[str, ...]
+    speed_mps: Ranges
+    flicker: Ranges
+    flicker_hz: Ranges
+    level: Ranges
+    crossed: float = 0.0
+
+
+@dataclass(frozen=True)
 class Factors:
     """
     What a split is made of.
@@ -94,6 +116,7 @@ class Factors:
 
     car: CarFactors
     drone: DroneFactors
+    desk: DeskFactors
     field_of_view_deg: Ranges
     principal_point: Ranges
     threshold: Ranges
@@ -147,6 +170,14 @@ FACTORS: dict[str, Factors] = {
             speed_mps=((0.4, 0.8), (1.0, 1.5)), turn_deg_per_s=((30.0, 60.0), (70.0, 85.0)),
             sway_hz=((0.3, 0.7),), flicker=((0.02, 0.12),), flicker_hz=((99.5, 100.5),),
             level=((0.15, 0.6), (0.02, 0.06), (0.003, 0.006)), crossed=0.7),
+        desk=DeskFactors(
+            layouts=('office', 'workbench', 'kitchen', 'parlour', 'studio', 'archive'),
+            handlings=('hand', 'sweep', 'arc'),
+            walls=('noise', 'bricks', 'leaves'), grounds=('planks', 'checker', 'noise'),
+            objects=('leaves', 'planks', 'noise', 'panels', 'checker'),
+            speed_mps=((0.1, 0.24), (0.3, 0.6)), flicker=((0.02, 0.12),),
+            flicker_hz=((99.5, 100.5),), level=((0.15, 0.6), (0.02, 0.06), (0.003, 0.006)),
+            crossed=0.7),
         field_of_view_deg=((52.0, 55.0), (58.0, 62.0), (70.0, 82.0)),
         principal_point=((0.0, 0.02),),
         threshold=((0.18, 0.24), (0.28, 0.36)), threshold_ratio=((0.88, 1.12),),
@@ -164,6 +195,11 @@ FACTORS: dict[str, Factors] = {
             walls=('stripes', 'cells'), grounds=('cells',), objects=('cells', 'stripes'),
             speed_mps=((0.82, 0.9),), turn_deg_per_s=((61.0, 65.0),),
             sway_hz=((0.75, 0.85),), flicker=((0.125, 0.15),), flicker_hz=((109.0, 111.0),),
+            level=((0.1, 0.14), (0.007, 0.01))),
+        desk=DeskFactors(
+            layouts=('counter',), handlings=('push',),
+            walls=('stripes', 'cells'), grounds=('cells',), objects=('cells', 'stripes'),
+            speed_mps=((0.25, 0.29),), flicker=((0.125, 0.15),), flicker_hz=((109.0, 111.0),),
             level=((0.1, 0.14), (0.007, 0.01))),
         field_of_view_deg=((63.0, 65.5),), principal_point=((0.021, 0.026),),
         threshold=((0.245, 0.258),), threshold_ratio=((0.8, 0.87),),
@@ -183,6 +219,12 @@ FACTORS: dict[str, Factors] = {
             objects=('marble', 'blinds', 'gravel', 'grid'),
             speed_mps=((0.92, 0.98), (1.6, 2.2)), turn_deg_per_s=((66.0, 69.0), (90.0, 110.0)),
             sway_hz=((0.9, 1.3),), flicker=((0.16, 0.25),), flicker_hz=((119.0, 121.0),),
+            level=((0.07, 0.09), (0.0125, 0.018))),
+        desk=DeskFactors(
+            layouts=('stand',), handlings=('slide',),
+            walls=('grid', 'marble'), grounds=('gravel',),
+            objects=('marble', 'blinds', 'gravel', 'grid'),
+            speed_mps=((0.62, 0.8),), flicker=((0.16, 0.25),), flicker_hz=((119.0, 121.0),),
             level=((0.07, 0.09), (0.0125, 0.018))),
         field_of_view_deg=((55.3, 57.7), (66.0, 69.5)), principal_point=((0.028, 0.05),),
         threshold=((0.26, 0.275), (0.38, 0.45)), threshold_ratio=((1.14, 1.25), (0.7, 0.78)),

@@ -1,7 +1,7 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Endless sequences of a car and a drone, each of them from one number.
+Endless sequences of a car, a drone and a desk, each of them from one number.
 
 `make_world` is the way in. What a sequence of the training, the validation and the test split
 may contain is kept apart in factors.py: textures, layouts, optics, thresholds of the pixels,
@@ -18,6 +18,7 @@ import numpy as np
 from depth_anyevent_ros.geometry.camera import CameraModel
 from depth_anyevent_ros.geometry.transform import Transform
 from depth_anyevent_ros.simulation.car import car_stage
+from depth_anyevent_ros.simulation.desk import desk_stage
 from depth_anyevent_ros.simulation.drone import drone_stage
 from depth_anyevent_ros.simulation.event_camera import EventCameraConfig
 from depth_anyevent_ros.simulation.factors import draw, FACTORS, Factors
@@ -28,7 +29,8 @@ from depth_anyevent_ros.simulation.trajectories import forced_pauses
 from depth_anyevent_ros.simulation.trajectory import (
     BODY_FROM_OPTICAL, body_rotation, Mounted)
 
-WORLDS = ('car', 'drone')
+STAGES = {'car': car_stage, 'drone': drone_stage, 'desk': desk_stage}
+WORLDS = tuple(STAGES)
 BINNINGS = (1, 2, 4)
 # The last number of a seed: what it is for. Stages use those from 0 on.
 OPTICS, PIXELS = 100, 101
@@ -41,8 +43,8 @@ class World:
 
     factors: names to numbers and words, as JSON can hold them: layout, textures' families,
     field of view, thresholds, speed, level and more. pauses: of the camera, (begin, end) in
-    nanoseconds; in them nothing of the car's camera moves, and a drone's stands still or
-    hovers, as factors['hovers'] says.
+    nanoseconds; in them nothing of the car's camera moves; a drone's stands still or hovers,
+    and one at a desk stands still or trembles, as factors['hovers'] says.
     """
 
     simulation: Simulation
@@ -79,10 +81,7 @@ def make_world(world: str, seed: int, duration_ns: int, sensor: str = 'davis346'
     duration_s = duration_ns * 1e-9
     begin_end = None if pauses is None else forced_pauses(list(pauses), duration_s)
     factors, numbers = FACTORS[split], [seed, WORLDS.index(world), tuple(FACTORS).index(split)]
-    if world == 'car':
-        stage = car_stage(numbers, factors.car, duration_s, begin_end)
-    else:
-        stage = drone_stage(numbers, factors.drone, duration_s, begin_end)
+    stage = STAGES[world](numbers, getattr(factors, world), duration_s, begin_end)
     whole = SENSORS[sensor]
     binned = replace(whole, width=whole.width // binning, height=whole.height // binning)
     camera, optics = _camera(numbers, factors, binned)
