@@ -19,8 +19,8 @@ def generate_launch_description():
     """Start what distill.launch.py starts, and where no bag is given a simulator beside it."""
     return LaunchDescription([
         DeclareLaunchArgument('world', default_value='drone',
-                              description='Without a bag: drone, in a building, or car, in a '
-                                          'street.'),
+                              description='Without a bag: drone, in a building, car, in a '
+                                          'street, or desk, before a table.'),
         DeclareLaunchArgument('seed', default_value='1',
                               description='Without a bag: the number that the world is drawn '
                                           'from.'),

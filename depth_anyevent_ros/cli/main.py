@@ -23,7 +23,7 @@ from depth_anyevent_ros.cli.writable import check_apart, check_writable
 COMMANDS = {
     'doctor': 'What is installed, what is missing, whether large messages get through.',
     'inspect': 'What is in a bag.',
-    'simulate': 'Make events, pictures and exact depth of a simulated car or drone.',
+    'simulate': 'Make events, pictures and exact depth of a simulated car, drone or desk.',
     'infer': 'Run the student on a bag and write its depth to another, without a ROS graph.',
     'label': 'Let a teacher label the events of bags.',
     'train': 'Train a teacher or a student on sequences.',
