@@ -24,11 +24,14 @@ with workers(2) as map_:
     list(map_(exec, ['import os, time; print(os.getpid(), flush=True); time.sleep(120)'] * 2))
 """
 
+# A shell may have the commands that it runs in the background ignore interrupts.
 INTERRUPTED = """
+import signal
 from depth_anyevent_ros.distillation.sample_sets import workers
+signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     with workers(2) as map_:
-        results = map_(exec, ['print("working", flush=True); import time; time.sleep(1)'] * 2)
+        results = map_(exec, ['print("working", flush=True); import time; time.sleep(3)'] * 2)
         print('begun', flush=True)
         list(results)
 except KeyboardInterrupt:

@@ -48,9 +48,9 @@ def test_a_student_made_for_pictures_is_anchored_by_events_too(anchor_dir):
     samples, = anchor.anchor_samples(sequences, replace(
         model_preset('vits').input, height=56, width=70))
     # Of an event one of red and blue is full; a picture has no such pixels.
-    red, _, blue = samples.image.astype(int).swapaxes(0, 1)
+    red, _, blue = samples.image.astype(np.float32).swapaxes(0, 1)
     assert samples.image.shape[1:] == (3, EVENTS_FOR_RGB.height, EVENTS_FOR_RGB.width)
-    assert 0.3 < np.isin(red + blue, (0, 255)).mean()
+    assert 0.3 < np.mean(np.minimum(abs(red + blue), abs(red + blue - 255)) < 10)
 
 
 def test_an_anchor_set_of_what_another_student_knew_is_made_anew(tmp_path):
