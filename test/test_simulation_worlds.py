@@ -170,7 +170,8 @@ def test_the_camera_keeps_clear(worlds, world):
                  for things in (scene.rectangles, scene.boxes, scene.ellipsoids)]
         points = np.array([simulation.trajectory.pose(t).position
                            for t in np.arange(0, 12, 0.05)])
-        assert Clearance(*still)(points).min() > 0.2
+        # Above a table, which may be nearer than what stands before the camera.
+        assert Clearance(*still)(points).min() > (0.1 if world == 'desk' else 0.2)
 
 
 def test_nothing_is_in_front_of_the_lens(worlds):

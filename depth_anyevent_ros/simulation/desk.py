@@ -16,7 +16,8 @@ from depth_anyevent_ros.simulation.trajectories import (
 
 RAMP_S = 0.4
 TURNS = 0.95  # below 1: how sharply a camera turns back that goes to and fro
-MIDDLE_M = 0.45  # behind the table's front edge, where the view goes
+MIDDLE_M = 0.45  # behind where things begin, where the view goes
+LOWEST_M = 0.12  # above the table
 
 
 def desk_stage(seed: list[int], factors: DeskFactors, duration_s: float,
@@ -51,8 +52,8 @@ def desk_stage(seed: list[int], factors: DeskFactors, duration_s: float,
 
 
 def _stand(generator: np.random.Generator) -> tuple[float, float]:
-    """Return how far before the table's front edge a camera is held, and how high, metres."""
-    return generator.uniform(0.2, 0.45), generator.uniform(0.08, 0.4)
+    """Return how far before the first things a camera is held, and how high, metres."""
+    return generator.uniform(0.2, 0.45), generator.uniform(LOWEST_M, 0.42)
 
 
 def _gaze(away: float, height: float, generator: np.random.Generator) -> float:
@@ -84,7 +85,7 @@ def _hand(generator: np.random.Generator, clock: np.ndarray, speed: float) -> np
     way = [wobble(generator, clock, size, (0.7 * rate, 1.3 * rate))
            for size, rate in zip(reach, speed / (2 * math.pi * reach))]
     turns = [wobble(generator, clock, size, (0.15, 0.6)) for size in (0.16, 0.08, 0.06)]
-    rows = _columns(np.minimum(way[0] - away, -0.1), way[1], np.maximum(way[2] + height, 0.05),
+    rows = _columns(np.minimum(way[0] - away, -0.1), way[1], np.maximum(way[2] + height, LOWEST_M),
                     turns[0], _gaze(away, height, generator) + turns[1], turns[2], len(clock))
     return rows + _tremor(generator, clock)
 

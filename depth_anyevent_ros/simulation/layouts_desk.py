@@ -3,8 +3,9 @@
 """
 Tables with things on them, before the wall of a room.
 
-The middle of the table's front edge is at x = 0, y = 0; the table and the wall behind it lie
-towards x, things stand on z = 0 and the floor is below.
+Things stand on the table from x = 0 on, at z = 0, and the wall behind them lies towards x. The
+camera is before x = 0, mostly above the table, too, whose front edge and the floor below it are
+seen by some only.
 """
 from __future__ import annotations
 
@@ -30,14 +31,16 @@ class Table:
     """
     A kind of table and room.
 
-    deep_m, wide_m: of the table. wall_m: from the table's front edge to the wall, more than it is
-    deep. things: how many stand on it. size_m: of the largest side of a thing. kinds: makers of
-    things, of KINDS. shelves: most boards on the wall. behind: whether furniture stands along
-    the wall, where there is room for it.
+    deep_m, wide_m: of where things stand. front_m: how far the table reaches towards the camera.
+    wall_m: from where things begin to the wall, at least as far as the table is deep. things: how
+    many stand on it. size_m: of the largest side of a thing. kinds: makers of things, of KINDS.
+    shelves: most boards on the wall. behind: whether furniture stands along the wall, where there
+    is room for it.
     """
 
     deep_m: tuple[float, float]
     wide_m: tuple[float, float]
+    front_m: tuple[float, float]
     wall_m: tuple[float, float]
     things: tuple[int, int]
     size_m: tuple[float, float]
@@ -47,25 +50,25 @@ class Table:
 
 
 TABLES = {
-    'office': Table((0.6, 0.8), (1.4, 1.8), (0.9, 1.6), (7, 14), (0.1, 0.4),
+    'office': Table((0.6, 0.8), (1.4, 1.8), (0.1, 0.6), (0.9, 1.6), (7, 14), (0.1, 0.4),
                     ('board', 'stack', 'box'), shelves=2),
-    'workbench': Table((0.6, 0.9), (1.6, 2.6), (0.9, 1.2), (10, 20), (0.06, 0.3),
+    'workbench': Table((0.6, 0.9), (1.6, 2.6), (0.0, 0.4), (0.9, 1.2), (10, 20), (0.06, 0.3),
                        ('box', 'bottle', 'ball', 'board'), shelves=3),
-    'kitchen': Table((0.55, 0.7), (1.8, 3.0), (0.7, 0.9), (8, 18), (0.08, 0.28),
+    'kitchen': Table((0.55, 0.7), (1.8, 3.0), (0.0, 0.3), (0.7, 0.9), (8, 18), (0.08, 0.28),
                      ('bottle', 'ball', 'box'), shelves=2),
-    'parlour': Table((0.8, 1.2), (1.2, 2.0), (2.2, 4.5), (4, 9), (0.08, 0.3),
+    'parlour': Table((0.8, 1.2), (1.2, 2.0), (0.3, 0.8), (2.2, 4.5), (4, 9), (0.08, 0.3),
                      ('ball', 'stack', 'bottle'), behind=True),
-    'studio': Table((1.0, 1.6), (2.0, 3.2), (1.8, 3.2), (10, 22), (0.1, 0.5),
+    'studio': Table((1.0, 1.6), (2.0, 3.2), (0.3, 1.0), (1.8, 3.2), (10, 22), (0.1, 0.5),
                     ('board', 'box', 'ball', 'stack', 'bottle')),
-    'archive': Table((0.7, 1.1), (1.4, 2.4), (1.3, 2.4), (8, 15), (0.15, 0.45),
+    'archive': Table((0.7, 1.1), (1.4, 2.4), (0.2, 0.8), (1.3, 2.4), (8, 15), (0.15, 0.45),
                      ('stack', 'box'), shelves=4, behind=True),
-    'counter': Table((0.65, 0.95), (1.6, 2.6), (1.1, 2.0), (9, 16), (0.08, 0.35),
+    'counter': Table((0.65, 0.95), (1.6, 2.6), (0.15, 0.65), (1.1, 2.0), (9, 16), (0.08, 0.35),
                      ('cone', 'box', 'board'), shelves=1),
-    'stand': Table((0.9, 1.3), (1.8, 2.8), (1.4, 2.6), (9, 17), (0.09, 0.42),
+    'stand': Table((0.9, 1.3), (1.8, 2.8), (0.2, 0.9), (1.4, 2.6), (9, 17), (0.09, 0.42),
                    ('plinth', 'ball', 'board', 'stack'), shelves=1, behind=True)}
 # What goes together where tables are crossed.
-TRAITS = (('deep_m', 'wide_m'), ('wall_m', 'behind'), ('things', 'size_m'), ('kinds',),
-          ('shelves',))
+TRAITS = (('deep_m', 'wide_m'), ('front_m',), ('wall_m', 'behind'), ('things', 'size_m'),
+          ('kinds',), ('shelves',))
 
 
 def table_of(generator: np.random.Generator, layout: str, factors: DeskFactors) -> Table:
@@ -85,10 +88,10 @@ def build_desk(generator: np.random.Generator, kind: Table, factors: DeskFactors
     objects = parts.draw_textures(generator, factors.objects, 6)
     deep, wide = generator.uniform(*kind.deep_m), generator.uniform(*kind.wide_m)
     wall = max(generator.uniform(*kind.wall_m), deep + 0.02)
-    height = generator.uniform(0.68, 0.95)  # of the table
+    front, height = generator.uniform(*kind.front_m), generator.uniform(0.68, 0.95)
     ceiling = generator.uniform(2.4, 3.2) - height
     parts.rectangles.extend(_room(generator, wall, -height, ceiling, ground, walls))
-    parts.add([Box((deep / 2, 0, -0.02), (deep, wide, 0.04), 0.0, top,
+    parts.add([Box(((deep - front) / 2, 0, -0.02), (deep + front, wide, 0.04), 0.0, top,
                    generator.uniform(0.4, 1.5), shade(generator, 0.5, 2.0, 0.2))])
     _things(generator, parts, kind, (deep, wide), way, objects)
     _wall(generator, parts, kind, (deep, wall, ceiling, height), way, objects)
