@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from depth_anyevent_ros.datasets.bags import (
     decode, decode_event_packet, first_message, open_bag)
-from depth_anyevent_ros.datasets.samples import Samples
+from depth_anyevent_ros.datasets.samples import compact_tencode, Samples
 from depth_anyevent_ros.depth_estimator import event_input
 from depth_anyevent_ros.distillation.anchor import anchor_samples, anchor_sequences, SCENES
 from depth_anyevent_ros.distillation.labelling import Labeller
@@ -193,7 +193,7 @@ class Rehearsal:
         for picture, window, truth in recording.moments():
             self._stretches = first + window.stretch + 1
             starts = window.t_end if starts is None else starts
-            image = _compact(window)
+            image = compact_tencode(window.image)
             maps = [frozen(image), running(image)]
             label = labeller.label(picture, window)
             if label is None:
@@ -260,13 +260,9 @@ class Rehearsal:
     def judge(self, path: Path) -> float:
         """Return the running student's mean error on a recording, over the whole view."""
         runner = Runner(self.learner.running, self._config)
-        return float(np.nanmean([_errors([runner(_compact(window))], truth)[0] for _, window, truth
-                                 in Recording(path, self._config, self._rate_hz).moments()]))
-
-
-def _compact(window: Window) -> np.ndarray:
-    """Return the image of a window as frames that are learned have it, uint8 (C, h, w)."""
-    return np.rint(np.clip(window.image, 0, 1) * 255).astype(np.uint8)
+        return float(np.nanmean([
+            _errors([runner(compact_tencode(window.image))], truth)[0]
+            for _, window, truth in Recording(path, self._config, self._rate_hz).moments()]))
 
 
 def _summary(found: list[tuple], end_ns: int) -> dict:

@@ -27,9 +27,9 @@ def drive():
     return drive_messages(20.0)
 
 
-def pairing():
-    return FramePairing(lambda width, height: Representation(70, 98), 50_000_000, 200_000_000,
-                        'ros')
+def pairing(placement='grid'):
+    return FramePairing(lambda width, height: Representation(70, 98, placement=placement),
+                        50_000_000, 200_000_000, 'ros')
 
 
 class Gray:
@@ -51,11 +51,12 @@ class Gray:
 class Run:
     """A stream with what it delivered and reported."""
 
-    def __init__(self, teacher, period_ns=0, wanted=lambda: True, max_bytes=64 << 20):
+    def __init__(self, teacher, period_ns=0, wanted=lambda: True, max_bytes=64 << 20,
+                 placement='grid'):
         self.labels, self.problems = [], []
         labeller = Labeller(teacher, None, lambda size, map_size: SameView(130, 173))
-        self.stream = LabelStream(pairing(), labeller, period_ns, wanted, self.labels.append,
-                                  self.problems.append, max_bytes)
+        self.stream = LabelStream(pairing(placement), labeller, period_ns, wanted,
+                                  self.labels.append, self.problems.append, max_bytes)
         self.stream.start()
 
     def feed(self, messages, pause_s=0.0):
@@ -100,6 +101,16 @@ def test_labels_carry_what_is_learned_from(start, drive):
         assert frame.inverse_depth.shape == (70, 98) and frame.events > 1000
         assert frame.time_ns == label.window.t_end
     assert {label.frame.stretch for label in run.labels} == {1}
+
+
+def test_what_is_learned_from_is_what_inference_shows(start, drive):
+    run = start(Gray(), placement='resize')
+    run.feed(drive, 0.002)
+    run.wait_for(lambda: len(run.labels) >= 5)
+    for label in run.labels:  # beyond 0 and 1 too, where bicubic interpolation goes
+        assert label.window.image.min() < -0.05 and label.window.image.max() > 1.05
+        np.testing.assert_allclose(label.frame.image.astype(np.float32) / 255, label.window.image,
+                                   atol=1e-3)
 
 
 def test_labels_tell_the_stretches_of_a_stream_apart(start, drive):

@@ -42,7 +42,7 @@ class Samples:
     The labels of a sequence, in order, on a grid of h x w cells.
 
     image: (N, C, h, w), the input of each label before mean and std. Compact: 255 times the value
-    for Tencode and RGB, uint8, but float16 for a Tencode that is resized; float16 of the value for
+    for Tencode and RGB, uint8, but float16 for a Tencode beyond 0 and 1; float16 of the value for
     voxel grids; else float32 of the value. inverse_depth: float16 (N, h, w), 1/m, 0 infinitely
     far, NaN unknown. events: int64 (N,), events in each window. times_ns: int64 (N,), the ends of
     the windows. usable: bool (N,), false for labels without depth to learn from. relative: a
@@ -247,11 +247,21 @@ def _compacted(image: np.ndarray, config: InputConfig) -> np.ndarray:
     """Return an image of float32 as `Samples` keeps it."""
     if config.representation == 'voxel':
         return image.astype(np.float16)
-    if config.representation == 'tencode' and config.placement == 'resize':
-        # Bicubic interpolation goes beyond 0 and 1, which whatever runs gives the network too.
-        return (image * 255).astype(np.float16)
+    if config.representation == 'tencode':
+        return compact_tencode(image)
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
-__all__ = ['area_average', 'differ', 'load_samples', 'render_inputs', 'SampleError', 'Samples',
-           'SequenceError', 'usable_labels']
+def compact_tencode(image: np.ndarray) -> np.ndarray:
+    """
+    Return 255 times a Tencode, uint8, or float16 where it goes beyond 0 and 1.
+
+    Bicubic interpolation of one that is resized does, and whatever runs gives that to the network.
+    """
+    if image.min() < 0 or image.max() > 1:
+        return (image * 255).astype(np.float16)
+    return np.rint(image * 255).astype(np.uint8)
+
+
+__all__ = ['area_average', 'compact_tencode', 'differ', 'load_samples', 'render_inputs',
+           'SampleError', 'Samples', 'SequenceError', 'usable_labels']

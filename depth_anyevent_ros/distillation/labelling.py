@@ -10,7 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
-from depth_anyevent_ros.datasets.samples import area_average, differ, LEAST_PIXELS
+from depth_anyevent_ros.datasets.samples import (
+    area_average, compact_tencode, differ, LEAST_PIXELS)
 from depth_anyevent_ros.datasets.sequence_format import MOST_INVERSE_DEPTH
 from depth_anyevent_ros.distillation.picture_quality import PictureQuality
 from depth_anyevent_ros.distillation.replay_buffer import LabelledFrame
@@ -111,9 +112,8 @@ def _frame(inverse_depth: np.ndarray, window: Window) -> LabelledFrame | None:
     label = area_average(inverse_depth, *window.image.shape[-2:])
     if not LEAST_LARGEST <= np.nanmax(np.abs(label), initial=0) <= MOST_INVERSE_DEPTH:
         return None
-    return LabelledFrame(np.rint(np.clip(window.image, 0, 1) * 255).astype(np.uint8),
-                         label.astype(np.float16), window.t_end, window.events,
-                         window.stretch)
+    return LabelledFrame(compact_tencode(window.image), label.astype(np.float16), window.t_end,
+                         window.events, window.stretch)
 
 
 def usable(inverse_depth: np.ndarray) -> bool:

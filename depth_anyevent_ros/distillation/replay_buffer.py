@@ -26,9 +26,9 @@ PAUSE = 2.5  # times the usual distance
 @dataclass(frozen=True)
 class LabelledFrame:
     """
-    image: uint8 (C, h, w), as in Samples. inverse_depth: float16 (h, w), NaN unknown. time_ns:
-    the end of its window. events, stretch: of the window; frames of two stretches do not follow
-    each other, and time falls back only from one stretch to the next.
+    image: uint8 or float16 (C, h, w), as in Samples. inverse_depth: float16 (h, w), NaN unknown.
+    time_ns: the end of its window. events, stretch: of the window; frames of two stretches do not
+    follow each other, and time falls back only from one stretch to the next.
     """
 
     image: np.ndarray

@@ -131,7 +131,7 @@ def edge_correlations(image: np.ndarray, inverse_depth: np.ndarray) -> dict[str,
     """
     Return the correlation of edges and events by how the label was moved.
 
-    image: uint8 (C, h, w), 0 where no event is. inverse_depth: (h, w), NaN unknown. None where
+    image: (C, h, w), 0 where no event is. inverse_depth: (h, w), NaN unknown. None where
     there are too few events or too little of the label.
     """
     label = inverse_depth.astype(np.float32)
