@@ -17,7 +17,7 @@ from depth_anyevent_ros.simulation.trajectories import (
 RAMP_S = 0.4
 TURNS = 0.95  # below 1: how sharply a camera turns back that goes to and fro
 MIDDLE_M = 0.45  # behind where things begin, where the view goes
-LOWEST_M = 0.12  # above the table
+LOWEST_M, HIGHEST_M = 0.12, 0.7  # above the table
 
 
 def desk_stage(seed: list[int], factors: DeskFactors, duration_s: float,
@@ -53,12 +53,13 @@ def desk_stage(seed: list[int], factors: DeskFactors, duration_s: float,
 
 def _stand(generator: np.random.Generator) -> tuple[float, float]:
     """Return how far before the first things a camera is held, and how high, metres."""
-    return generator.uniform(0.2, 0.45), generator.uniform(LOWEST_M, 0.42)
+    return (generator.uniform(0.2, 0.5),
+            LOWEST_M + (HIGHEST_M - LOWEST_M) * generator.random() ** 2)
 
 
 def _gaze(away: float, height: float, generator: np.random.Generator) -> float:
-    """Return the pitch (positive downward) to the table's middle, or above it."""
-    return math.atan2(height, away + MIDDLE_M) * generator.uniform(0.1, 1.0)
+    """Return the pitch (positive downward) to about the table's middle."""
+    return math.atan2(height, away + MIDDLE_M) * generator.uniform(0.1, 1.4)
 
 
 def _to_and_fro(clock: np.ndarray, reach: float, speed: float, phase: float) -> np.ndarray:
@@ -96,7 +97,7 @@ def _sweep(generator: np.random.Generator, clock: np.ndarray, speed: float) -> n
     reach = generator.uniform(0.25, 0.6)
     y = _to_and_fro(clock, reach, speed, generator.uniform(0, 2 * math.pi))
     rows = _columns(-away, y, height, generator.uniform(-0.5, 0.5) * y + generator.normal(0, 0.1),
-                    _gaze(away, height, generator), generator.normal(0, 0.05), len(clock))
+                    _gaze(away, height, generator), generator.normal(0, 0.12), len(clock))
     return rows + _tremor(generator, clock)
 
 
@@ -107,7 +108,7 @@ def _arc(generator: np.random.Generator, clock: np.ndarray, speed: float) -> np.
     angle = _to_and_fro(clock, generator.uniform(0.25, 0.6), speed / radius,
                         generator.uniform(0, 2 * math.pi))
     rows = _columns(MIDDLE_M - radius * np.cos(angle), radius * np.sin(angle), height, -angle,
-                    _gaze(away, height, generator), generator.normal(0, 0.05), len(clock))
+                    _gaze(away, height, generator), generator.normal(0, 0.12), len(clock))
     return rows + _tremor(generator, clock)
 
 
@@ -117,7 +118,7 @@ def _push(generator: np.random.Generator, clock: np.ndarray, speed: float) -> np
     x = _to_and_fro(clock, 0.2, 0.8 * speed, generator.uniform(0, 2 * math.pi)) - away - 0.15
     y = _to_and_fro(clock, 0.15, 0.6 * speed, generator.uniform(0, 2 * math.pi))
     rows = _columns(x, y, height, generator.normal(0, 0.15), _gaze(away, height, generator),
-                    generator.normal(0, 0.03), len(clock))
+                    generator.normal(0, 0.12), len(clock))
     return rows + _tremor(generator, clock)
 
 
