@@ -279,6 +279,20 @@ def test_looks_of_a_decision_count_the_blocks_that_tell(student, monkeypatch):
     assert looks[5:] == [(0, 1), (0, 1)]
 
 
+def test_a_memory_that_has_no_room_for_more_held_out_blocks_keeps_back(student):
+    room = 9 * next(frames(1)).nbytes
+    online = learner(student, buffer=replace(CONFIG.buffer, max_bytes=room),
+                     promotion=replace(CONFIG.promotion, least_blocks=2, most_blocks=20))
+    taken = frames(10**4)
+    verdict = decided(online, taken, 1.0)
+    for _ in range(20):
+        if verdict.decided:
+            break
+        verdict = decided(online, taken, 1.0)
+    assert verdict.decided and not verdict.promote and 'no room for more' in verdict.reason
+    assert online.kept_back == 1 and not online.buffer.held_out
+
+
 def test_a_state_has_no_encoder_and_may_have_one(student):
     online, _ = learned(student)
     tensors, facts = online.state()

@@ -132,6 +132,7 @@ class OnlineLearner:
         self.steps = self.promotions = self.kept_back = self._since_start = 0
         self._size_changes = self._looked_at = 0
         self._judged = 0  # held-out blocks at the last look of the decision in hand
+        self._evicted = 0  # held-out blocks that had no room, before that decision
         self.unjudged = 0  # held-out blocks whose labels know too little to compare students by
         self.anchor_first = self.anchor_running = self._anchor_error(self.running)
 
@@ -192,10 +193,14 @@ class OnlineLearner:
                                 self.anchor_first, self.config.promotion, self._judged),
                           share=share)
         self._looked_at = self.buffer.counts['held_out_blocks']
+        evicted = self.buffer.counts['evicted_held_out']
+        if not verdict.decided and len(blocks) <= self._judged and evicted > self._evicted:
+            verdict = replace(verdict, decided=True, reason=f'{verdict.reason}, and the memory has '
+                              'no room for more (train.buffer_mb)')
         if not verdict.decided:
             self._judged = max(self._judged, len(blocks))
             return verdict
-        self._judged = 0
+        self._judged, self._evicted = 0, evicted
         self.unjudged += len(self.buffer.held_out) - len(blocks)
         self.buffer.use_up_held_out()
         if verdict.promote:

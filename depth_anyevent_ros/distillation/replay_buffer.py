@@ -93,7 +93,8 @@ class ReplayBuffer:
         self._training: list[_Block] = []  # oldest first
         self._held_out: list[_Block] = []
         self.counts = Counter(frames=0, gap_frames=0, lone_frames=0, held_out_blocks=0,
-                              evicted_blocks=0, forgotten_blocks=0, size_changes=0)
+                              evicted_blocks=0, evicted_held_out=0, forgotten_blocks=0,
+                              size_changes=0)
 
     @property
     def training(self) -> list[Samples]:
@@ -191,6 +192,7 @@ class ReplayBuffer:
         while self.nbytes > self._config.max_bytes and len(self._held_out) > 1:
             del self._held_out[0]
             self.counts['evicted_blocks'] += 1
+            self.counts['evicted_held_out'] += 1
 
 
 def _samples(frames: list[LabelledFrame], name: str) -> Samples:
