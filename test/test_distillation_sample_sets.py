@@ -31,7 +31,7 @@ from depth_anyevent_ros.distillation.sample_sets import workers
 signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     with workers(2) as map_:
-        results = map_(exec, ['print("working", flush=True); import time; time.sleep(3)'] * 2)
+        results = map_(exec, ['print("working", flush=True); import time; time.sleep(100)'] * 2)
         print('begun', flush=True)
         list(results)
 except KeyboardInterrupt:
@@ -83,7 +83,7 @@ def test_an_interrupt_of_all_processes_is_told_by_the_first_alone(words):
         assert [process.stdout.readline().strip() for _ in words] == words
         time.sleep(0.3)  # in which those that begin are importing
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=30)
     finally:
         process.kill()
     assert process.returncode == 0 and errors == ''

@@ -65,6 +65,7 @@ def workers(processes: int) -> Iterator[Map]:
         return
     # Spawned, since torch's threads may hold locks that a fork would never see released.
     context = multiprocessing.get_context('spawn')
+    others = multiprocessing.active_children()
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent) as pool:
         def map_(function: Callable, items: Iterable) -> Iterator:
             # The processes begin here and inherit what is blocked. A terminal sends Ctrl-C to all
@@ -80,6 +81,11 @@ def workers(processes: int) -> Iterator[Map]:
             raise SampleError('A process that loads sequences was ended from outside, as the '
                               'system does where memory runs out: set data.processes lower.'
                               ) from error
+        except BaseException:
+            # Else the pool would wait until all that was handed out is done.
+            for process in set(multiprocessing.active_children()) - set(others):
+                process.terminate()
+            raise
 
 
 def _end_with_parent() -> None:
