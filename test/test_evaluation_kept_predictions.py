@@ -13,7 +13,7 @@ from depth_anyevent_ros.evaluation.protocols import PROTOCOLS
 from depth_anyevent_ros.evaluation.scoring import Frame, score_sequence
 
 
-@pytest.mark.parametrize('most', [1 << 20, 100, 0])
+@pytest.mark.parametrize('most', [1 << 20, 100, 1])
 def test_predictions_come_back_as_they_were(monkeypatch, most):
     monkeypatch.setattr(kept_predictions, 'MOST_IN_MEMORY', most)
     rng = np.random.default_rng(0)
@@ -25,6 +25,7 @@ def test_predictions_come_back_as_they_were(monkeypatch, most):
         for number in (3, 0, 6, 5, 5, 1):
             np.testing.assert_array_equal(kept[number], given[number])
         assert kept.add(given[0]) == len(given) and kept[3].dtype == np.float64
+        assert kept._file._rolled == (most < 1000)
 
 
 def test_a_long_sequence_does_not_fill_the_memory(tmp_path, monkeypatch):

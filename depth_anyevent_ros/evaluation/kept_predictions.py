@@ -15,7 +15,8 @@ class KeptPredictions:
     Predictions by their numbers, 0 and on; use it in a with statement.
 
     Those of a long sequence would fill the memory (an hour at 10 Hz and 266x350 is 13 GB), so that
-    beyond MOST_IN_MEMORY all lie in a temporary file. Raises OSError where that finds no room.
+    beyond MOST_IN_MEMORY all lie in a temporary file, in the folder that TMPDIR names. Raises
+    OSError where that finds no room.
     """
 
     def __init__(self):
@@ -31,7 +32,12 @@ class KeptPredictions:
     def add(self, prediction: np.ndarray) -> int:
         """Keep a prediction of any shape; return its number."""
         begin = self._file.seek(0, 2)
-        self._file.write(np.ascontiguousarray(prediction).tobytes())
+        try:
+            self._file.write(np.ascontiguousarray(prediction).tobytes())
+            self._file.flush()
+        except OSError as error:  # which names no file
+            raise OSError(error.errno, f'{error.strerror} (TMPDIR names another folder)',
+                          tempfile.gettempdir()) from error
         self._places.append((begin, prediction.shape, prediction.dtype))
         return len(self._places) - 1
 
