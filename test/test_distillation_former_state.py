@@ -3,6 +3,7 @@
 """What becomes of a state of training that is in the way of another student's."""
 from dataclasses import replace
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,28 @@ def test_a_wrong_checkpoint_costs_nothing_that_was_learned(begin, tmp_path):
     assert 'Going on from step 4000' in told and 'changed places' in told
     assert process._status()['begun_anew'] == 0 and process._learner.steps == 4000
     assert state.read_bytes() == hours and former.read_bytes() == minutes
+    assert sorted(path.name for path in state.parent.iterdir()) == [FORMER, STATE]
+
+
+@pytest.mark.parametrize('renames', [1, 2])
+def test_an_exchange_that_was_cut_short_is_finished(begin, tmp_path, monkeypatch, renames):
+    state, former = (tmp_path / 'state' / name for name in (STATE, FORMER))
+    for number, steps in ((1, 4000), (2, 7)):
+        learned(begin(number)[0], steps)
+    begin_files = state.read_bytes(), former.read_bytes()
+    replace_file, left = os.replace, [renames]
+
+    def killed(*paths):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        replace_file(*paths)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, 'replace', killed)
+        with pytest.raises(KeyboardInterrupt):
+            begin(1)
+    assert 'Going on from step 4000' in begin(1)[1]
+    assert (former.read_bytes(), state.read_bytes()) == begin_files
     assert sorted(path.name for path in state.parent.iterdir()) == [FORMER, STATE]
 
 

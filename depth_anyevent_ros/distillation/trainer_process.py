@@ -239,17 +239,18 @@ class TrainerProcess:
         the wrong checkpoint is put right.
         """
         path, former = (Path(self._settings.state_dir, name) for name in (STATE, FORMER))
+        other = path.with_name(f'other_{STATE}')
+        if other.is_file():  # from an exchange that a kill cut short
+            _exchange(path, former, other)
         if not path.exists():
             return
         problem = self._restore(path)
         if not problem:
             return
-        problem = f'{path} cannot be gone on from: {problem}'
+        problem = f'{path} cannot be gone on from: {problem.rstrip(".")}'
         if former.is_file() and not self._restore(former):
-            other = path.with_name(f'other_{STATE}')  # each is whole under some name all the time
             os.replace(path, other)
-            os.replace(former, path)
-            os.replace(other, former)
+            _exchange(path, former, other)
             self._say(f'{problem}. {former} could, and the two have changed places.')
             return
         os.replace(path, former)
@@ -297,6 +298,17 @@ class TrainerProcess:
             send(self._sink, kind, values)
         except OSError:  # the node is gone
             self._ended = True
+
+
+def _exchange(path: Path, former: Path, other: Path) -> None:
+    """
+    Put the former state into the place of one that is out of the way, and that into its.
+
+    Each is whole under some name all the time.
+    """
+    if not path.exists():
+        os.replace(former, path)
+    os.replace(other, former)
 
 
 def run(source: BinaryIO, sink: BinaryIO) -> None:
