@@ -147,8 +147,9 @@ class DistillationNode(AutostartNode):
         self._images = ImageSubscription(self, self.value('teacher.source'),
                                          self.value('image.transport'), self._stream.put)
         self._events = EventSubscription(self, self._on_events, self.value('events.reliability'))
+        what = 'map' if self.value('teacher.source') == 'topic' else 'picture'
         self._silence = [SilenceWarning(self, self._events, 'event packet'),
-                         SilenceWarning(self, self._images, 'picture')]
+                         SilenceWarning(self, self._images, what)]
         self.get_logger().info(f'Listening to {self._events.topic} and {self._images.topic}.')
 
     def deactivate(self) -> None:

@@ -15,6 +15,7 @@ from depth_anyevent_ros.nodes.topics import CLOCK, DISTILLATION_OUTPUTS, INFEREN
 
 FIRST_AFTER_S = 10.0
 AGAIN_AFTER_S = 300.0
+COMPRESSED = '/compressed'
 OWN = tuple(f'/{name}' for name in (*INFERENCE_OUTPUTS, *DISTILLATION_OUTPUTS))
 
 
@@ -67,7 +68,7 @@ def _why_silent(node: Node, listener: Listener) -> str:
                   if kind in types and name != topic and not name.endswith(OWN)
                   and node.count_publishers(name)]
         return f'{why}. {kind} is published on {_list(others)}: ' \
-            f'{listener.name}:={min(others)} listens there' if others else \
+            f'{_remapping(listener.name, min(others))} listens there' if others else \
             f'{why}, and {kind} is not published under any other name'
     mismatches = [reason for info in publishers for level, reason in [
         qos_check_compatible(info.qos_profile, subscription.qos_profile)]
@@ -78,6 +79,15 @@ def _why_silent(node: Node, listener: Listener) -> str:
     if node.count_publishers(CLOCK):  # a replay, which may wait, or be paused
         return ''
     return f'{_names(publishers)} publishes it, but has sent nothing'
+
+
+def _remapping(name: str, topic: str) -> str:
+    """Return what remaps a name to a topic; launch files name pictures without COMPRESSED."""
+    remapping = f'{name}:={topic}'
+    if not (name.endswith(COMPRESSED) and topic.endswith(COMPRESSED)):
+        return remapping
+    return f'{remapping} (in a launch file ' \
+        f'{name.removesuffix(COMPRESSED)}:={topic.removesuffix(COMPRESSED)})'
 
 
 def _type_name(kind: type) -> str:
