@@ -51,6 +51,8 @@ def make(recording: Path, output: Path) -> None:
     """Write the sequence; ValueError where the recording is none of a slider."""
     events = read_events(recording / 'events.txt')
     names = [line.split() for line in (recording / 'images.txt').read_text().splitlines()]
+    if not names:
+        raise ValueError(f'{recording / "images.txt"} names no picture')
     times_s = np.array([float(time) for time, _ in names])
     pictures = [cv2.imread(str(recording / name), cv2.IMREAD_GRAYSCALE) for _, name in names]
     if any(picture is None for picture in pictures):
@@ -73,12 +75,15 @@ def make(recording: Path, output: Path) -> None:
             known.append(share)
             writer.add_label(round(time_s * 1e9), depth,
                              cv2.cvtColor(pictures[index], cv2.COLOR_GRAY2BGR))
+        if not known:
+            raise ValueError(f'{recording} has no picture whose depth others tell: the camera '
+                             'moves too little, or what it sees has no texture')
     print(f'{output}: {len(known)} labels, depth of {np.mean(known):.0%} of the pixels.')
 
 
 def read_events(path: Path) -> Events:
     """Return the events of lines `seconds x y polarity`; times in ns."""
-    table = np.loadtxt(path)
+    table = np.loadtxt(path, ndmin=2)
     return Events(np.rint(table[:, 0] * 1e9).astype(np.int64), *(
         table[:, column].astype(kind) for column, kind in (
             (1, np.uint16), (2, np.uint16), (3, np.uint8))))

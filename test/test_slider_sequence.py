@@ -79,6 +79,16 @@ def test_a_camera_that_turns_is_refused(tmp_path):
     assert 'Traceback' not in done.stderr and not (tmp_path / 'sequence').exists()
 
 
+@pytest.mark.parametrize('name, words', [
+    ('images.txt', 'names no picture'), ('events.txt', 'has no picture whose depth others tell')])
+def test_recordings_that_tell_nothing_are_refused(tmp_path, name, words):
+    folder = recording(tmp_path / 'slider')
+    (folder / name).write_text('' if name == 'images.txt' else '0.59 1 1 1\n')
+    done = run(folder, tmp_path / 'sequence')
+    assert done.returncode == 1 and words in done.stderr
+    assert 'Traceback' not in done.stderr and not (tmp_path / 'sequence').exists()
+
+
 @pytest.mark.parametrize('name', ['events.txt', 'images/00000003.png'])
 def test_missing_files_are_named(tmp_path, name):
     folder = recording(tmp_path / 'slider')
