@@ -10,6 +10,7 @@ import sys
 
 import cv2
 import pytest
+from ros_graph import DOMAIN
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -20,7 +21,7 @@ def test_a_short_demo(anchor_dir, tmp_path):
     run = subprocess.run(
         [sys.executable, ROOT / 'scripts' / 'demo.py', '--seconds', '8', '--output', tmp_path],
         capture_output=True, text=True, timeout=400,
-        env=dict(os.environ, ROS_DOMAIN_ID='17'))
+        env=dict(os.environ, ROS_DOMAIN_ID=str(DOMAIN)))
     assert run.returncode == 0, run.stdout + run.stderr
     assert 'Student: tiny-r-sim.safetensors, trained on simulated scenes' in run.stdout
     assert 'Teacher: tiny-teacher-sim.safetensors' in run.stdout

@@ -195,8 +195,8 @@ class OnlineLearner:
         self._looked_at = self.buffer.counts['held_out_blocks']
         evicted = self.buffer.counts['evicted_held_out']
         if not verdict.decided and len(blocks) <= self._judged and evicted > self._evicted:
-            verdict = replace(verdict, decided=True, reason=f'{verdict.reason}, and the memory has '
-                              'no room for more (train.buffer_mb)')
+            verdict = replace(verdict, decided=True, reason=(
+                f'{verdict.reason}, and the memory has no room for more (train.buffer_mb)'))
         if not verdict.decided:
             self._judged = max(self._judged, len(blocks))
             return verdict
