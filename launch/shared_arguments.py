@@ -29,7 +29,8 @@ def event_camera_arguments() -> list[DeclareLaunchArgument]:
     return [
         DeclareLaunchArgument('events', default_value=EVENTS,
                               description='Topic of the event packets. A name without a slash '
-                                          'in front is inside the namespace.'),
+                                          'in front is inside the namespace, where '
+                                          'there is one.'),
         DeclareLaunchArgument('camera_info', default_value=CAMERA_INFO,
                               description="Topic of the event camera's calibration."),
         DeclareLaunchArgument('camera_info_url', default_value='',
@@ -37,7 +38,7 @@ def event_camera_arguments() -> list[DeclareLaunchArgument]:
                                           'driver publishes it. Empty: as in params_file (none).'),
         DeclareLaunchArgument('log_level', default_value='info',
                               description='debug, info, warn, error, or one for a single '
-                                          'logger: inference:=debug.'),
+                                          'logger by its full name: NAME:=debug.'),
         DeclareLaunchArgument('rviz', default_value='false', description='true: open RViz.')]
 
 
