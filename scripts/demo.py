@@ -38,7 +38,7 @@ RATE_HZ = 5.0
 TABLE_S = 5.0
 AUDIENCE_NICENESS = 5
 LAST_S = 30.0  # at the end, over which `after` is a mean
-START_TIMEOUT_S, END_TIMEOUT_S = 120.0, 60.0
+START_TIMEOUT_S, END_TIMEOUT_S = 300.0, 60.0
 
 
 def recording(world: str, seconds: float, seed: int, turn_deg: tuple) -> Recording:

@@ -20,7 +20,7 @@ def test_a_short_demo(anchor_dir, tmp_path):
     shutil.copytree(anchor_dir, tmp_path / 'recordings' / 'anchor')
     run = subprocess.run(
         [sys.executable, ROOT / 'scripts' / 'demo.py', '--seconds', '8', '--output', tmp_path],
-        capture_output=True, text=True, timeout=400,
+        capture_output=True, text=True, timeout=600,
         env=dict(os.environ, ROS_DOMAIN_ID=str(DOMAIN)))
     assert run.returncode == 0, run.stdout + run.stderr
     assert 'Student: tiny-r-sim.safetensors, trained on simulated scenes' in run.stdout
