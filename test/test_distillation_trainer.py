@@ -112,7 +112,7 @@ def test_the_checkpoint_says_where_it_comes_from(data, whole):
     folder, result = whole
     checkpoint = load_checkpoint(folder / 'student.safetensors')
     facts = checkpoint.config.provenance
-    assert checkpoint.trained_on == 'simulated scenes (car and drone worlds of this package)'
+    assert checkpoint.trained_on == 'simulated scenes (worlds of this package: car)'
     assert facts['command'] == 'a command' and facts['seed'] == 0
     assert facts['data']['sequences'] == 3 and facts['data']['skipped'] == 3
     assert facts['validation']['abs_rel'] == result['validation']['abs_rel']
@@ -290,7 +290,7 @@ def test_the_bundled_student_goes_on_with_labels_of_a_teacher(tmp_path, capsys):
     write_sequence(tmp_path / 'train' / 'simulated')
     both = train(tmp_path, tmp_path / 'together', stages=stages)
     assert load_checkpoint(both['checkpoint']).trained_on == \
-        'simulated scenes (car and drone worlds of this package) and sequences of labelled bags'
+        'simulated scenes (worlds of this package: car) and sequences of labelled bags'
     with pytest.raises(ConfigError, match='have no unit: leave it'):
         train(tmp_path, tmp_path / 'log', stages=stages, loss={'log': 1.0, 'sky_below': 0.0125})
     with pytest.raises(ValueError, match='sequences of one kind'):

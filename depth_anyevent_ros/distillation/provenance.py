@@ -10,7 +10,7 @@ import torch
 
 from depth_anyevent_ros.simulation.worlds import WORLDS
 
-SIMULATED = 'simulated scenes ({} worlds of this package)'
+SIMULATED = 'simulated scenes (worlds of this package: {})'
 
 
 def provenance(config, data, command: str, step: int, metrics: dict | None,
@@ -24,7 +24,7 @@ def provenance(config, data, command: str, step: int, metrics: dict | None,
     named = []
     if worlds:
         simulated = set(worlds) <= set(WORLDS)
-        named.append(SIMULATED.format(' and '.join(worlds)) if simulated
+        named.append(SIMULATED.format(', '.join(worlds)) if simulated
                      else f'sequences of {", ".join(worlds)}')
     labelled = any(samples.relative for samples in data.train.samples)
     if any(not samples.world for samples in data.train.samples):
