@@ -13,9 +13,9 @@ from depth_anyevent_ros.simulation.layouts_parts import Parts, person, vehicle
 from depth_anyevent_ros.simulation.layouts_route import Route
 from depth_anyevent_ros.simulation.layouts_street import (
     build_street, GRAMMARS, Street, street)
-from depth_anyevent_ros.simulation.stage import draw_light, Stage
+from depth_anyevent_ros.simulation.stage import draw_light, settled_pauses, Stage
 from depth_anyevent_ros.simulation.trajectories import (
-    BODY_STEP_S, BodyPath, CAMERA_STEP_S, CameraPath, draw_pauses, gate, pauses_ns,
+    BODY_STEP_S, BodyPath, CAMERA_STEP_S, CameraPath, gate, pauses_ns,
     sample_times, SampledMotion, wobble)
 
 # How fast a car takes bends, and how hard it brakes.
@@ -57,9 +57,7 @@ def car_stage(seed: list[int], factors: CarFactors, duration_s: float,
              'pitch_deg': draw(choices, factors.pitch_deg),
              'yaw_deg': draw(choices, factors.yaw_deg) * choices.choice([-1, 1]),
              'roll_deg': choices.uniform(-2, 2), 'hz': draw(choices, factors.vibration_hz)}
-    if pauses_s is None:
-        share = 0.18 if choices.random() < 0.75 else 0.0
-        pauses_s = draw_pauses(motion, duration_s, share) if share else []
+    pauses_s = settled_pauses(choices, motion, duration_s, pauses_s)
     made = street(scenery, layout, factors)
     drive = _drive(motion, made.route, speed, pauses_s, duration_s)
     camera = _camera(motion, made, drive, speed, pauses_s, duration_s, mount,

@@ -9,9 +9,9 @@ import numpy as np
 
 from depth_anyevent_ros.simulation.factors import DeskFactors, draw, pick
 from depth_anyevent_ros.simulation.layouts_desk import build_desk, TABLES, table_of
-from depth_anyevent_ros.simulation.stage import draw_light, Stage
+from depth_anyevent_ros.simulation.stage import draw_indoor_light, settled_pauses, Stage
 from depth_anyevent_ros.simulation.trajectories import (
-    CAMERA_STEP_S, CameraPath, draw_pauses, gate, integral, pauses_ns, sample_times,
+    CAMERA_STEP_S, CameraPath, gate, integral, pauses_ns, sample_times,
     SampledMotion, wobble)
 
 RAMP_S = 0.4
@@ -26,14 +26,8 @@ def desk_stage(seed: list[int], factors: DeskFactors, duration_s: float,
     choices, scenery, motion = (np.random.default_rng([*seed, k]) for k in range(3))
     layout, handling = pick(choices, factors.layouts), pick(choices, factors.handlings)
     speed = draw(choices, factors.speed_mps)
-    lamps = choices.random() < 0.4
-    light, drawn = draw_light(
-        choices, factors.level, outdoor=False,
-        flicker=draw(choices, factors.flicker) if lamps else 0.0,
-        flicker_hz=draw(choices, factors.flicker_hz))
-    if pauses_s is None:
-        share = 0.18 if choices.random() < 0.75 else 0.0
-        pauses_s = draw_pauses(motion, duration_s, share) if share else []
+    light, drawn = draw_indoor_light(choices, factors)
+    pauses_s = settled_pauses(choices, motion, duration_s, pauses_s)
     drifts = bool(choices.random() < 0.5)
     times = sample_times(duration_s, CAMERA_STEP_S)
     moving = gate(times, pauses_s, RAMP_S)

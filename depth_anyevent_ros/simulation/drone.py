@@ -14,9 +14,9 @@ from depth_anyevent_ros.simulation.layouts_indoor import build_indoor
 from depth_anyevent_ros.simulation.layouts_parts import Parts, person
 from depth_anyevent_ros.simulation.layouts_plan import Building, building, INTERIORS
 from depth_anyevent_ros.simulation.scene import Box
-from depth_anyevent_ros.simulation.stage import draw_light, Stage
+from depth_anyevent_ros.simulation.stage import draw_indoor_light, settled_pauses, Stage
 from depth_anyevent_ros.simulation.trajectories import (
-    BODY_STEP_S, BodyPath, CAMERA_STEP_S, CameraPath, draw_pauses, gate, integral, MARGIN_S,
+    BODY_STEP_S, BodyPath, CAMERA_STEP_S, CameraPath, gate, integral, MARGIN_S,
     pauses_ns, sample_times, SampledMotion, wobble)
 from depth_anyevent_ros.simulation.trajectories_flight import (
     bspline, fly, follow, KNOT_S, Steering, travel_heading)
@@ -37,15 +37,9 @@ def drone_stage(seed: list[int], factors: DroneFactors, duration_s: float,
     layout, flight = pick(choices, factors.layouts), pick(choices, factors.flights)
     speed, turn = draw(choices, factors.speed_mps), draw(choices, factors.turn_deg_per_s)
     sway_hz = draw(choices, factors.sway_hz)
-    lamps = choices.random() < 0.4
-    light, drawn = draw_light(
-        choices, factors.level, outdoor=False,
-        flicker=draw(choices, factors.flicker) if lamps else 0.0,
-        flicker_hz=draw(choices, factors.flicker_hz))
+    light, drawn = draw_indoor_light(choices, factors)
     drifts = bool(choices.random() < 0.5)
-    if pauses_s is None:
-        share = 0.18 if choices.random() < 0.75 else 0.0
-        pauses_s = draw_pauses(motion, duration_s, share) if share else []
+    pauses_s = settled_pauses(choices, motion, duration_s, pauses_s)
     made = building(scenery, layout, factors)
     parts = build_indoor(scenery, made, factors)
     swept = _walkers(others, parts, made, factors, duration_s)

@@ -8,10 +8,10 @@ import math
 
 import numpy as np
 
-from depth_anyevent_ros.simulation.factors import draw, Ranges
+from depth_anyevent_ros.simulation.factors import DeskFactors, draw, DroneFactors, Ranges
 from depth_anyevent_ros.simulation.layouts_parts import Parts
 from depth_anyevent_ros.simulation.scene import Light, Scene
-from depth_anyevent_ros.simulation.trajectories import CameraPath
+from depth_anyevent_ros.simulation.trajectories import CameraPath, draw_pauses
 
 
 @dataclass(frozen=True)
@@ -51,3 +51,20 @@ def draw_light(generator: np.random.Generator, level: Ranges, outdoor: bool,
         fog_per_m=fog_per_m, flicker=flicker, flicker_hz=flicker_hz)
     return light, {'level': brightness, 'fog_per_m': fog_per_m, 'flicker': flicker,
                    'flicker_hz': flicker_hz}
+
+
+def draw_indoor_light(generator: np.random.Generator,
+                      factors: DroneFactors | DeskFactors) -> tuple[Light, dict]:
+    """Draw light as `draw_light` does, in two of five rooms from lamps that flicker."""
+    lamps = generator.random() < 0.4
+    return draw_light(generator, factors.level, outdoor=False,
+                      flicker=draw(generator, factors.flicker) if lamps else 0.0,
+                      flicker_hz=draw(generator, factors.flicker_hz))
+
+
+def settled_pauses(choices: np.random.Generator, motion: np.random.Generator, duration_s: float,
+                   pauses_s: list[tuple[float, float]] | None) -> list[tuple[float, float]]:
+    """Return the pauses, (begin, end) in seconds; in three of four scenes some where None."""
+    if pauses_s is not None:
+        return pauses_s
+    return draw_pauses(motion, duration_s, 0.18) if choices.random() < 0.75 else []
