@@ -132,6 +132,15 @@ def anchor_dir(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
+def client():
+    """Return a ROS node that publishes, listens and calls in a test's own domain."""
+    from ros_graph import Client
+    made = Client()
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def torch_settings():
     """Leave torch's threads and its handling of denormal numbers as they were."""
     import torch

@@ -21,15 +21,6 @@ pytestmark = [pytest.mark.ros, pytest.mark.skipif(
 
 
 @pytest.fixture
-def client():
-    """Return a ROS node that listens."""
-    from ros_graph import Client
-    made = Client()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def infer(tmp_path):
     """Return a function that starts a launch file; its output is in the returned .log()."""
     from ros_graph import DOMAIN

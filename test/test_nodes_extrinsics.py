@@ -4,7 +4,7 @@
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 import pytest
-from ros_graph import Client, node_maker, wait_for
+from ros_graph import node_maker, wait_for
 
 from depth_anyevent_ros.nodes import extrinsics
 from depth_anyevent_ros.nodes.distillation_node import DistillationNode
@@ -15,13 +15,6 @@ except ImportError:
     import tf2_stand_in as tf2_ros  # not in the wheels
 
 pytestmark = pytest.mark.ros
-
-
-@pytest.fixture
-def client():
-    made = Client()
-    yield made
-    made.close()
 
 
 def test_tf_is_listened_to_while_configured_and_not_twice(client, untrained_file,

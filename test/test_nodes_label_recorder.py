@@ -8,7 +8,7 @@ from event_camera_msgs.msg import EventPacket
 import numpy as np
 import pytest
 from rclpy.qos import QoSProfile
-from ros_graph import Client, node_maker, start_process, stop_process, wait_for
+from ros_graph import node_maker, start_process, stop_process, wait_for
 
 from depth_anyevent_ros.cli.main import execute
 from depth_anyevent_ros.datasets.bags import (
@@ -18,13 +18,6 @@ from depth_anyevent_ros.nodes.label_recorder_node import LabelRecorderNode
 pytestmark = pytest.mark.ros
 EVENTS, LABEL, FACTS = '/event_camera/events', '/proxy_label/image', '/proxy_label/info'
 RATE = 0.2  # of what is replayed by process, so that all topics are found while it lasts
-
-
-@pytest.fixture
-def client():
-    made = Client()
-    yield made
-    made.close()
 
 
 def start_recorder(output, tmp_path, *more):

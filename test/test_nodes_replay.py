@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
-from ros_graph import Client, start_process, stop_process, wait_for
+from ros_graph import start_process, stop_process, wait_for
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
@@ -20,13 +20,6 @@ from depth_anyevent_ros.events.evt3 import Evt3Decoder
 from depth_anyevent_ros.networks.checkpoint import save_checkpoint, untrained_student
 
 pytestmark = pytest.mark.ros
-
-
-@pytest.fixture
-def client():
-    made = Client()
-    yield made
-    made.close()
 
 
 def read(bag):

@@ -9,7 +9,7 @@ import time
 from event_camera_msgs.msg import EventPacket
 import numpy as np
 import pytest
-from ros_graph import Client, start_process, stop_process, wait_for
+from ros_graph import start_process, stop_process, wait_for
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
@@ -30,13 +30,6 @@ pytestmark = pytest.mark.ros
 TOPICS = {EVENTS: EventPacket, CAMERA_INFO: CameraInfo, IMAGE: Image, IMAGE_INFO: CameraInfo,
           TRUTH: Image, TRUTH_INFO: CameraInfo}
 QUICK = ('-p', 'duration:=0.2', '-p', 'max_motion_px:=8.0', '-p', 'seed:=3')
-
-
-@pytest.fixture
-def client():
-    made = Client()
-    yield made
-    made.close()
 
 
 def stamp(message):
