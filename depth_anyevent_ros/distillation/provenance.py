@@ -3,7 +3,9 @@
 """What a checkpoint says about where it comes from."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+import re
 import subprocess
 
 import torch
@@ -11,6 +13,10 @@ import torch
 from depth_anyevent_ros.simulation.worlds import WORLDS
 
 SIMULATED = 'simulated scenes (worlds of this package: {})'
+BEFORE = ', and before that on '
+# What SIMULATED makes, and the sentences of earlier versions.
+SIMULATED_SAID = re.compile(r'simulated scenes \((?:worlds of this package: ([a-z, ]+)|'
+                            r'([a-z ]+) worlds of this package)\)')
 
 
 def provenance(config, data, command: str, step: int, metrics: dict | None,
@@ -29,10 +35,8 @@ def provenance(config, data, command: str, step: int, metrics: dict | None,
     labelled = any(samples.relative for samples in data.train.samples)
     if any(not samples.world for samples in data.train.samples):
         named.append(f'sequences of {"labelled bags" if labelled else "unknown origin"}')
-    trained_on = ' and '.join(named)
-    before = f', and before that on {start}' if start not in (None, trained_on) else ''
     return {
-        'trained_on': trained_on + before,
+        'trained_on': told_once([' and '.join(named)] + ([] if start is None else [start])),
         'labels': 'teacher' if config.data.teacher or labelled else 'truth',
         'data': {'sequences': len(data.train.samples), 'labels': data.train.frames,
                  'worlds': worlds, 'skipped': len(data.train.skipped)},
@@ -44,6 +48,21 @@ def provenance(config, data, command: str, step: int, metrics: dict | None,
         'validation': metrics,
         'torch': torch.__version__,
     }
+
+
+def told_once(sentences: Iterable[str]) -> str:
+    """
+    Return in one sentence what weights were trained on, the last first.
+
+    Where all of it is simulated it names each world once, else nothing twice.
+    """
+    parts = list(dict.fromkeys(part for one in sentences for part in one.split(BEFORE)))
+    found = [SIMULATED_SAID.fullmatch(part) for part in parts]
+    if not all(found):
+        return BEFORE.join(parts)
+    worlds = {world for match in found
+              for world in re.split(', | and ', match.group(1) or match.group(2))}
+    return SIMULATED.format(', '.join(sorted(worlds)))
 
 
 def commit() -> str | None:
