@@ -11,7 +11,7 @@ import yaml
 from depth_anyevent_ros.distillation.ablation import ablation_runs, is_ablation, run_ablation
 from depth_anyevent_ros.distillation.strict_mapping import ConfigError, load_yaml, override
 from depth_anyevent_ros.distillation.training_config import (
-    changed_keys, read_training_config, training_config)
+    changed_keys, read_training_config, training_config, with_assignments)
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / 'config' / 'training'
@@ -32,6 +32,18 @@ def test_the_input_is_that_of_the_last_stage_and_channels_follow_it():
     assert (config.input.height, config.input.width) == (140, 182)
     assert config.network.channels == 5 and config.input.mean == (0,) * 5
     assert config.steps == 15
+
+
+def test_a_size_of_the_input_that_no_stage_has_is_refused():
+    sized = {**LEAST, 'input': {'height': 70, 'width': 84}}
+    assert training_config(sized) == training_config(LEAST)
+    with pytest.raises(ConfigError, match='input.width is 98, but the last of the stages says 84'):
+        training_config({**LEAST, 'input': {'width': 98}})
+    with pytest.raises(ConfigError, match='input.height is 140'):
+        training_config(with_assignments(LEAST, ['input.height=140']))
+    # The config.yaml of a run has both.
+    again = with_assignments(sized, ['stages.0.height=98'])
+    assert training_config(again).input.height == 98
 
 
 def test_a_run_of_an_earlier_version_is_not_another_one():

@@ -8,12 +8,11 @@ from dataclasses import fields, replace
 from tqdm import tqdm
 
 from depth_anyevent_ros.distillation.strict_mapping import ConfigError
+from depth_anyevent_ros.distillation.training_config import SIDES
 from depth_anyevent_ros.networks.checkpoint import Checkpoint, CheckpointError
 from depth_anyevent_ros.networks.config import InputConfig
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 from depth_anyevent_ros.networks.initialization import initialize_weights
-
-SIZE = 'height', 'width'  # of the input, which the stages of a run say
 
 
 def start_from(network: DepthNetwork, shown: InputConfig, start: Checkpoint, name: str,
@@ -32,7 +31,7 @@ def start_from(network: DepthNetwork, shown: InputConfig, start: Checkpoint, nam
         raise CheckpointError(f'{name} has gates that hold, but the run trains a network without: '
                               'set network.hold=true.')
     seen = [(f'input.{key}', getattr(start.config.input, key), getattr(shown, key))
-            for key in (item.name for item in fields(InputConfig)) if key not in SIZE]
+            for key in (item.name for item in fields(InputConfig)) if key not in SIDES]
     for setting, before, now in (
             ('network.noise_filter', found.noise_filter, wanted.noise_filter), *seen):
         if before != now:

@@ -21,6 +21,7 @@ from depth_anyevent_ros.networks.value_checks import choice, integer, number
 
 BUNDLED = 'bundled'  # the student in models/, as a start
 TEACHER = 'teacher='  # prefix of data.labels
+SIDES = 'height', 'width'  # of the input, which the last stage says
 # When a run is resumed.
 MAY_DIFFER = ('output', 'threads', 'device', 'precision', 'save_every', 'data.processes')
 
@@ -278,10 +279,14 @@ def with_assignments(values: dict, assignments: Iterable[str]) -> dict:
     Return a copy of the values of a file with assignments made, as by `override`.
 
     A preset that is assigned stands in place of all that the file says of the network, which in
-    config.yaml of a run is every key, and what is assigned beside it goes before. Raises
-    ConfigError.
+    config.yaml of a run is every key, and what is assigned beside it goes before. Where stages
+    are assigned, so does the size of the input. Raises ConfigError.
     """
     assignments = list(assignments)
+    if any(assignment.startswith('stages') for assignment in assignments) and \
+            isinstance(values.get('input'), Mapping):
+        values = {**values, 'input': {key: value for key, value in values['input'].items()
+                                      if key not in SIDES}}
     if any(assignment.startswith('network.preset=') for assignment in assignments):
         values = {**values, 'network': {}}
     return override(values, assignments)
@@ -299,8 +304,7 @@ def training_config(values: Mapping[str, Any]) -> TrainingConfig:
     inputs = values.get('input', {})
     if not isinstance(inputs, Mapping):
         raise ConfigError(f'input must be keys with values, not {inputs!r:.80}.')
-    for side in ('height', 'width'):
-        inputs = {**inputs, side: _last_stage_side(values.get('stages'), side)}
+    inputs = {**inputs, **{side: _side(inputs, values.get('stages'), side) for side in SIDES}}
     input_config = build(InputConfig, inputs, 'input')
     values['input'] = asdict(input_config)
     values['network'] = _network(values.get('network', {}), input_config)
@@ -327,12 +331,17 @@ def _assignable(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield key, value
 
 
-def _last_stage_side(stages, side: str):
+def _side(inputs: Mapping, stages, side: str):
+    """Return the size of the input along one side, which the last stage says."""
     try:
-        return stages[-1][side]
+        length = stages[-1][side]
     except (TypeError, LookupError) as error:
         raise ConfigError('stages must be a list of {height, width, steps, ...}, with one stage '
                           'or more.') from error
+    if inputs.get(side, length) != length:
+        raise ConfigError(f'input.{side} is {inputs[side]!r:.80}, but the last of the stages says '
+                          f'{length!r:.80}, and stages say the size: leave input.{side} out.')
+    return length
 
 
 def _network(values, input_config: InputConfig) -> dict:
