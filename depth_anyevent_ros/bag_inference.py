@@ -18,6 +18,9 @@ from depth_anyevent_ros.geometry.camera import CameraModel
 
 INVERSE_DEPTH, INFO = '/inverse_depth/image', '/inverse_depth/camera_info'
 VISUALIZATION = '/visualization/image'
+# Of the counters of a pipeline.
+DAMAGE = ('out_of_range', 'unknown_words', 'corrupt_times', 'unsynchronised', 'truncated',
+          'duplicates', 'restarts', 'interruptions', 'size_changes')
 
 
 def choose_event_topic(reader: BagReader, wanted: str | None) -> str:
@@ -73,7 +76,7 @@ def infer_bag(reader: BagReader, topic: str, estimator: DepthEstimator, writer: 
 
     The estimator knows the calibration already. sheet: sees what is written. dropped counts
     packets that could not be used, `problem` tells why the first could not; rectified: whether
-    the events were.
+    the events were; damage: counts of what else was dropped, mended, or began the stream anew.
     """
     output = DepthWriter(writer, visualization, estimator.camera, sheet)
     dropped, problem, packet = 0, '', None
@@ -92,4 +95,5 @@ def infer_bag(reader: BagReader, topic: str, estimator: DepthEstimator, writer: 
     return {'windows': counters['windows'], 'published': output.published,
             'packets': counters['packets'] + dropped, 'events': counters.get('events', 0),
             'dropped': dropped, 'gaps': counters['gaps'], 'problem': problem,
-            'rectified': estimator.pipeline.rectified}
+            'rectified': estimator.pipeline.rectified,
+            'damage': {name: counters[name] for name in DAMAGE if counters.get(name)}}

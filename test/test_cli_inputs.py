@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What commands read: it is not written over, and what of it is of no use is an error."""
 from dataclasses import replace
+import json
 import os
 import sqlite3
 
@@ -73,6 +74,30 @@ def test_a_bag_without_a_window_leaves_nothing_in_the_way(tmp_path, capsys):
     empty = bag_without_messages(tmp_path / 'empty')
     assert run('infer', '--bag', empty, '--output', tmp_path / 'out') == 1
     assert f'no message is on {TOPIC}' in capsys.readouterr().err
+
+
+def test_infer_tells_what_was_dropped_and_mended(tmp_path, capsys):
+    bag, result = tmp_path / 'bag', tmp_path / 'result.json'
+    with BagWriter(bag) as writer:
+        for i in range(60):  # the driver says that the sensor is smaller than it is, for a while
+            words = np.concatenate([event_words(i * 10_000 + x * 60, x, 50, 1)
+                                    for x in range(WIDTH)])
+            width = WIDTH // 2 if i < 40 else WIDTH
+            writer.write_event_packet(TOPIC, packet(words, seq=i, width=width, height=HEIGHT), i)
+    assert run('infer', '--bag', bag, '--output', tmp_path / 'out', '--json', result) == 0
+    beyond = 40 * (WIDTH - WIDTH // 2)
+    assert json.loads(result.read_text())['damage'] == {'out_of_range': beyond, 'size_changes': 1}
+    assert f'{beyond} out of range, 1 size changes' in capsys.readouterr().err
+
+
+def test_windows_of_a_count_that_pauses_begin_anew_are_told(tmp_path, capsys):
+    with BagWriter(tmp_path / 'bag') as writer:
+        for i in range(10):
+            words = np.concatenate([event_words(i * 300_000 + j, j, 50, 1) for j in range(40)])
+            writer.write_event_packet(TOPIC, packet(words, seq=i, width=WIDTH, height=HEIGHT), i)
+    assert run('infer', '--bag', tmp_path / 'bag', '--output', tmp_path / 'out',
+               '--window-count', '100') == 1
+    assert 'each pause of 200 ms begins it anew' in capsys.readouterr().err
 
 
 def bag_without_messages(bag):

@@ -135,6 +135,18 @@ def test_losses_and_a_changed_sensor_are_counted(client, make_node):
     assert values(client)['gaps'] == '1' and values(client)['lost_packets'] == '2'
 
 
+def test_a_sensor_larger_than_its_packets_say_is_told(client, make_node):
+    make_node()
+    listen(client)
+    sent = itertools.count()
+
+    def told():
+        play(client, next(sent), next(sent) + 1, width=70)
+        return 'many events lie beyond the sensor' in status(client)[1]
+    wait_for(told)
+    assert status(client)[0] == 1 and int(values(client)['out_of_range']) > 0
+
+
 def test_windows_of_a_count_of_events(client, make_node):
     make_node(window__mode='count', window__count=700)
     listen(client)

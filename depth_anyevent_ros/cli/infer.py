@@ -101,12 +101,13 @@ def run(arguments) -> tuple[int, dict]:
             counts = infer_bag(reader, topic, estimator, writer, arguments.visualization,
                                sheet, bar.update)
             if not counts['published'] and not counts['problem']:  # or an empty bag is left
-                raise ValueError('the events do not fill one window; is the bag shorter than the '
-                                 'window?' if counts['packets'] else
+                raise ValueError(_why_nothing(counts, settings) if counts['packets'] else
                                  f'no message is on {topic}')
         # Whether a runtime can be had shows with the first window, and a GPU may vanish later.
         for warning in [*(c for c in estimator.cautions() if c not in said), *reader.warnings]:
             print(f'note: {warning}', file=sys.stderr)
+    if counts['damage']:
+        print(f'note: dropped, mended or begun anew: {_listed(counts["damage"])}', file=sys.stderr)
     problem = counts.pop('problem')
     result = {**counts, 'calibration': calibration or 'none',
               'checkpoint': estimator.runtime.describe(),
@@ -119,6 +120,19 @@ def run(arguments) -> tuple[int, dict]:
         print(f'depth_anyevent infer: {problem}', file=sys.stderr)
     drawn = not picture or _drawn(sheet, picture, Path(arguments.bag).resolve().name, estimator)
     return (0 if drawn and counts['published'] and not problem else 1), result
+
+
+def _why_nothing(counts: dict, settings: WindowSettings) -> str:
+    """Return why the events of a bag made no window."""
+    if settings.mode == 'count' and counts['damage'].get('interruptions'):
+        return (f'the events do not fill one window of {settings.count}, as each pause of '
+                f'{settings.max_gap_ms:g} ms begins it anew: give a smaller --window-count')
+    damage = f' ({_listed(counts["damage"])})' if counts['damage'] else ''
+    return f'the events do not fill one window; is the bag shorter than the window?{damage}'
+
+
+def _listed(damage: dict[str, int]) -> str:
+    return ', '.join(f'{count} {name.replace("_", " ")}' for name, count in damage.items())
 
 
 def _unfit(reader: BagReader, topic: str, camera: CameraModel | None,

@@ -20,6 +20,7 @@ SILENCE_S = 2.0
 PROBLEM_SHOWN_S = 10.0
 WINDOWLESS_S = 5.0  # and three windows
 MANY_CORRUPT = 5  # time words a second; a single one is nothing to report
+MANY_BEYOND = 0.01  # of the events
 
 
 class InferenceReport:
@@ -83,7 +84,8 @@ class InferenceReport:
         level, message = self._judge(worker, values, estimator, publisher)
         self._before = {name: values[name]
                         for name in ('gaps', 'skipped', 'queue drops', 'corrupt_times',
-                                     'non-finite pixels')}
+                                     'non-finite pixels', 'events', 'out_of_range')
+                        if name in values}
         return Report(level, message, values)
 
     def _judge(self, worker: StreamWorker, values: dict, estimator: DepthEstimator,
@@ -109,6 +111,11 @@ class InferenceReport:
                 return 'warn', sentence
         if values['corrupt_times'] > self._before.get('corrupt_times', 0) + MANY_CORRUPT:
             return 'warn', 'many time words of the event stream are not believed'
+        events, beyond = (values.get(name, 0) - self._before.get(name, 0)
+                          for name in ('events', 'out_of_range'))
+        if beyond > MANY_BEYOND * (events + beyond):
+            return 'warn', ('many events lie beyond the sensor and are dropped: are width and '
+                            'height in the packets right?')
         if values['windows'] and not estimator.pipeline.clock.synchronised:
             return 'warn', 'the event packets carry no stamp, so depth is stamped in sensor time'
         if not publisher.wanted():
