@@ -99,8 +99,11 @@ def test_hot_pixels_are_let_go_when_they_cool():
 
 
 def test_in_a_scene_at_rest_nothing_is_learned():
-    rest = together(scene(12, rate=200), hot(12))  # small lamps look like that
+    # Small lamps look like that. There is one look in each piece of some seconds.
+    rest = together(scene(40, rate=200), hot(40))
     assert not watch(rest).mask.any()
+    busy = together(scene(40, rate=8000), hot(40))
+    assert watch(busy).mask.any()
 
 
 def test_at_most_a_hundredth_is_left_out():
@@ -123,6 +126,14 @@ def test_flicker_that_ends_is_told_no_more():
     lamp = flickering(6, 100)
     health = watch(together(scene(14), lamp))
     assert health.flicker_hz == 0
+    assert watch(together(scene(6), lamp)).flicker_hz == 100
+
+
+def test_what_swings_for_two_looks_is_no_flicker():
+    lamp = flickering(6, 100)
+    lamp = lamp.part(np.searchsorted(lamp.t, 2 * SECOND), len(lamp))
+    two = lamp.part(0, np.searchsorted(lamp.t, 5 * SECOND))  # the third look would end after it
+    assert watch(together(scene(5), two)).flicker_hz == 0
     assert watch(together(scene(6), lamp)).flicker_hz == 100
 
 
