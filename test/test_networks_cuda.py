@@ -200,6 +200,24 @@ def test_a_graph_is_used_where_it_gives_the_same_depth(gpu):
     assert 'CUDA graph' in runtime.runtime and runtime.fallback is None
 
 
+def test_a_frame_goes_through_pinned_memory_and_is_waited_for_once(gpu, monkeypatch):
+    pinned, waits, empty = [], [], torch.empty
+    monkeypatch.setattr(torch, 'empty', lambda *shape, pin_memory=False, **more: (
+        pinned.append(pin_memory), empty(*shape, **more))[1])
+    stream = SimpleNamespace(wait_stream=lambda _: None, synchronize=lambda: waits.append(1))
+    monkeypatch.setattr(torch.cuda, 'current_stream', lambda *_: stream)
+    runtime = CudaRuntime(untrained_student('tiny-r'))
+    for size in (SIZE, (28, 42)):
+        runtime.warm_up(*size)
+        assert 'CUDA graph' in runtime.runtime and pinned.count(True) == 3  # in, and out by either
+        pinned.clear()
+        waits.clear()
+        for _ in range(3):
+            runtime.infer(np.zeros((3, *size), np.float32))
+        assert len(waits) == 3 and not any(pinned)
+        waits.clear()
+
+
 @pytest.mark.parametrize('where', ['capture', 'comparison'])
 def test_without_memory_for_a_graph_the_gpu_goes_on_without_one(gpu, monkeypatch, where):
     def full(*_, **__):

@@ -268,6 +268,21 @@ def test_a_runtime_that_is_not_installed_is_told(client, make_node, trained_file
     assert words in values(client)['fallback'] and 'torch' in values(client)['runtime']
 
 
+def test_a_gpu_that_fails_while_it_runs_is_told(client, make_node, trained_file, capfd):
+    node = make_node(checkpoint=str(trained_file), rate_hz=2.0)
+    listen(client)
+    sent = play_until(client, lambda: status(client)[0] == 0)
+    words, log = 'cuda:0 has failed, so the network runs on the CPU', []
+    node._estimator.runtime.fallback = words  # which the runtime says, see test_networks_cuda.py
+
+    def logged():
+        log.append(''.join(capfd.readouterr()))
+        return re.search(rf'\[ERROR\].*{words}', ''.join(log))
+    wait_for(logged)
+    play_until(client, lambda: words in status(client)[1], sent)
+    assert status(client)[0] == 1 and values(client)['fallback'] == words
+
+
 def test_without_a_checkpoint_the_bundled_student_runs(client, make_node, capfd):
     make_node(checkpoint='', rate_hz=2.0)
     path, digest = bundled_file('student')
