@@ -310,6 +310,24 @@ def test_a_file_that_is_wrong_again_leaves_torch(recurrent, monkeypatch, before)
     assert runtime.runtime.startswith('torch')
 
 
+@pytest.mark.parametrize('content, words', [
+    (None, 'onnx is not there'), (b'no network', 'Protobuf parsing failed'),
+    (b'', 'ONNX')])
+def test_why_no_file_is_used_is_told_where_none_can_be_made(recurrent, tmp_path, monkeypatch,
+                                                            content, words):
+    needs('onnxruntime')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    monkeypatch.setitem(sys.modules, 'onnxscript', None)  # a robot with onnxruntime alone
+    path = cached_file(recurrent.sha256, SIZE)
+    if content is not None:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+    runtime = OnnxRuntime(recurrent)
+    runtime.warm_up(*SIZE)
+    assert words in runtime.fallback and 'pip install onnx onnxscript' in runtime.fallback
+    assert runtime.runtime.startswith('torch')
+
+
 @pytest.mark.parametrize('changed, words', [
     ({}, ''), ({'format_version': FORMAT_VERSION + 1}, 'of another version'),
     ({'sha256': '0' * 64}, 'of another model'), ({'height': 84}, 'for another size'),

@@ -19,8 +19,9 @@ import torch
 from depth_anyevent_ros.model_downloads import cache_folder
 from depth_anyevent_ros.networks.checkpoint import Checkpoint
 from depth_anyevent_ros.networks.onnx_file import (
-    check_facts, export_onnx, FORMAT_VERSION, state_names)
+    check_facts, export_onnx, FORMAT_VERSION, MISSING, state_names)
 from depth_anyevent_ros.networks.proved_runtime import ProvedRuntime, Run
+from depth_anyevent_ros.networks.runtime import first_line
 
 KEEP = 8  # files; an adapting student makes one with each promotion
 
@@ -61,12 +62,18 @@ class OnnxRuntime(ProvedRuntime):
         """Return what runs `Step` for this size (height, width)."""
         path = cached_file(self.sha256, size)
         self._kept = path.exists()
+        problem = f'{path} is not there'
         if self._kept:
             try:
                 return self._opened(path, size)
-            except Exception:  # onnxruntime's own have no other base
+            except Exception as error:  # onnxruntime's own have no other base
+                problem = first_line(error)
                 self.discard(size)
-        export_onnx(self._checkpoint, self._step, size, path)
+        try:
+            export_onnx(self._checkpoint, self._step, size, path)
+        except ImportError as error:
+            raise ImportError(f'{problem}, and to make it here needs what is not installed '
+                              f'({first_line(error)}; {MISSING})') from error
         _keep_newest(path.parent)
         return self._opened(path, size)
 

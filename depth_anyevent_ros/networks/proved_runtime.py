@@ -140,7 +140,8 @@ class ProvedRuntime(TorchRuntime):
                        f'{allowed.mean:g}')
         if self.discard(size):
             self.reset()
-            return self._proved(size)
+            run, again = self._proved(size)
+            return run, again and f'{why_not}; and once more: {again}'
         return None, why_not
 
     def _differences(self, run: Run, size: tuple[int, int]) -> tuple[float, float]:
