@@ -274,12 +274,12 @@ def test_the_bundled_student_goes_on_with_labels_of_a_teacher(tmp_path, capsys):
     stages = [{'height': 56, 'width': 70, 'steps': 3, 'lanes': 2, 'clip': 2}]
     network = {'preset': 'tiny-r', 'hold': True, 'noise_filter': 0.3}
     result = train(tmp_path, tmp_path / 'run', init='bundled', network=network, stages=stages,
-                   input={'mean': [0.0] * 3, 'std': [0.5] * 3, 'cell_threshold': 0.5})
+                   input={'mean': [0.0] * 3, 'std': [0.5] * 3, 'cell_threshold': 0.25})
     assert result['validation']['rmse'] > 0 and 'abs_rel' not in result['validation']
     # Whether noise is filtered is the run's to say, since it is no weight.
     said = capsys.readouterr().out
     assert 'network.noise_filter of bundled is 0.0, of this run 0.3' in said
-    assert 'input.cell_threshold of bundled is 0.15, of this run 0.5' in said
+    assert 'input.cell_threshold of bundled is 0.5, of this run 0.25' in said
     assert 'input.std of bundled is (0.35, 0.35, 0.35), of this run (0.5, 0.5, 0.5)' in said
     assert 'input.mean' not in said and 'input.height' not in said
     assert load_checkpoint(result['checkpoint']).config.network.noise_filter == 0.3
