@@ -206,16 +206,14 @@ def test_a_stream_that_begins_anew_after_a_gap_does_so():
     assert sum(w.interrupted for w in windows) == 2
 
 
-@pytest.mark.parametrize('used, missing, gaps', [(1, 10_000, 1), (1, 0, 0), (0, 0, 0)])
-def test_a_gap_that_the_sensors_clock_cannot_bridge_begins_anew(used, missing, gaps):
-    packets = [replace(p, seq=p.seq * used) for p in steady_stream(0, 400_000)]
-    later = [replace(p, seq=p.seq + (len(packets) + missing) * used,
-                     stamp_ns=p.stamp_ns + 37 * 10**9) for p in packets]
+def test_a_gap_that_the_sensors_clock_cannot_bridge_begins_anew():
+    packets = steady_stream(0, 400_000)
+    later = [replace(p, seq=p.seq + 10_000, stamp_ns=p.stamp_ns + 37 * 10**9)
+             for p in steady_stream(0, 400_000)]
     windows, pipeline = run(packets + later, TimeWindows(50 * MS, 50 * MS, 10**9))
     counters = pipeline.counters()
-    assert (counters['gaps'], counters['restarts']) == (gaps, 1)
+    assert (counters['gaps'], counters['restarts']) == (1, 1)
     assert windows[-1].stamp_ns - windows[6].stamp_ns == 37 * 10**9
-    assert sum(w.interrupted for w in windows) == 2
 
 
 def test_the_same_packet_twice_counts_once():

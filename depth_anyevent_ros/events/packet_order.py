@@ -57,14 +57,8 @@ class PacketOrder:
         """
         if self.last is None:
             return False
-        if self.falls_back(packet):
-            return True
-        if leaps:
-            return _between(self.last, packet) > LONGEST_GAP_NS
-        # Where none is missing, or `seq` is not used, the leap of one stamp has to be confirmed.
-        before = self._before
-        return (before is not None and _between(before, self.last) > LONGEST_GAP_NS
-                and _between(self.last, packet) > -STAMP_STEP_BACK_NS)
+        return self.falls_back(packet) or (
+            leaps and _between(self.last, packet) > LONGEST_GAP_NS)
 
 
 def _between(last: Packet, packet: Packet) -> int:
