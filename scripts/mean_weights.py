@@ -4,8 +4,8 @@
 Write the mean of the weights of several checkpoints of one network.
 
 Runs that began with the same weights stay so near to each other that the mean of what they end
-with is a network too, and often a better one than each (Wortsman et al., Model soups, ICML 2022).
-The provenance is that of the first and says which files went in, by the first digits of sha256.
+with is a network too, which may be better than each (Wortsman et al., Model soups, ICML 2022).
+The provenance says what all were trained on, and which files went in, by their sha256.
 """
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from depth_anyevent_ros.networks.config import ModelConfig
 from depth_anyevent_ros.networks.depth_network import DepthNetwork
 
 # What a run says that does not hold for a mean.
-OF_ONE_RUN = ('step', 'steps', 'validation')
+OF_ONE_RUN = ('step', 'steps', 'validation', 'command', 'seed', 'commit', 'data')
 
 
 def mean(checkpoints: list[Checkpoint]) -> tuple[DepthNetwork, ModelConfig]:
@@ -44,7 +44,8 @@ def mean(checkpoints: list[Checkpoint]) -> tuple[DepthNetwork, ModelConfig]:
         for key in states[0]})
     said = {key: value for key, value in first.config.provenance.items()
             if key not in OF_ONE_RUN}
-    said['trained_on'] = told_once(checkpoint.trained_on for checkpoint in checkpoints)
+    said['trained_on'] = told_once((checkpoint.trained_on for checkpoint in checkpoints),
+                                   '; the mean with weights trained on ')
     said['mean_of'] = [_about(checkpoint) for checkpoint in checkpoints]
     return network, replace(first.config, provenance=said)
 

@@ -34,7 +34,7 @@ def test_the_input_is_that_of_the_last_stage_and_channels_follow_it():
     assert config.steps == 15
 
 
-def test_a_size_of_the_input_that_no_stage_has_is_refused():
+def test_a_size_of_the_input_that_no_stage_has_is_refused(tmp_path):
     sized = {**LEAST, 'input': {'height': 70, 'width': 84}}
     assert training_config(sized) == training_config(LEAST)
     with pytest.raises(ConfigError, match='input.width is 98, but the last of the stages says 84'):
@@ -44,6 +44,11 @@ def test_a_size_of_the_input_that_no_stage_has_is_refused():
     # The config.yaml of a run has both.
     again = with_assignments(sized, ['stages.0.height=98'])
     assert training_config(again).input.height == 98
+    sized = {**sized, 'data': {'train': ['a'], 'validation': ['b']}, 'ablation': {'axes': {
+        'size': {'given': {}, 'large': {'stages.0.height': 98}}}}}
+    (tmp_path / 'ablation.yaml').write_text(yaml.safe_dump(sized))
+    assert [config.input.height for _, config in ablation_runs(tmp_path / 'ablation.yaml', [])] \
+        == [70, 98]
 
 
 def test_a_run_of_an_earlier_version_is_not_another_one():

@@ -46,8 +46,7 @@ def test_each_weight_is_the_mean_of_all(tmp_path, monkeypatch):
     assert differ > 50  # weights were random, so that a copy of the first would show
     assert (made.config.network, made.config.input) == (first.config.network, first.config.input)
     assert made.config.provenance == {
-        'trained_on': 'simulated scenes (worlds of this package: car, desk)', 'seed': 0,
-        'commit': 'c', 'mean_of': [
+        'trained_on': 'simulated scenes (worlds of this package: car, desk)', 'mean_of': [
             {'sha256': first.sha256, 'seed': 0, 'commit': 'c', 'step': 10},
             {'sha256': second.sha256, 'seed': 1, 'commit': 'c', 'step': 11},
             {'sha256': first.sha256, 'seed': 0, 'commit': 'c', 'step': 10}]}
@@ -78,6 +77,10 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, monkeypatch, capsys):
 ])
 def test_what_weights_were_trained_on_is_told_once(sentences, told):
     assert told_once(sentences) == told
+
+
+def test_weights_side_by_side_are_not_told_as_one_after_the_other():
+    assert told_once([CARS, 'bags', 'bags'], ' and ') == f'{CARS} and bags'
 
 
 def mean_weights(monkeypatch, *arguments):

@@ -29,7 +29,7 @@ DURATION_NS = 400_000_000
 WINDOW_NS = 50_000_000
 NEVER_NS = 1 << 60  # gap that interrupts
 SHRINK = 4  # about what networks are given of the sensors' resolution
-LARGE_PIXELS = 0.15  # the bundled student's cell_threshold, which the baseline goes without
+LARGE_PIXELS = 0.5  # the bundled student's cell_threshold, which the baseline goes without
 RESIZED = (266, 350)  # (height, width) that the authors' students are given
 
 

@@ -124,10 +124,11 @@ def run(arguments) -> tuple[int, dict]:
 
 def _why_nothing(counts: dict, settings: WindowSettings) -> str:
     """Return why the events of a bag made no window."""
+    damage = f' ({_listed(counts["damage"])})' if counts['damage'] else ''
     if settings.mode == 'count' and counts['damage'].get('interruptions'):
         return (f'the events do not fill one window of {settings.count}, as each pause of '
-                f'{settings.max_gap_ms:g} ms begins it anew: give a smaller --window-count')
-    damage = f' ({_listed(counts["damage"])})' if counts['damage'] else ''
+                f'{settings.max_gap_ms:g} ms begins it anew: give a smaller '
+                f'--window-count{damage}')
     return f'the events do not fill one window; is the bag shorter than the window?{damage}'
 
 

@@ -50,16 +50,17 @@ def provenance(config, data, command: str, step: int, metrics: dict | None,
     }
 
 
-def told_once(sentences: Iterable[str]) -> str:
+def told_once(sentences: Iterable[str], joined: str = BEFORE) -> str:
     """
     Return in one sentence what weights were trained on, the last first.
 
-    Where all of it is simulated it names each world once, else nothing twice.
+    Where all of it is simulated it names each world once, else nothing twice. joined: what
+    stands between, where it was not one after the other.
     """
     parts = list(dict.fromkeys(part for one in sentences for part in one.split(BEFORE)))
     found = [SIMULATED_SAID.fullmatch(part) for part in parts]
     if not all(found):
-        return BEFORE.join(parts)
+        return joined.join(parts)
     worlds = {world for match in found
               for world in re.split(', | and ', match.group(1) or match.group(2))}
     return SIMULATED.format(', '.join(sorted(worlds)))

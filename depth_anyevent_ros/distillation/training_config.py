@@ -283,13 +283,17 @@ def with_assignments(values: dict, assignments: Iterable[str]) -> dict:
     are assigned, so does the size of the input. Raises ConfigError.
     """
     assignments = list(assignments)
-    if any(assignment.startswith('stages') for assignment in assignments) and \
-            isinstance(values.get('input'), Mapping):
-        values = {**values, 'input': {key: value for key, value in values['input'].items()
-                                      if key not in SIDES}}
     if any(assignment.startswith('network.preset=') for assignment in assignments):
         values = {**values, 'network': {}}
-    return override(values, assignments)
+    return override(unsized(values, assignments), assignments)
+
+
+def unsized(values: dict, assignments: Iterable[str]) -> dict:
+    """Return the values of a file, without the size of the input where stages are assigned."""
+    shown = values.get('input')
+    if not isinstance(shown, Mapping) or not any(a.startswith('stages') for a in assignments):
+        return values
+    return {**values, 'input': {key: value for key, value in shown.items() if key not in SIDES}}
 
 
 def training_config(values: Mapping[str, Any]) -> TrainingConfig:

@@ -42,6 +42,7 @@ class InferenceReport:
         self._parts = estimator, worker, queue, publisher
         self._calibration = calibration
         self._rates = {name: RecentRate() for name in self._rates}
+        self._before = {}  # the counters begin anew
 
     def forget(self) -> None:
         """Report on nothing: the node is not configured."""
@@ -113,7 +114,7 @@ class InferenceReport:
             return 'warn', 'many time words of the event stream are not believed'
         events, beyond = (values.get(name, 0) - self._before.get(name, 0)
                           for name in ('events', 'out_of_range'))
-        if beyond > MANY_BEYOND * (events + beyond):
+        if beyond and beyond > MANY_BEYOND * (events + beyond):
             return 'warn', ('many events lie beyond the sensor and are dropped: are width and '
                             'height in the packets right?')
         if values['windows'] and not estimator.pipeline.clock.synchronised:
