@@ -3,9 +3,9 @@
 """
 The anchor set: a few simulated sequences with truth, the domain that the student comes from.
 
-Streets and buildings of the kinds that a student of before was trained on (ANCHOR in factors.py);
-what it knows of desks nobody watches. They are made once, a second or two each, and kept in a
-folder; the same version of the package makes the same ones.
+Streets and buildings of the kinds that a student of before was trained on (ANCHOR in factors.py),
+and no desks, of which nobody watches what the student forgets. They are made once, a second or
+two each, and kept in a folder; the same version of the package makes the same ones.
 """
 from __future__ import annotations
 
