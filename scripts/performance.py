@@ -32,8 +32,8 @@ their own (`benchmarks/numpy_events.py`); those that decode "as here" have the d
 package, and tell what it brings beyond them that a window is never held in arrays. Numpy that
 takes all packets at once has no cost of a packet, of which there are some microseconds here. A
 picture of every pixel is what no network is given of a large sensor: with few events the time is
-that of writing it. Cells as large pixels (`cell_threshold`) are what the bundled student is given,
-here with the 0.15 that it had then (0.5 now); their baseline is the Tencode without them.
+that of writing it. Cells as large pixels (`cell_threshold`) are what the bundled student is given;
+their baseline is the Tencode without them.
 """
 NO_GPU = ('No figure of a GPU: none was there. On a machine with one, `depth_anyevent benchmark '
           'inference` adds its cases, the CUDA graph beside plain torch among them.')
