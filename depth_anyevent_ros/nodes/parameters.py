@@ -253,10 +253,10 @@ DISTILLATION_PARAMETERS = (
     Parameter('train.decide_every', 60, 'Steps between two decisions at least.',
               bounds=(1, 1000000)),
     Parameter('train.anchor_scenes', 32,
-              'Simulated scenes, half of them streets and half buildings, on half of which the '
-              'student keeps training so that it forgets less, while the others show what it '
-              'forgets. With more it forgets less; each takes a second or two at the first '
-              'start, and time at each decision.', bounds=(4, 1000)),
+              'Simulated scenes, half of them streets and half buildings, none desks, on half of '
+              'which the student keeps training so that it forgets less, while the others show '
+              'what it forgets. With more it forgets less; each takes a second or two at the '
+              'first start, and time at each decision.', bounds=(4, 1000)),
     Parameter('train.seed', 0, 'Of what is drawn at random.', bounds=(0, 1000000000)),
     Parameter('events.reliability', 'auto',
               'QoS of the event subscription: auto follows the publisher (both camera drivers '
