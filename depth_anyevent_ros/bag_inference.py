@@ -12,6 +12,7 @@ from depth_anyevent_ros.datasets.bags import (
 from depth_anyevent_ros.depth_estimator import DepthEstimator
 from depth_anyevent_ros.evaluation.depth_sheet import DepthSheet
 from depth_anyevent_ros.evaluation.pictures import colorize, SteadyRange
+from depth_anyevent_ros.events.decoders import DROPPED
 from depth_anyevent_ros.events.pipeline import Window
 from depth_anyevent_ros.events.types import Packet, PacketError
 from depth_anyevent_ros.geometry.camera import CameraModel
@@ -19,8 +20,7 @@ from depth_anyevent_ros.geometry.camera import CameraModel
 INVERSE_DEPTH, INFO = '/inverse_depth/image', '/inverse_depth/camera_info'
 VISUALIZATION = '/visualization/image'
 # Of the counters of a pipeline.
-DAMAGE = ('out_of_range', 'unknown_words', 'corrupt_times', 'unsynchronised', 'truncated',
-          'duplicates', 'restarts', 'interruptions', 'size_changes')
+DAMAGE = (*DROPPED, 'duplicates', 'restarts', 'interruptions', 'size_changes')
 
 
 def choose_event_topic(reader: BagReader, wanted: str | None) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from depth_anyevent_ros.datasets.bags import (BagReader, decode_event_packet, event_topics,
                                               RawMessage)
-from depth_anyevent_ros.events.decoders import check_packet, make_decoder
+from depth_anyevent_ros.events.decoders import check_packet, DROPPED, make_decoder
 from depth_anyevent_ros.events.sinks import ArraySink
 from depth_anyevent_ros.events.stream_health import StreamHealth
 from depth_anyevent_ros.events.types import Events, Packet, PacketError
@@ -73,10 +73,7 @@ class EventTopic:
                    'height': height, **self._figures}
         figures.update(zip(('sum_t', 'sum_x', 'sum_y'), (int(s) for s in self._sums)))
         figures.update(triggers=counters.get('triggers', 0), first=self._first, last=self._last)
-        figures['dropped'] = {
-            name: counters[name] for name in ('out_of_range', 'unknown_words', 'corrupt_times',
-                                              'unsynchronised', 'truncated')
-            if counters.get(name)}
+        figures['dropped'] = {name: counters[name] for name in DROPPED if counters.get(name)}
         if self._stamps:
             figures['first_stamp'], figures['last_stamp'] = self._stamps[0], self._stamps[-1]
         if self._health is not None:

@@ -18,9 +18,9 @@ import os
 from pathlib import Path
 
 from depth_anyevent_ros.atomic_file import replace_file
-from depth_anyevent_ros.distillation.strict_mapping import check_keys, ConfigError, override
+from depth_anyevent_ros.distillation.strict_mapping import check_keys, ConfigError
 from depth_anyevent_ros.distillation.training_config import (
-    changed_keys, read_yaml, training_config, TrainingConfig, unsized, with_assignments)
+    assigned, changed_keys, read_yaml, training_config, TrainingConfig, with_assignments)
 
 # Of those that the protocol of the validation has; labels of a teacher have the second only.
 COLUMNS = ('abs_rel', 'rmse', 'ratio', 'rmse_log', 'delta1')
@@ -150,8 +150,8 @@ def _named(values, where: str) -> Mapping:
 def _config(values: dict, output: str, name: str, changes: Mapping) -> TrainingConfig:
     assignments = [f'{key}={json.dumps(value)}'.replace('{output}', output)
                    for key, value in changes.items()]
-    config = training_config({**override(unsized(values, assignments), assignments),
-                              'name': name, 'output': str(Path(output, name))})
+    config = training_config({**assigned(values, assignments), 'name': name,
+                              'output': str(Path(output, name))})
     if not config.data.validation:
         raise ConfigError('An ablation compares by data.validation, which is empty.')
     return config

@@ -285,15 +285,16 @@ def with_assignments(values: dict, assignments: Iterable[str]) -> dict:
     assignments = list(assignments)
     if any(assignment.startswith('network.preset=') for assignment in assignments):
         values = {**values, 'network': {}}
-    return override(unsized(values, assignments), assignments)
+    return assigned(values, assignments)
 
 
-def unsized(values: dict, assignments: Iterable[str]) -> dict:
-    """Return the values of a file, without the size of the input where stages are assigned."""
+def assigned(values: dict, assignments: list[str]) -> dict:
+    """Return values as by `override`, without the input's size where stages are assigned."""
     shown = values.get('input')
-    if not isinstance(shown, Mapping) or not any(a.startswith('stages') for a in assignments):
-        return values
-    return {**values, 'input': {key: value for key, value in shown.items() if key not in SIDES}}
+    if isinstance(shown, Mapping) and any(a.startswith('stages') for a in assignments):
+        shown = {key: value for key, value in shown.items() if key not in SIDES}
+        values = {**values, 'input': shown}
+    return override(values, assignments)
 
 
 def training_config(values: Mapping[str, Any]) -> TrainingConfig:

@@ -12,6 +12,8 @@ from depth_anyevent_ros.events.types import Packet, PacketError
 Decoder = Evt3Decoder | PacketDecoder
 DECODERS = {decoder.encoding: decoder
             for decoder in (Evt3Decoder, LibcaerDecoder, LibcaerCmpDecoder, MonoDecoder)}
+# What decoders count of events that they drop.
+DROPPED = ('out_of_range', 'unknown_words', 'corrupt_times', 'unsynchronised', 'truncated')
 # The year 2116; twice a time has to fit into 63 bits.
 LATEST_NS = 1 << 62
 
