@@ -55,6 +55,7 @@ def values(folder, output, **changes):
         'stages': [{'height': 56, 'width': 70, 'steps': 4, 'lanes': 2, 'clip': 2},
                    {'height': 70, 'width': 84, 'steps': STEPS - 4, 'lanes': 2, 'clip': 3}],
         'loss': {'temporal': 0.1}, 'augmentation': {'polarity_swap': True},
+        'optimizer': {'kind': 'muon'},
         'validation': {'every': 7, 'frames': 4}, **changes}
 
 

@@ -11,7 +11,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from depth_anyevent_ros.benchmarks.case import Case, compare, Work
 from depth_anyevent_ros.distillation.losses import depth_loss
-from depth_anyevent_ros.distillation.trainer import new_optimizer
+from depth_anyevent_ros.distillation.optimizer import new_optimizer
 from depth_anyevent_ros.distillation.training_config import training_config, TrainingConfig
 from depth_anyevent_ros.distillation.training_step import (
     EAGER_STEPS, placement_to_train, ready_to_train, TrainingStep)

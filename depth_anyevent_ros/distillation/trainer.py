@@ -26,6 +26,7 @@ from depth_anyevent_ros.distillation.data import (
     changed_sequences, find_run_sequences, load_stage, RunSequences, StageData)
 from depth_anyevent_ros.distillation.lanes import Lanes
 from depth_anyevent_ros.distillation.memory import keep_all_blocks
+from depth_anyevent_ros.distillation.optimizer import new_optimizer
 from depth_anyevent_ros.distillation.positions import spread_positions
 from depth_anyevent_ros.distillation.provenance import provenance
 from depth_anyevent_ros.distillation.run_folder import RunFolder
@@ -339,22 +340,3 @@ class Trainer:
         if gain is not None and self.config.augmentation.gain:
             x = (x * gain.to(self._device)[:, None, None, None]).clamp(0, 255)
         return x * self._factor + self._offset
-
-
-def new_optimizer(network: DepthNetwork, config: TrainingConfig,
-                  device: str) -> torch.optim.AdamW:
-    """Return AdamW; biases, norms, tokens and positions do not decay."""
-    groups: dict[tuple[bool, bool], list] = {}
-    for name, weight in network.named_parameters():
-        if not weight.requires_grad:
-            continue
-        decays = weight.dim() >= 2 and not name.endswith(('pos_embed', 'cls_token', 'mask_token'))
-        groups.setdefault((decays, name.startswith('pretrained.')), []).append(weight)
-    settings, on_gpu = config.optimizer, device != 'cpu'
-    return torch.optim.AdamW(
-        [{'params': weights, 'weight_decay': settings.weight_decay if decays else 0.0,
-          'share': settings.encoder_share if encoder else 1.0,
-          # In memory, where a captured step finds the rate of the day.
-          'lr': torch.zeros((), device=device) if on_gpu else 0.0}
-         for (decays, encoder), weights in groups.items()],
-        betas=(settings.beta1, settings.beta2), fused=True, capturable=on_gpu)

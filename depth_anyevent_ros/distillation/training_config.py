@@ -21,6 +21,7 @@ from depth_anyevent_ros.networks.value_checks import choice, integer, number
 
 BUNDLED = 'bundled'  # the student in models/, as a start
 TEACHER = 'teacher='  # prefix of data.labels
+OPTIMIZERS = 'adamw', 'muon'
 SIDES = 'height', 'width'  # of the input, which the last stage says
 # When a run is resumed.
 MAY_DIFFER = ('output', 'threads', 'device', 'precision', 'save_every', 'data.processes')
@@ -114,15 +115,17 @@ class AugmentationConfig:
 @dataclass(frozen=True)
 class OptimizerConfig:
     """
-    AdamW, its schedule, and the average of the weights.
+    The optimizer, its schedule, and the average of the weights.
 
-    warmup_steps: the rate rises from 0 at the start of every stage. final_share: of the rate at
-    the end of the run, which a cosine leads to. encoder_share: of the rate, for the encoder.
-    clip_norm: of the gradient of all weights. ema_decay: of the exponential moving average that
-    is validated and saved. only: what the names of the weights begin with that are trained, such
-    as depth_head.holds.; '' trains all.
+    kind: one of OPTIMIZERS; with muon AdamW is left with what is no matrix. warmup_steps: the
+    rate rises from 0 at the start of every stage. final_share: of the rate at the end of the run,
+    which a cosine leads to. encoder_share: of the rate, for the encoder. clip_norm: of the
+    gradient of all weights. ema_decay: of the exponential moving average that is validated and
+    saved. only: what the names of the weights begin with that are trained, such as
+    depth_head.holds.; '' trains all.
     """
 
+    kind: str = 'adamw'
     weight_decay: float = 0.05
     beta1: float = 0.9
     beta2: float = 0.99
@@ -134,6 +137,7 @@ class OptimizerConfig:
     only: str = ''
 
     def __post_init__(self):
+        choice('optimizer.kind', self.kind, OPTIMIZERS)
         number('optimizer.weight_decay', self.weight_decay, 0, 10)
         number('optimizer.beta1', self.beta1, 0, 0.9999)
         number('optimizer.beta2', self.beta2, 0, 0.99999)
