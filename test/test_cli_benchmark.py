@@ -194,6 +194,7 @@ def test_benchmark_training(tmp_path, monkeypatch, capsys, bf16):
     expected = ['a plain step, frame by frame']
     if bf16 and not torch.cuda.is_available():
         expected.append('the same in fp32')
+    expected.append('the same by AdamW')
     assert [case['baseline'] for case in cases] == expected
     assert 'times' in capsys.readouterr().out
 

@@ -170,11 +170,13 @@ def test_bfloat16_on_a_cpu_learns_as_fp32_does():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
-@pytest.mark.parametrize('precision, close', [('fp32', 0.01), ('bf16', 0.05), ('fp16', 0.05)])
-def test_a_graph_learns_as_the_cpu_does(precision, close):
-    network, _, step = training_step('tiny-r', 'cuda', precision)
+@pytest.mark.parametrize('precision, kind, close', [
+    ('fp32', 'adamw', 0.01), ('bf16', 'adamw', 0.05), ('fp16', 'adamw', 0.05),
+    ('fp32', 'muon', 0.05), ('bf16', 'muon', 0.1)])
+def test_a_graph_learns_as_the_cpu_does(precision, kind, close):
+    network, _, step = training_step('tiny-r', 'cuda', precision, kind)
     losses = learned(step)
-    assert losses == pytest.approx(learned(training_step()[2]), rel=close)
+    assert losses == pytest.approx(learned(training_step(kind=kind)[2]), rel=close)
     assert losses[-1] < losses[0]
     fill(step, (torch.full_like(step.images, torch.inf), step.target, step.starts))
     before = [weight.clone() for weight in network.parameters()]

@@ -35,6 +35,7 @@ def cases(repeats: int, seed: int) -> Iterator[Case]:
             yield _against_a_plain_step(size, device, precision, repeats, seed)
             if device == 'cpu' and cpu_computes_in_bf16():
                 yield _bf16_against_fp32(size, repeats, seed)
+            yield _muon_against_adamw(size, device, precision, repeats, seed)
     finally:
         torch.set_flush_denormal(False)
 
@@ -81,14 +82,28 @@ def _bf16_against_fp32(size: tuple[int, int], repeats: int, seed: int) -> Case:
                    'the same in fp32', Work(lambda: full(RATE, SHARE), STEPS * LANES), repeats)
 
 
+def _muon_against_adamw(size: tuple[int, int], device: str, precision: str, repeats: int,
+                        seed: int) -> Case:
+    """Time a step by Muon, which learns more in it, against one by AdamW."""
+    muon, adamw = (_trainer_step(_config(size, kind), device, precision, seed)
+                   for kind in ('muon', 'adamw'))
+
+    def timed(step: TrainingStep) -> Work:
+        return Work(lambda: (step(RATE, SHARE), _wait(device)), STEPS * LANES)
+
+    return compare(_named(size, precision, device) + ', Muon', 'frames/s', timed(muon),
+                   'the same by AdamW', timed(adamw), repeats)
+
+
 def _named(size: tuple[int, int], precision: str, device: str) -> str:
     return (f'training: {PRESET} {size[0]}x{size[1]}, {LANES} clips of {STEPS} frames, '
             f'{precision} on {device}')
 
 
-def _config(size: tuple[int, int]) -> TrainingConfig:
+def _config(size: tuple[int, int], kind: str = 'adamw') -> TrainingConfig:
     return training_config({
         'name': 'benchmark', 'network': {'preset': PRESET}, 'data': {'train': ['.']},
+        'optimizer': {'kind': kind},
         'stages': [{'height': size[0], 'width': size[1], 'steps': 1}]})
 
 
