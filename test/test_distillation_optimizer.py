@@ -30,7 +30,7 @@ def networks(**optimizer):
             'optimizer': {'kind': kind, 'weight_decay': DECAY, **optimizer}})
         network = DepthNetwork(settings.network)
         initialize_weights(network, 0)
-        new = new_optimizer(network, settings, 'cpu')
+        new = new_optimizer(network, settings, 'cpu', 'fp32')
         for group in new.param_groups:
             group['lr'] = RATE
         found.append((dict(network.named_parameters()), new))
@@ -48,12 +48,13 @@ def step(weights, optimizer, seed=0):
     return gradients
 
 
+@pytest.mark.parametrize('arithmetic', [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize('shape', [(32, 288), (192, 24), (64, 64)])
-def test_singular_values_become_alike_and_directions_stay(shape):
+def test_singular_values_become_alike_and_directions_stay(shape, arithmetic):
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1))
     matrix *= torch.logspace(0, -1, shape[1])  # of widely different strength
     u, _, v = torch.linalg.svd(matrix, full_matrices=False)
-    found = orthogonal(matrix)
+    found = orthogonal(matrix, arithmetic)
     assert found.shape == matrix.shape and found.dtype == matrix.dtype
     values = torch.diagonal(u.T @ found @ v.T)
     assert 0.5 < values.quantile(0.1) and values.max() < 1.3

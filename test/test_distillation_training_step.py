@@ -37,7 +37,7 @@ def training_step(preset='tiny-r', device='cpu', precision='fp32', kind='adamw')
     initialize_weights(network, 0)
     ready_to_train(network, device)
     average = copy.deepcopy(network).requires_grad_(False)
-    optimizer = new_optimizer(network, settings, device)
+    optimizer = new_optimizer(network, settings, device, precision)
     scaler = torch.amp.GradScaler('cuda', enabled=precision == 'fp16')
     return network, average, TrainingStep(network, average, optimizer, scaler, settings,
                                           precision, (STEPS, LANES, 3, *SIZE))

@@ -112,7 +112,7 @@ def _trainer_step(config: TrainingConfig, device: str, precision: str, seed: int
     stage, network = config.stages[0], _new_network(config, device, seed)
     shape = (STEPS, LANES, 3, stage.height, stage.width)
     step = TrainingStep(network, copy.deepcopy(network).requires_grad_(False),
-                        new_optimizer(network, config, device),
+                        new_optimizer(network, config, device, precision),
                         torch.amp.GradScaler('cuda', enabled=precision == 'fp16'),
                         config, precision, shape)
     for place, seeds in ((step.images, seed), (step.target, seed + 1)):

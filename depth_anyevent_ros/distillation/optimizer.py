@@ -23,7 +23,7 @@ MOMENTUM = 0.95
 UPDATE_RMS = 0.4
 # Of the odd polynomial that brings singular values near 1 in five steps, as in Muon.
 A, B, C = 3.4445, -4.7750, 2.0315
-NARROWEST = 8  # a matrix with fewer rows or columns is left to AdamW
+NARROWEST = 8  # what has fewer inputs or outputs is left to AdamW
 TOKENS = ('pos_embed', 'cls_token', 'mask_token')
 
 
@@ -33,8 +33,10 @@ class MuonAdamW(torch.optim.AdamW):
 
     A convolution is a matrix of as many rows as it has outputs. torch.optim.Muon takes no
     convolutions and cannot be captured in a CUDA graph. As in the fused AdamW, a step with
-    `found_inf` changes nothing.
+    `found_inf` changes nothing. arithmetic: in which matrices are made orthogonal.
     """
+
+    arithmetic = torch.float32
 
     @torch.no_grad()
     def step(self, closure=None) -> None:
@@ -54,9 +56,10 @@ class MuonAdamW(torch.optim.AdamW):
             state['momentum'] = torch.zeros_like(weight)
         momentum, gradient = state['momentum'], weight.grad
         after = MOMENTUM * momentum + gradient
-        update = orthogonal((gradient + MOMENTUM * after).flatten(1)).reshape(weight.shape)
+        update = orthogonal((gradient + MOMENTUM * after).flatten(1), self.arithmetic)
         scale = UPDATE_RMS * math.sqrt(max(weight.shape[0], weight[0].numel()))
-        moved = weight * (1 - group['lr'] * group['weight_decay']) - update * scale * group['lr']
+        moved = weight * (1 - group['lr'] * group['weight_decay']) \
+            - update.reshape(weight.shape) * scale * group['lr']
         if found_inf is not None:
             after = torch.where(found_inf > 0, momentum, after)
             moved = torch.where(found_inf > 0, weight, moved)
@@ -64,44 +67,43 @@ class MuonAdamW(torch.optim.AdamW):
         weight.copy_(moved)
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
+def orthogonal(matrix: Tensor, arithmetic: torch.dtype = torch.float32) -> Tensor:
     """Return a matrix (R, C) with the same singular vectors, whose singular values are about 1."""
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.mT
-    # In bfloat16, as in Muon: the polynomial is rough anyway.
-    x = (wide / (torch.linalg.vector_norm(wide) + 1e-7)).bfloat16()
+    x = (wide / (torch.linalg.vector_norm(wide) + 1e-7)).to(arithmetic)
     for _ in range(5):
         square = x @ x.mT
         x = torch.addmm(x, torch.addmm(square, square, square, beta=B, alpha=C), x, beta=A)
     return (x if wide is matrix else x.mT).to(matrix.dtype)
 
 
-def new_optimizer(network: DepthNetwork, config: TrainingConfig,
-                  device: str) -> torch.optim.AdamW:
+def new_optimizer(network: DepthNetwork, config: TrainingConfig, device: str,
+                  precision: str) -> torch.optim.AdamW:
     """
     Return the optimizer of a run; biases, norms, tokens and positions do not decay.
 
-    Muon takes matrices and convolutions, but for the first, which sees events, the last, which
-    gives depth, and those that are narrow.
+    Muon takes matrices and convolutions that are not narrow, as those are that see events and
+    pictures, or give depth. It computes in bfloat16 where the run does: its polynomial is rough
+    anyway.
     """
-    settings, on_gpu = config.optimizer, device != 'cpu'
+    settings, on_gpu, muon = config.optimizer, device != 'cpu', config.optimizer.kind == 'muon'
     groups: dict[tuple[bool, bool, bool], list] = {}
-    matrices = [name for name, weight in network.named_parameters() if _is_matrix(name, weight)]
     for name, weight in network.named_parameters():
-        if not weight.requires_grad:
-            continue
-        decays = weight.dim() >= 2 and not name.endswith(TOKENS)
-        muon = settings.kind == 'muon' and name in matrices
-        groups.setdefault((decays, name.startswith('pretrained.'), muon), []).append(weight)
-    return (MuonAdamW if settings.kind == 'muon' else torch.optim.AdamW)(
+        if weight.requires_grad:
+            decays = weight.dim() >= 2 and not name.endswith(TOKENS)
+            groups.setdefault((decays, name.startswith('pretrained.'),
+                               muon and decays and _is_matrix(weight)), []).append(weight)
+    optimizer = (MuonAdamW if muon else torch.optim.AdamW)(
         [{'params': weights, 'weight_decay': settings.weight_decay if decays else 0.0,
-          'share': settings.encoder_share if encoder else 1.0, 'muon': muon,
+          'share': settings.encoder_share if encoder else 1.0, 'muon': matrices,
           # In memory, where a captured step finds the rate of the day.
           'lr': torch.zeros((), device=device) if on_gpu else 0.0}
-         for (decays, encoder, muon), weights in groups.items()],
+         for (decays, encoder, matrices), weights in groups.items()],
         betas=(settings.beta1, settings.beta2), fused=True, capturable=on_gpu)
+    if muon and precision == 'bf16':
+        optimizer.arithmetic = torch.bfloat16
+    return optimizer
 
 
-def _is_matrix(name: str, weight: Tensor) -> bool:
-    return weight.dim() in (2, 4) and not name.endswith(TOKENS) \
-        and '.patch_embed.stages.0.0.' not in name \
-        and min(weight.shape[0], weight[0].numel()) >= NARROWEST
+def _is_matrix(weight: Tensor) -> bool:
+    return weight.dim() in (2, 4) and min(weight.shape[:2]) >= NARROWEST

@@ -62,7 +62,7 @@ class Trainer:
         self._place()
         self.network = self._new_network()
         self._average = copy.deepcopy(self.network).requires_grad_(False).eval()
-        self._optimizer = new_optimizer(self.network, config, self._device)
+        self._optimizer = new_optimizer(self.network, config, self._device, self._precision)
         self._scaler = torch.amp.GradScaler('cuda', enabled=self._precision == 'fp16')
         self._step = 0  # steps done
         self._former_seconds = 0.0  # of training, before the run was resumed
