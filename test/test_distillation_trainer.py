@@ -24,7 +24,7 @@ from depth_anyevent_ros.distillation.run_folder import RunFolder
 from depth_anyevent_ros.distillation.schedule import learning_rate
 from depth_anyevent_ros.distillation.strict_mapping import ConfigError
 from depth_anyevent_ros.distillation.trainer import Trainer
-from depth_anyevent_ros.distillation.training_config import training_config
+from depth_anyevent_ros.distillation.training_config import OPTIMIZERS, training_config
 from depth_anyevent_ros.distillation.training_state import TrainingError
 from depth_anyevent_ros.models import load_student
 from depth_anyevent_ros.networks.checkpoint import load_checkpoint
@@ -55,7 +55,6 @@ def values(folder, output, **changes):
         'stages': [{'height': 56, 'width': 70, 'steps': 4, 'lanes': 2, 'clip': 2},
                    {'height': 70, 'width': 84, 'steps': STEPS - 4, 'lanes': 2, 'clip': 3}],
         'loss': {'temporal': 0.1}, 'augmentation': {'polarity_swap': True},
-        'optimizer': {'kind': 'muon'},
         'validation': {'every': 7, 'frames': 4}, **changes}
 
 
@@ -76,20 +75,23 @@ def tensors(path):
     return safetensors.torch.load((path / 'state.safetensors').read_bytes())
 
 
-def run_command(data, output, *options):
+def run_command(data, output, *options, **changes):
     """Start the command line in a process of its own."""
     config = output.parent / 'config.yaml'
-    config.write_text(json.dumps(values(data, output)))  # JSON is YAML
+    config.write_text(json.dumps(values(data, output, **changes)))  # JSON is YAML
     code = 'from depth_anyevent_ros.cli.main import main; main()'
     return subprocess.Popen([sys.executable, '-c', code, 'train', str(config), *options],
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def test_a_killed_run_that_is_resumed_has_the_same_weights(data, whole, tmp_path):
-    folder, result = whole
+@pytest.mark.parametrize('kind', OPTIMIZERS)
+def test_a_killed_run_that_is_resumed_has_the_same_weights(data, whole, tmp_path, kind):
+    changes = {} if kind == 'adamw' else {'optimizer': {'kind': kind}}
+    folder = tmp_path / 'whole' if changes else whole[0]
+    result = train(data, folder, **changes) if changes else whole[1]
     assert result['steps'] == STEPS and len(result['skipped']) == 3
     killed = tmp_path / 'killed'
-    process = run_command(data, killed)
+    process = run_command(data, killed, **changes)
     state, deadline = killed / 'state.safetensors', time.monotonic() + 60
     while not state.exists() and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -98,7 +100,7 @@ def test_a_killed_run_that_is_resumed_has_the_same_weights(data, whole, tmp_path
     assert state.exists() and not (killed / 'student.safetensors').exists()
     reached = training_state.load_state(state)[1]['step']
     assert 3 <= reached < STEPS
-    resumed = train(data, killed, resume=True)
+    resumed = train(data, killed, resume=True, **changes)
     assert resumed['resumed_at'] == reached
     expected, again = tensors(folder), tensors(killed)
     assert expected.keys() == again.keys() and len(expected) > 400
