@@ -61,7 +61,7 @@ def add_arguments(parser) -> None:
                         help="of the event packets in a bag (default: the sensor's)")
     parser.add_argument('--split', choices=(*SPLITS, ANCHOR), default='train',
                         help='which worlds: to train on, of those that are held out, or of '
-                        'those that the bundled student was trained on (default: %(default)s)')
+                        'kinds that the bundled student was trained on (default: %(default)s)')
     parser.add_argument('--count', type=int, metavar='N',
                         help='make N recordings, of the seeds from --seed on, named '
                         'WORLD_SPLIT_SEED; those that are there already are skipped')

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 SPLITS = ('train', 'validation', 'test')
-# Of the training split what the bundled student was trained on: by it one sees what it forgets.
+# A part of the training split that every bundled student was trained on: by it one sees what it
+# forgets.
 ANCHOR = 'anchor'
 KNOWN_BUILDINGS = ('room', 'corridor', 'gallery', 'office', 'garage', 'cross')
 # Ranges of a number: it lies within one of them.
