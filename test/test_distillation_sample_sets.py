@@ -17,11 +17,13 @@ from depth_anyevent_ros.distillation import trainer
 from depth_anyevent_ros.distillation.sample_sets import workers
 from depth_anyevent_ros.distillation.training_config import training_config
 
-# Tasks that take longer than the test waits, and say which process has begun them.
+# Tasks that take longer than the test waits, and say which process has begun them, in one write
+# each: lines of print come apart where Python does not buffer.
 PROGRAM = """
 from depth_anyevent_ros.distillation.sample_sets import workers
 with workers(2) as map_:
-    list(map_(exec, ['import os, time; print(os.getpid(), flush=True); time.sleep(120)'] * 2))
+    task = 'import os, time; os.write(1, b"%d\\\\n" % os.getpid()); time.sleep(120)'
+    list(map_(exec, [task] * 2))
 """
 
 # A shell may have the commands that it runs in the background ignore interrupts.

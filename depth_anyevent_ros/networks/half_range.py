@@ -4,7 +4,7 @@
 Weights moved by powers of two, so that the maps of a head fit into the range of fp16.
 
 Nothing keeps the maps of a head small that was trained from scratch with bounded levels: those of
-the bundled student reach 6e5, where fp16 ends at 65504. But their size does not matter. A level is
+a former student reached 6e5, where fp16 ends at 65504. But their size does not matter. A level is
 divided by its own, and from the last fusion on there are only convolutions, ReLUs and resizes, to
 which a factor in front is one behind.
 """
