@@ -113,7 +113,7 @@ def test_a_step_made_ready_for_half_precision_gives_the_same_depth(preset, dtype
 
 
 def test_the_bundled_student_fits_into_half_precision():
-    images = [*frames(2), np.zeros((3, *SIZE), np.float32)]  # blank ones have the largest maps
+    images = [*frames(2), np.zeros((3, *SIZE), np.float32)]  # blank ones may have the largest maps
     plain = TorchRuntime(load_student(), 'cpu')
     static = StaticStep(in_half(plain.step(), torch.float16, SIZE), SIZE, 3, 'cpu',
                         lambda: torch.autocast('cpu', dtype=torch.float16))
@@ -123,28 +123,30 @@ def test_the_bundled_student_fits_into_half_precision():
                                    atol=TOLERANCE * np.ptp(expected))
 
 
-def let_blank_frames_overflow(head):
+def let_blank_frames_overflow(student):
     """Let a channel that depth does not hang on leave the range of fp16 where nothing is seen."""
-    project, seen = head.projects[3], []
-    plain = TorchRuntime(load_student(), 'cpu')
+    plain, seen = TorchRuntime(student, 'cpu'), []  # which has a copy of the network
     with plain.step().network.depth_head.projects[3].register_forward_hook(
             lambda _, inputs, __: seen.append(inputs[0][0].flatten(1).T)):
         for image in (*frames(2), np.zeros((3, *SIZE), np.float32)):
             plain.infer(image)
     *others, blank = seen
     others = torch.cat(others)
-    weight = blank.mean(0) - others.mean(0)
-    weight *= 100_000 / ((blank - others.mean(0)) @ weight).abs().max()
-    assert ((others - others.mean(0)) @ weight).abs().max() < torch.finfo(torch.float16).max / 2
+    usual = others.mean(0)
+    weight = blank.mean(0) - usual
+    weight *= 100_000 / ((blank - usual) @ weight).abs().max()
+    assert ((others - usual) @ weight).abs().max() < torch.finfo(torch.float16).max / 2
+    head = student.network.depth_head
+    project = head.projects[3]
     with torch.no_grad():
-        project.weight[0], project.bias[0] = weight[:, None, None], -others.mean(0) @ weight
+        project.weight[0], project.bias[0] = weight[:, None, None], -usual @ weight
         head.scratch.layer4_rn.weight[:, 0] = 0
 
 
 def test_half_precision_that_overflows_in_blank_frames_is_not_taken(gpu, monkeypatch):
     """A robot that stands still sees no events; the arithmetic is that of a CPU."""
     student = load_student()
-    let_blank_frames_overflow(student.network.depth_head)
+    let_blank_frames_overflow(student)
     monkeypatch.setattr(torch_runtime, 'choose_placement', lambda device, *_: Placement(
         *(('cpu', 'fp32') if device == 'cpu' else ('cpu:0', 'fp16')), None))
     for place in (cuda_runtime, torch_runtime):

@@ -82,7 +82,7 @@ def new_optimizer(network: DepthNetwork, config: TrainingConfig, device: str,
     """
     Return the optimizer of a run; biases, norms, tokens and positions do not decay.
 
-    Muon takes matrices and convolutions that are not narrow, as those are that see events and
+    Muon takes matrices and convolutions but for narrow ones, such as those that see events or
     pictures, or give depth. It computes in bfloat16 where the run does: its polynomial is rough
     anyway.
     """

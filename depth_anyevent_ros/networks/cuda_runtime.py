@@ -26,7 +26,7 @@ from depth_anyevent_ros.networks.static_step import StaticStep
 
 TOLERANCE = 0.01  # of the range of the output, between half precision and fp32
 WARM_UP_FRAMES = 3
-# Of the cells, with events in each frame of the proof: few or none give the largest maps.
+# Of the cells, with events in each frame of the proof: few or none may give the largest maps.
 PROOF_SHARES = (0.3, 0.3, 0.01, 0.0)
 ORDER = ('fp16', 'bf16', 'fp32')  # in which auto tries them
 DEVICE_WORDS = ('CUDA', 'cuDNN', 'CUDNN', 'CUBLAS', 'cuBLAS', 'NVML')
