@@ -6,8 +6,9 @@ What a sequence of each split may be made of.
 The splits share no texture family, no grammar of layouts, no focal length, threshold, speed,
 way of moving or light: a model that does well on the test split has met none of them. Numbers
 are ranges that do not touch. The camera's field of view, pitch and yaw are taken from gaps
-within the training split's ranges, since beyond them a drive may show no road at all; the other
-ranges of the test split lie between or beyond those of the training split.
+within the training split's ranges, since beyond them a drive may show no road at all. Of a drive
+and of a sensor the other ranges of the training split lie on both sides of the test split's, of a
+flight and a desk the test split's lie between or beyond them.
 """
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ class CarFactors:
     A street and the car in it.
 
     layouts: grammars of layouts_street.py. crossed: share of the streets whose grammar is put
-    together from all of these. vibrations: ways to shake, of car.py. facades, grounds, objects:
+    together from all of these. varied: by up to which factor the lengths of such a grammar are
+    changed, each by its own. vibrations: ways to shake, of car.py. facades, grounds, objects:
     texture families. speed_mps: when nothing holds it up. height_m, pitch_deg (positive
     downward), yaw_deg (either side): how the camera is mounted. vibration_hz: of pitch and roll.
     road_m: width of the carriageway. fog_per_m: extinction. level: brightness, drawn
@@ -54,6 +56,7 @@ class CarFactors:
     fog_per_m: Ranges
     level: Ranges
     crossed: float = 0.0
+    varied: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,10 @@ class DroneFactors:
     A building's inside and the drone in it.
 
     layouts: kinds of layouts_plan.py. crossed: share of the buildings that are put together
-    from all of these. flights: of drone.py. walls, grounds, objects: texture families.
-    speed_mps: while cruising. turn_deg_per_s: how fast the view swings at its fastest. sway_hz:
-    of the view's own swing. flicker: share of the light that lamps modulate, flicker_hz its
-    frequency. level: brightness, drawn evenly in its logarithm.
+    from all of these. varied: as of a street. flights: of drone.py. walls, grounds, objects:
+    texture families. speed_mps: while cruising. turn_deg_per_s: how fast the view swings at its
+    fastest. sway_hz: of the view's own swing. flicker: share of the light that lamps modulate,
+    flicker_hz its frequency. level: brightness, drawn evenly in its logarithm.
     """
 
     layouts: tuple[str, ...]
@@ -80,6 +83,7 @@ class DroneFactors:
     flicker_hz: Ranges
     level: Ranges
     crossed: float = 0.0
+    varied: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,24 @@ def cross(generator: np.random.Generator, own, others: Sequence, traits: Sequenc
     return own
 
 
+def vary(generator: np.random.Generator, own, most: float, traits: Sequence):
+    """
+    Return a dataclass each of whose traits, groups of lengths, is scaled by a factor of its own.
+
+    most: the factor lies between 1 / most and most, drawn evenly in its logarithm. Fields are
+    numbers or tuples of them; what is None stays.
+    """
+    for names in traits:
+        factor = math.exp(generator.uniform(-math.log(most), math.log(most)))
+        for name in names:
+            value = getattr(own, name)
+            if value is not None:
+                value = (tuple(each * factor for each in value) if isinstance(value, tuple)
+                         else value * factor)
+                own = replace(own, **{name: value})
+    return own
+
+
 FACTORS: dict[str, Factors] = {
     'train': Factors(
         car=CarFactors(
@@ -156,12 +178,14 @@ FACTORS: dict[str, Factors] = {
             vibrations=('suspension',),
             facades=('panels', 'bricks'), grounds=('noise', 'leaves'),
             objects=('noise', 'checker', 'leaves', 'planks'),
-            speed_mps=((4.0, 7.0), (9.0, 12.0)), height_m=((1.3, 1.65),),
+            speed_mps=((1.2, 2.7), (4.0, 7.0), (9.0, 12.0), (15.5, 20.0)),
+            height_m=((0.9, 1.15), (1.3, 1.65), (1.9, 2.2)),
             pitch_deg=((-9.0, -6.5), (-4.5, -2.0), (0.0, 4.0), (6.5, 9.0)),
             yaw_deg=((0.0, 9.0), (12.0, 15.0), (18.0, 22.0)),
-            vibration_hz=((1.0, 1.6),), road_m=((5.6, 6.4), (6.8, 8.2)),
-            fog_per_m=((0.002, 0.008),), level=((0.3, 1.0), (0.02, 0.1), (0.002, 0.005)),
-            crossed=0.7),
+            vibration_hz=((1.0, 1.6), (3.2, 4.0)),
+            road_m=((3.2, 3.9), (5.6, 6.4), (6.8, 8.2), (8.8, 10.4)),
+            fog_per_m=((0.002, 0.008), (0.017, 0.023)),
+            level=((0.3, 1.0), (0.02, 0.1), (0.002, 0.005)), crossed=0.7, varied=1.6),
         drone=DroneFactors(
             layouts=(*KNOWN_BUILDINGS, 'apartment', 'workshop', 'attic', 'canteen', 'arena',
                      'loft'),
@@ -170,7 +194,7 @@ FACTORS: dict[str, Factors] = {
             objects=('leaves', 'planks', 'noise', 'panels'),
             speed_mps=((0.4, 0.8), (1.0, 1.5)), turn_deg_per_s=((30.0, 60.0), (70.0, 85.0)),
             sway_hz=((0.3, 0.7),), flicker=((0.02, 0.12),), flicker_hz=((99.5, 100.5),),
-            level=((0.15, 0.6), (0.02, 0.06), (0.003, 0.006)), crossed=0.7),
+            level=((0.15, 0.6), (0.02, 0.06), (0.003, 0.006)), crossed=0.7, varied=1.3),
         desk=DeskFactors(
             layouts=('office', 'workbench', 'kitchen', 'parlour', 'studio', 'archive'),
             handlings=('hand', 'sweep', 'arc'),
@@ -180,9 +204,10 @@ FACTORS: dict[str, Factors] = {
             flicker_hz=((99.5, 100.5),), level=((0.15, 0.6), (0.02, 0.06), (0.003, 0.006)),
             crossed=0.7),
         field_of_view_deg=((52.0, 55.0), (58.0, 62.0), (70.0, 82.0)),
-        principal_point=((0.0, 0.02),),
-        threshold=((0.18, 0.24), (0.28, 0.36)), threshold_ratio=((0.88, 1.12),),
-        mismatch=((0.02, 0.04),)),
+        principal_point=((0.0, 0.02), (0.055, 0.07)),
+        threshold=((0.18, 0.24), (0.28, 0.36), (0.47, 0.55)),
+        threshold_ratio=((0.6, 0.68), (0.88, 1.12), (1.28, 1.4)),
+        mismatch=((0.02, 0.04), (0.064, 0.08))),
     'validation': Factors(
         car=CarFactors(
             layouts=('junction',), vibrations=('stiff',),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from depth_anyevent_ros.simulation.factors import cross, DroneFactors
+from depth_anyevent_ros.simulation.factors import cross, DroneFactors, vary
 from depth_anyevent_ros.simulation.layouts_structures import Area
 
 
@@ -70,6 +70,9 @@ INTERIORS = {
 TRAITS = (('shape', 'low', 'high', 'narrow', 'vehicles'), ('height',), ('clutter',), ('pillars',),
           ('partitions',), ('rise',), ('beams',), ('rooms',), ('deck',), ('stands',), ('tables',),
           ('machines',))
+# What is longer or shorter where they are varied. Heights stay: below a lower ceiling there may be
+# no way to fly.
+LENGTHS = (('low', 'high'), ('pillars',), ('beams',), ('rooms',), ('tables',))
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ def building(generator: np.random.Generator, layout: str, factors: DroneFactors)
     if factors.crossed and generator.random() < factors.crossed:
         interior = cross(generator, interior, [INTERIORS[name] for name in factors.layouts],
                          TRAITS)
+        interior = vary(generator, interior, factors.varied, LENGTHS)
         if interior.narrow or interior.shape != 'rectangle':  # they would block the way
             interior = replace(interior, partitions=0.0, rise=None, rooms=None, deck=None,
                                stands=False)

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from depth_anyevent_ros.simulation.factors import CarFactors, cross, draw
+from depth_anyevent_ros.simulation.factors import CarFactors, cross, draw, vary
 from depth_anyevent_ros.simulation.layouts_parts import (
     Parts, person, place, pole, shade, Solid, tree, vehicle)
 from depth_anyevent_ros.simulation.layouts_roadside import bridges, field, strips, walls
@@ -93,6 +93,9 @@ GRAMMARS = {
 TRAITS = (('outline',), ('pavement',), ('setback',), ('front', 'depth'), ('height',),
           ('gap', 'gaps'), ('parking', 'parked'), ('trees',), ('poles',), ('things',),
           ('wall', 'walled'), ('field', 'spacing', 'reach'), ('bridges',))
+# What is longer or shorter where they are varied.
+LENGTHS = (('pavement',), ('setback',), ('front', 'depth'), ('height',), ('gap',), ('trees',),
+           ('poles',), ('things',), ('wall',), ('spacing',), ('reach',), ('bridges',))
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,7 @@ def street(generator: np.random.Generator, layout: str, factors: CarFactors) -> 
     grammar = GRAMMARS[layout]
     if factors.crossed and generator.random() < factors.crossed:
         grammar = cross(generator, grammar, [GRAMMARS[name] for name in factors.layouts], TRAITS)
+        grammar = vary(generator, grammar, factors.varied, LENGTHS)
     half = draw(generator, factors.road_m) / 2
     return Street(_outline(generator, grammar.outline), grammar, half,
                   half + (PARKING_M if grammar.parking else 0.3),
