@@ -10,8 +10,9 @@ import pytest
 
 from depth_anyevent_ros.geometry.depth import MetricScale
 from depth_anyevent_ros.geometry.registration import Displaced, Rotated
-from depth_anyevent_ros.simulation.factors import draw, FACTORS, SPLITS
+from depth_anyevent_ros.simulation.factors import draw, FACTORS, SPLITS, vary
 from depth_anyevent_ros.simulation.layouts_clearance import Clearance
+from depth_anyevent_ros.simulation.layouts_street import GRAMMARS, LENGTHS
 from depth_anyevent_ros.simulation.raycaster import RayCaster
 from depth_anyevent_ros.simulation.rendering import View
 from depth_anyevent_ros.simulation.scene import Ellipsoid
@@ -217,6 +218,28 @@ def test_crossed_layouts_do_so_too(world, monkeypatch):
         made = make_world(world, seed, 3 * SECOND, pauses=())
         assert made.factors['layout'] == 'crossed'
         assert has_room_to_move_and_something_to_see(made), seed
+
+
+def test_lengths_are_varied_each_by_its_own_factor_and_nothing_else():
+    own = GRAMMARS['park']
+    ratios = []
+    for seed in range(200):
+        varied = vary(np.random.default_rng(seed), own, 1.6, LENGTHS)
+        assert replace(varied, **{name: getattr(own, name) for names in LENGTHS
+                                  for name in names}) == own
+        assert varied.front[0] / own.front[0] == pytest.approx(varied.depth[1] / own.depth[1])
+        ratios.append((varied.front[1] / own.front[1], varied.height[0] / own.height[0],
+                       varied.spacing / own.spacing))
+    ratios = np.log(ratios)
+    assert np.abs(ratios).max() <= np.log(1.6) and np.all(ratios.std(0) > 0.2)
+    assert np.all(np.abs(np.corrcoef(ratios.T)[np.triu_indices(3, 1)]) < 0.25)
+    assert vary(np.random.default_rng(0), own, 1.0, LENGTHS) == own
+
+
+def test_only_the_training_split_is_varied():
+    for split, factors in FACTORS.items():
+        varied = {factors.car.varied, factors.drone.varied} - {1.0}
+        assert bool(varied) == (split not in ('validation', 'test'))
 
 
 def test_clearance_of_an_ellipsoid_is_a_lower_bound():
