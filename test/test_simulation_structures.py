@@ -1,7 +1,7 @@
 # Copyright 2026 depth_anyevent_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What divides and fills a building stays within it and leaves ways through."""
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -109,11 +109,18 @@ def test_tables_of_two_areas_do_not_stand_in_each_other():
         assert not found or extent(found)[1][1] < AREA[1] + 0.5, seed
 
 
-def test_the_anchor_set_has_only_buildings_that_the_bundled_student_knows():
-    known, every = FACTORS['anchor'].drone, FACTORS['train'].drone
-    assert set(known.layouts) < set(every.layouts) and len(known.layouts) == 6
-    assert replace(known, layouts=every.layouts) == every
-    assert FACTORS['anchor'].car == FACTORS['train'].car
+def test_the_anchor_set_has_only_what_the_bundled_student_knows():
+    known, every = FACTORS['anchor'], FACTORS['train']
+    assert set(known.drone.layouts) < set(every.drone.layouts) and len(known.drone.layouts) == 6
+    assert replace(known.drone, layouts=every.drone.layouts, varied=every.drone.varied) \
+        == every.drone
+    assert known.car.varied == known.drone.varied == 1 and known.desk == every.desk
+    # Every range is made of some of those of the training split.
+    for one, other in ((known, every), (known.car, every.car)):
+        for field in fields(one):
+            spans = getattr(one, field.name)
+            if isinstance(spans, tuple):
+                assert set(spans) <= set(getattr(other, field.name)), field.name
 
 
 def test_what_would_block_the_way_is_left_out_where_it_does_not_fit():

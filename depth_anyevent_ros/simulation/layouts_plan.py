@@ -103,7 +103,8 @@ def building(generator: np.random.Generator, layout: str, factors: DroneFactors)
     if factors.crossed and generator.random() < factors.crossed:
         interior = cross(generator, interior, [INTERIORS[name] for name in factors.layouts],
                          TRAITS)
-        interior = vary(generator, interior, factors.varied, LENGTHS)
+        if factors.varied > 1:
+            interior = vary(generator, interior, factors.varied, LENGTHS)
         if interior.narrow or interior.shape != 'rectangle':  # they would block the way
             interior = replace(interior, partitions=0.0, rise=None, rooms=None, deck=None,
                                stands=False)
