@@ -156,9 +156,11 @@ def vary(generator: np.random.Generator, own, most: float, traits: Sequence):
     """
     Return a dataclass each of whose traits, groups of lengths, is scaled by a factor of its own.
 
-    most: the factor lies between 1 / most and most, drawn evenly in its logarithm. Fields are
-    numbers or tuples of them; what is None stays.
+    most: the factor lies between 1 / most and most, drawn evenly in its logarithm; with 1 nothing
+    is drawn. Fields are numbers or tuples of them; what is None stays.
     """
+    if most == 1:
+        return own
     for names in traits:
         factor = math.exp(generator.uniform(-math.log(most), math.log(most)))
         for name in names:

@@ -103,8 +103,7 @@ def building(generator: np.random.Generator, layout: str, factors: DroneFactors)
     if factors.crossed and generator.random() < factors.crossed:
         interior = cross(generator, interior, [INTERIORS[name] for name in factors.layouts],
                          TRAITS)
-        if factors.varied > 1:
-            interior = vary(generator, interior, factors.varied, LENGTHS)
+        interior = vary(generator, interior, factors.varied, LENGTHS)
         if interior.narrow or interior.shape != 'rectangle':  # they would block the way
             interior = replace(interior, partitions=0.0, rise=None, rooms=None, deck=None,
                                stands=False)

@@ -114,8 +114,7 @@ def street(generator: np.random.Generator, layout: str, factors: CarFactors) -> 
     grammar = GRAMMARS[layout]
     if factors.crossed and generator.random() < factors.crossed:
         grammar = cross(generator, grammar, [GRAMMARS[name] for name in factors.layouts], TRAITS)
-        if factors.varied > 1:
-            grammar = vary(generator, grammar, factors.varied, LENGTHS)
+        grammar = vary(generator, grammar, factors.varied, LENGTHS)
     half = draw(generator, factors.road_m) / 2
     return Street(_outline(generator, grammar.outline), grammar, half,
                   half + (PARKING_M if grammar.parking else 0.3),
