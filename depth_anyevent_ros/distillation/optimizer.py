@@ -19,7 +19,7 @@ from depth_anyevent_ros.networks.depth_network import DepthNetwork
 
 MOMENTUM = 0.95
 # Root mean square of an update over the rate. That of AdamW is 0.2 to 0.4 (Liu et al., Muon is
-# Scalable for LLM Training, 2025), so that one rate does for both; docs/training.md has others.
+# Scalable for LLM Training, 2025), so that one rate does for both; docs/experiments.md has others.
 UPDATE_RMS = 0.4
 # Of the odd polynomial that brings singular values near 1 in five steps, as in Muon.
 A, B, C = 3.4445, -4.7750, 2.0315
