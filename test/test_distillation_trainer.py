@@ -198,13 +198,16 @@ def test_a_later_stage_that_cannot_run_is_told_before_the_first_one_trains(data,
     assert not (tmp_path / 'run' / 'log.jsonl').exists()
 
 
-def test_sequences_that_are_too_short_are_known_by_their_path(tmp_path):
+def test_sequences_that_are_too_short_are_known_by_their_path(tmp_path, capsys):
     small = {'stages': [{'height': 56, 'width': 70, 'steps': 1, 'lanes': 1, 'clip': 3}]}
     long = write_sequence(tmp_path / 'a' / 'long', 1)
     short = [write_sequence(tmp_path / place / 'short', seed, labels=2)
-             for seed, place in enumerate('bc')]
+             for seed, place in enumerate('bcdefgh')]
     result = train(tmp_path, tmp_path / 'run', **small,
                    data={'train': [str(long), *map(str, short)]})
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith('skipped')]
+    why = '2 labels are less than the 3 that a clip spans'
+    assert told == [*(f'skipped {path}: {why}' for path in short[:5]), f'skipped 2 more: {why}']
     assert list(result['skipped']) == [str(path) for path in short]
     assert all('2 labels are less than the 3' in why for why in result['skipped'].values())
     # Nor are they in the mean of the training labels.

@@ -153,5 +153,11 @@ def _long_enough(samples: SampleSet, least: int) -> SampleSet:
 
 
 def _tell_skipped(samples: SampleSet) -> None:
+    by_reason: dict[str, list[str]] = {}
     for path, reason in samples.skipped:
-        tqdm.write(f'skipped {path}: {reason}')
+        by_reason.setdefault(reason, []).append(path)
+    for reason, paths in by_reason.items():
+        for path in paths[:MOST_NAMED]:
+            tqdm.write(f'skipped {path}: {reason}')
+        if len(paths) > MOST_NAMED:  # --json names all
+            tqdm.write(f'skipped {len(paths) - MOST_NAMED} more: {reason}')
