@@ -14,8 +14,9 @@ from tiny_sequences import write_sequence
 
 from depth_anyevent_ros.datasets.samples import SampleError
 from depth_anyevent_ros.distillation import trainer
-from depth_anyevent_ros.distillation.sample_sets import workers
+from depth_anyevent_ros.distillation.sample_sets import load_sample_set, workers
 from depth_anyevent_ros.distillation.training_config import training_config
+from depth_anyevent_ros.networks.config import InputConfig
 
 # Tasks that take longer than the test waits, and say which process has begun them, in one write
 # each: lines of print come apart where Python does not buffer.
@@ -52,6 +53,16 @@ def alive(pid):
 def test_results_come_in_order(processes):
     with workers(processes) as map_:
         assert list(map_(abs, [-3, 2, -1])) == [3, 2, 1]
+
+
+def test_a_sensor_smaller_than_a_patch_is_skipped(tmp_path):
+    usable = write_sequence(tmp_path / 'usable')
+    tiny = write_sequence(tmp_path / 'tiny', 1, size=(24, 10))
+    samples = load_sample_set([usable, tiny], InputConfig(height=56, width=70), 'training')
+    assert samples.paths == (str(usable),)
+    (path, reason), = samples.skipped
+    assert path == str(tiny)
+    assert 'a sensor of 24x10 pixels is smaller than one patch' in reason
 
 
 def test_a_process_that_is_ended_from_outside_is_told_in_a_sentence():

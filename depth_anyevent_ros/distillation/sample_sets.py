@@ -141,8 +141,10 @@ def _load(task: tuple[Path, InputConfig, bool]) -> Samples | str:
     path, config, truth = task
     try:
         sequence = Sequence(path)
-        camera = sequence.camera
-        return load_samples(sequence, config,
-                            *input_size(config, camera.width, camera.height), truth=truth)
+        try:
+            size = input_size(config, sequence.camera.width, sequence.camera.height)
+        except ValueError as error:  # no input fits this sensor
+            return str(error)
+        return load_samples(sequence, config, *size, truth=truth)
     except (SampleError, SequenceError) as error:
         return str(error)
