@@ -133,7 +133,10 @@ def let_blank_frames_overflow(student):
     *others, blank = seen
     others = torch.cat(others)
     usual = others.mean(0)
-    weight = blank.mean(0) - usual
+    # The direction in which blank frames differ most from the scatter of others.
+    scatter = (others - usual).T @ (others - usual) / len(others)
+    scatter += 0.1 * scatter.diagonal().mean() * torch.eye(len(scatter))
+    weight = torch.linalg.solve(scatter, blank.mean(0) - usual)
     weight *= 100_000 / ((blank - usual) @ weight).abs().max()
     assert ((others - usual) @ weight).abs().max() < torch.finfo(torch.float16).max / 2
     head = student.network.depth_head
