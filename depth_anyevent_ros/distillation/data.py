@@ -159,5 +159,5 @@ def _tell_skipped(samples: SampleSet) -> None:
     for reason, paths in by_reason.items():
         for path in paths[:MOST_NAMED]:
             tqdm.write(f'skipped {path}: {reason}')
-        if len(paths) > MOST_NAMED:  # --json names all
+        if len(paths) > MOST_NAMED:  # --json names all for training
             tqdm.write(f'skipped {len(paths) - MOST_NAMED} more: {reason}')
